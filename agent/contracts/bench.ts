@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { factsSchema, precisions, runtimeNames } from './facts.ts';
+
+export const methods = ['none', 'fp16', 'dynamic', 'static', 'weight-only', 'qat'] as const;
+
+export const latencySchema = z
+  .object({
+    p50: z.number(),
+    p90: z.number(),
+    p99: z.number(),
+    mean: z.number(),
+    min: z.number(),
+    count: z.number().int(),
+  })
+  .describe('milliseconds of one inference, batch 1');
+
+export const fidelitySchema = z
+  .object({
+    sqnrDb: z.number().nullable().describe('null when identical to the float model'),
+    cosine: z.number(),
+    top1Agreement: z.number(),
+    samples: z.number().int(),
+  })
+  .describe('against the float model on the same runtime, all outputs, all evaluation samples');
+
+export const candidateSchema = z.object({
+  id: z.string().describe('runtime/precision-method/tTHREADS'),
+  precision: z.enum(precisions),
+  method: z.enum(methods),
+  runtime: z.enum(runtimeNames),
+  threads: z.number().int().positive(),
+  bytes: z.number().int().nullable(),
+  latencyMs: latencySchema.nullable().describe('null when it could not be measured'),
+  throughputPerSecond: z.number().nullable(),
+  loadMs: z.number().nullable(),
+  peakRssBytes: z.number().nullable(),
+  ownOverheadMs: z.number().nullable().describe('time in our own code per inference'),
+  integerCoverage: z
+    .number()
+    .nullable()
+    .describe('share of multiply-accumulates that ran in integer kernels'),
+  fidelity: fidelitySchema.nullable(),
+  accuracy: z
+    .object({ metric: z.string(), value: z.number(), drop: z.number() })
+    .nullable()
+    .describe('task metric on labelled samples; drop = float minus this, same unit'),
+  heat: z
+    .object({
+      beforeCelsius: z.number().nullable(),
+      afterCelsius: z.number().nullable(),
+      beforeHz: z.number().nullable(),
+      afterHz: z.number().nullable(),
+    })
+    .nullable(),
+  why: z.string().describe('why it was worth trying here'),
+  verdict: z.enum(['chosen', 'rejected', 'failed']),
+  reason: z.string(),
+});
+
+export const benchSchema = z.object({
+  schema: z.literal('edgefit/bench/1'),
+  startedAt: z.string(),
+  agent: z.string().describe('version of the agent'),
+  device: factsSchema,
+  model: z.object({
+    name: z.string(),
+    sha256: z.string(),
+    format: z.enum(['onnx', 'tflite']),
+    bytes: z.number().int(),
+  }),
+  samples: z.object({
+    calibration: z.number().int(),
+    evaluation: z.number().int(),
+    labelled: z.boolean(),
+    source: z.string(),
+  }),
+  objective: z.object({
+    optimize: z.enum(['latency', 'size', 'memory']),
+    maxAccuracyDrop: z.number().nullable().describe('in points of the task metric (1 = 0.01)'),
+    minSqnrDb: z.number().nullable(),
+  }),
+  candidates: z.array(candidateSchema),
+  notTried: z.array(z.object({ precision: z.string(), why: z.string() })),
+  warnings: z.array(z.string()),
+  chosen: z.string().nullable(),
+});
+
+export type BenchReport = z.infer<typeof benchSchema>;
+export type CandidateRow = z.infer<typeof candidateSchema>;
+export type LatencyMs = z.infer<typeof latencySchema>;
+export type Fidelity = z.infer<typeof fidelitySchema>;
+export type Method = (typeof methods)[number];

@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+export const quantizeSchema = z.object({
+  schema: z.literal('edgefit/quantize/1'),
+  output: z.string(),
+  scheme: z.string(),
+  bytes: z.number().int(),
+  floatBytes: z.number().int(),
+  seconds: z.number(),
+  peakRssBytes: z.number().int(),
+  integerCoverage: z.number().nullable(),
+  ops: z.object({ integer: z.number(), fp16: z.number(), float: z.number() }),
+  left: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
+});
+
+export type QuantizeReport = z.infer<typeof quantizeSchema>;

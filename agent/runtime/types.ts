@@ -1,0 +1,75 @@
+import type { RuntimeName } from '../contracts/facts.ts';
+
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | readonly string[];
+
+export type TensorType =
+  | 'float32'
+  | 'float64'
+  | 'float16'
+  | 'int8'
+  | 'uint8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
+  | 'bool'
+  | 'string';
+
+/** A dense tensor, row-major. `float16` holds raw bits in a Uint16Array, `bool` 0/1 in a Uint8Array. */
+export interface Tensor {
+  readonly dtype: TensorType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** One sample: a value for every input of the model. */
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+export interface TensorDescription {
+  readonly name: string;
+  readonly dtype: TensorType;
+  /** A string is a symbolic dimension, null an unnamed one. */
+  readonly shape: readonly (number | string | null)[];
+}
+
+export interface SessionDescription {
+  readonly inputs: readonly TensorDescription[];
+  readonly outputs: readonly TensorDescription[];
+}
+
+export interface OpenOptions {
+  readonly threads: number;
+  /** `disabled` keeps every tensor name (calibration); `all` is what production runs. */
+  readonly optimization: 'disabled' | 'basic' | 'extended' | 'all';
+  /** Reuse freed tensor memory inside the runtime: faster, a larger peak. */
+  readonly arena: boolean;
+  /** Path prefix for a per-kernel profile; written on close. */
+  readonly profilePrefix?: string;
+}
+
+/** An open model. Lives in a child process: a crash there must never reach the agent. */
+export interface Session {
+  describe(): SessionDescription;
+  run(feeds: Feeds): Promise<Readonly<Record<string, Tensor>>>;
+  close(): Promise<void>;
+}
+
+export interface Runtime {
+  readonly name: RuntimeName;
+  /** Version of the native library, loading it. */
+  version(): Promise<string>;
+  open(modelPath: string, options: OpenOptions): Promise<Session>;
+}
