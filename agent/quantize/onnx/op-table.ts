@@ -1,0 +1,67 @@
+/**
+ * What each op may become in static INT8 on onnxruntime's CPU provider. Taken from its QDQ selectors
+ * (qdq_selector_action_transformer.cc) and checked by reading the graphs it really runs.
+ */
+
+export type Role =
+  /** Multiplies activations with constant weights: where the work is. */
+  | 'conv'
+  | 'gemm'
+  | 'matmul'
+  /** Runs on the bytes as they are: the output has the input's scale and zero point. */
+  | 'layout'
+  /** Has an integer kernel that rescales: every output gets its own scale. */
+  | 'rescaling'
+  /** Can be left out behind an integer op whose quantized range already cuts it off. */
+  | 'clamp';
+
+export interface OpRule {
+  readonly role: Role;
+  /** Positions of the inputs that carry data; the others are parameters. */
+  readonly data: readonly number[] | 'all';
+  /** An output range known without calibration. */
+  readonly fixedOutput?: { readonly min: number; readonly max: number };
+  readonly minimumOpset?: number;
+}
+
+const layout: OpRule = { role: 'layout', data: [0] };
+const binary: OpRule = { role: 'rescaling', data: [0, 1] };
+const unary: OpRule = { role: 'rescaling', data: [0] };
+
+export const OP_TABLE: ReadonlyMap<string, OpRule> = new Map<string, OpRule>([
+  ['Conv', { role: 'conv', data: [0] }],
+  ['Gemm', { role: 'gemm', data: [0] }],
+  ['MatMul', { role: 'matmul', data: [0] }],
+  ['Add', binary],
+  ['Mul', binary],
+  ['Concat', { role: 'rescaling', data: 'all' }],
+  ['AveragePool', unary],
+  ['GlobalAveragePool', unary],
+  ['LeakyRelu', unary],
+  ['Sigmoid', { ...unary, fixedOutput: { min: 0, max: 1 } }],
+  ['MaxPool', { ...layout, minimumOpset: 12 }],
+  ['Reshape', layout],
+  ['Transpose', layout],
+  ['Squeeze', layout],
+  ['Unsqueeze', layout],
+  ['Flatten', layout],
+  ['Slice', layout],
+  ['Split', layout],
+  ['Resize', { ...layout, minimumOpset: 11 }],
+  ['Relu', { role: 'clamp', data: [0] }],
+  ['Clip', { role: 'clamp', data: [0] }],
+]);
+
+/** Why an op that has no row stays in float. */
+export function whyFloat(op: string): string {
+  return WHY_FLOAT.get(op) ?? `onnxruntime has no integer kernel for ${op} on the CPU`;
+}
+
+const WHY_FLOAT: ReadonlyMap<string, string> = new Map([
+  ['Softmax', 'small, and its few levels near zero cost accuracy'],
+  ['LSTM', 'static INT8 has no LSTM kernel: try --to int8-dynamic'],
+  ['GRU', 'onnxruntime has no integer GRU on the CPU'],
+  ['If', 'control flow; its branches are not calibrated'],
+  ['Loop', 'control flow; its body is not calibrated'],
+  ['Scan', 'control flow; its body is not calibrated'],
+]);

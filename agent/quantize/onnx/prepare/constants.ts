@@ -1,0 +1,150 @@
+import type {
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  TensorProto,
+} from '../../../model/onnx/generated/messages.ts';
+import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
+import {
+  indexGraph,
+  makeNode,
+  opName,
+  subgraphsOf,
+  tensorAttribute,
+  usedNames,
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+} from '../../../model/onnx/graph.ts';
+import { floatTensor, int64Tensor, makeTensor, DataType } from '../../../model/onnx/tensor.ts';
+
+/**
+ * Quantizers, ours and onnxruntime's fusions alike, see weights only in initializers. So constants
+ * in any other form become initializers first.
+ */
+
+/** Before IR 4 initializers were listed as inputs too, which makes them changeable and unfusable. */
+export function initializersAreNoInputs(graph: GraphProto): GraphProto {
+  const names = new Set(graph.initializer.map(({ name }) => name ?? ''));
+  const input = graph.input.filter(({ name }) => !names.has(name ?? ''));
+  return input.length === graph.input.length ? graph : { ...graph, input };
+}
+
+/** Constant nodes become initializers, unless they are an output of the graph. */
+export function constantNodesToInitializers(graph: GraphProto): GraphProto {
+  const { outputs } = indexGraph(graph);
+  const edit = newEdit();
+  for (const node of graph.node) {
+    const name = node.output[0] ?? '';
+    const value = opName(node) === 'Constant' ? constantValue(node, name) : undefined;
+    if (value === undefined || outputs.has(name)) continue;
+    edit.replace.set(node, []);
+    edit.initializers.set(name, value);
+  }
+  return applyEdit(graph, edit);
+}
+
+function constantValue(node: NodeProto, name: string): TensorProto | undefined {
+  const tensor = tensorAttribute(node, 'value');
+  if (tensor !== undefined) return { ...tensor, name };
+  const float = floatAttribute(node, 'value_float');
+  if (float !== undefined) return floatTensor(name, float);
+  const int = intAttribute(node, 'value_int');
+  if (int !== undefined) {
+    return makeTensor(name, DataType.INT64, [], BigInt64Array.of(BigInt(int)));
+  }
+  const ints = intsAttribute(node, 'value_ints');
+  return ints !== undefined && ints.length > 0 ? int64Tensor(name, ints) : undefined;
+}
+
+/** Ops whose value differs from run to run, or that say nothing without running the model. */
+const NEVER_FOLDED = /^(Random|Multinomial|Bernoulli)|Optional|Sequence|^If$|^Loop$|^Scan$/;
+
+/** Ops that blow a small constant up; left to the runtime, which makes it when it is needed. */
+const GROWS = new Set(['Expand', 'Tile', 'ConstantOfShape', 'Range', 'OneHot', 'EyeLike']);
+
+/** A small model that computes the constant part of a graph; its outputs replace that part. */
+export interface ConstantPart {
+  readonly proto: ModelProto;
+  readonly nodes: ReadonlySet<NodeProto>;
+  readonly outputs: readonly string[];
+}
+
+/**
+ * The nodes of `graph` that depend on constants alone. `outer` holds the constants of the graphs
+ * around a body. Undefined when there is nothing to compute.
+ */
+export function constantPart(
+  model: ModelProto,
+  graph: GraphProto,
+  outer: ReadonlyMap<string, TensorProto>,
+): ConstantPart | undefined {
+  const constants = new Map([...outer, ...indexGraph(graph).initializers]);
+  const known = new Set(constants.keys());
+  const nodes = new Set<NodeProto>();
+  for (const node of graph.node) {
+    if (!isFoldable(node, known)) continue;
+    nodes.add(node);
+    for (const name of node.output) known.add(name);
+  }
+  if (nodes.size === 0) return undefined;
+  const outputs = frontier(graph, nodes);
+  if (outputs.length === 0) return undefined;
+  return { proto: constantModel(model, nodes, constants, outputs), nodes, outputs };
+}
+
+function isFoldable(node: NodeProto, known: ReadonlySet<string>): boolean {
+  const op = opName(node);
+  if (NEVER_FOLDED.test(op) || GROWS.has(op) || subgraphsOf(node).length > 0) return false;
+  return node.input.length > 0 && node.input.every((name) => name === '' || known.has(name));
+}
+
+/** Tensors made inside `nodes` and read outside. */
+function frontier(graph: GraphProto, nodes: ReadonlySet<NodeProto>): string[] {
+  const read = new Set(graph.output.map(({ name }) => name ?? ''));
+  for (const node of graph.node) {
+    if (!nodes.has(node)) for (const name of usedNames(node)) read.add(name);
+  }
+  return [...nodes].flatMap(({ output }) => output.filter((name) => name !== '' && read.has(name)));
+}
+
+function constantModel(
+  model: ModelProto,
+  nodes: ReadonlySet<NodeProto>,
+  constants: ReadonlyMap<string, TensorProto>,
+  outputs: readonly string[],
+): ModelProto {
+  const needed = new Set([...nodes].flatMap(({ input }) => input));
+  const graph: GraphProto = {
+    name: 'constants',
+    node: [...nodes],
+    initializer: [...constants].filter(([name]) => needed.has(name)).map(([, tensor]) => tensor),
+    input: [],
+    output: outputs.map((name) => ({ name })),
+    valueInfo: [],
+    quantizationAnnotation: [],
+    sparseInitializer: [],
+  };
+  return { ...model, graph, metadataProps: [] };
+}
+
+/** The graph with its constant part replaced by computed values. */
+export function withConstants(
+  graph: GraphProto,
+  part: ConstantPart,
+  values: ReadonlyMap<string, TensorProto>,
+): GraphProto {
+  const { outputs } = indexGraph(graph);
+  const edit = newEdit();
+  for (const node of part.nodes) edit.replace.set(node, []);
+  const identities: NodeProto[] = [];
+  for (const [name, tensor] of values) {
+    if (!outputs.has(name)) edit.initializers.set(name, { ...tensor, name });
+    else {
+      edit.initializers.set(`${name}_value`, { ...tensor, name: `${name}_value` });
+      identities.push(makeNode('Identity', [`${name}_value`], [name]));
+    }
+  }
+  const folded = applyEdit(graph, edit);
+  return identities.length === 0 ? folded : { ...folded, node: [...identities, ...folded.node] };
+}

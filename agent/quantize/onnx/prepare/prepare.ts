@@ -1,0 +1,37 @@
+import { dropUnused } from '../../../model/onnx/edit.ts';
+import type { GraphProto } from '../../../model/onnx/generated/messages.ts';
+import { mapGraphs } from '../../../model/onnx/graph.ts';
+import { withGraph } from '../../../model/onnx/open.ts';
+import type { OnnxModel } from '../../../model/onnx/open.ts';
+import { constantNodesToInitializers, initializersAreNoInputs } from './constants.ts';
+import { foldAffine } from './fold-affine.ts';
+import { foldPad } from './fold-pad.ts';
+import { removeIdentities } from './tidy.ts';
+import { upgradeOpset } from './upgrade-opset.ts';
+
+type Pass = (graph: GraphProto) => GraphProto;
+
+/** Makes every constant visible; comes before the constant part is computed. */
+const FIRST: readonly Pass[] = [
+  initializersAreNoInputs,
+  constantNodesToInitializers,
+  removeIdentities,
+];
+
+/** Brings the graph into the form that integer kernels fuse in. */
+const THEN: readonly Pass[] = [removeIdentities, foldAffine, foldPad, dropUnused];
+
+/** Brings the model to a current opset and makes every constant, bodies included, an initializer. */
+export function exposeConstants(model: OnnxModel): OnnxModel {
+  return throughPasses(upgradeOpset(model), FIRST);
+}
+
+/** Folds and tidies a model whose constants are initializers. Computes the same function. */
+export function simplify(model: OnnxModel): OnnxModel {
+  return throughPasses(model, THEN);
+}
+
+function throughPasses(model: OnnxModel, passes: readonly Pass[]): OnnxModel {
+  const all: Pass = (graph) => passes.reduce((current, pass) => pass(current), graph);
+  return withGraph(model, mapGraphs(model.graph, all));
+}

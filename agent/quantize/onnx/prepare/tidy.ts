@@ -1,0 +1,39 @@
+import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
+import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
+import { indexGraph, opName } from '../../../model/onnx/graph.ts';
+import type { GraphIndex } from '../../../model/onnx/graph.ts';
+
+/** Removes what does nothing at inference: Identity, and Dropout whose mask nobody reads. */
+export function removeIdentities(graph: GraphProto): GraphProto {
+  const index = indexGraph(graph);
+  const edit = newEdit();
+  const touched = new Set<NodeProto>();
+  for (const node of graph.node) {
+    if (!isIdentity(node, index)) continue;
+    const [from = ''] = node.input;
+    const [to = ''] = node.output;
+    if (!index.outputs.has(to)) {
+      edit.replace.set(node, []);
+      edit.rename.set(to, from);
+      continue;
+    }
+    const maker = index.producer.get(from);
+    // A graph output must keep its name: its maker takes the name over when nobody else reads it.
+    const free = index.consumers.get(from)?.length === 1 && !index.outputs.has(from);
+    if (maker === undefined || !free || touched.has(maker) || isIdentity(maker, index)) continue;
+    touched.add(maker);
+    edit.replace.set(node, []);
+    const output = maker.output.map((name) => (name === from ? to : name));
+    edit.replace.set(maker, [{ ...maker, output }]);
+  }
+  return applyEdit(graph, edit);
+}
+
+function isIdentity(node: NodeProto, index: GraphIndex): boolean {
+  const op = opName(node);
+  if (op === 'Identity') return true;
+  // Dropout without a training_mode input, or an old one with is_test, passes its input on.
+  const mask = node.output[1] ?? '';
+  const trains = (node.input[2] ?? '') !== '';
+  return op === 'Dropout' && !trains && (index.consumers.get(mask)?.length ?? 0) === 0;
+}

@@ -1,0 +1,312 @@
+import type { Scheme } from '../../contracts/scheme.ts';
+import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
+import { floatAttribute, indexGraph, intAttribute, opName } from '../../model/onnx/graph.ts';
+import type { GraphIndex } from '../../model/onnx/graph.ts';
+import { DataType, tensorNumbers } from '../../model/onnx/tensor.ts';
+import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
+import { affineParams, representable } from '../arithmetic.ts';
+import type { QuantParams, QuantType } from '../arithmetic.ts';
+import { OP_TABLE, whyFloat } from './op-table.ts';
+import type { OpRule } from './op-table.ts';
+
+/** A node that will run in integers. */
+export interface IntegerUnit {
+  readonly node: NodeProto;
+  readonly rule: OpRule;
+  /** Data inputs that are activations. */
+  readonly inputs: readonly string[];
+  /** Data inputs that are constants. */
+  readonly constants: readonly string[];
+  /** The tensor that leaves the unit: of the clamp behind it, where that was absorbed. */
+  readonly outputs: readonly string[];
+  /** A Relu or Clip that the quantized range makes superfluous. */
+  readonly absorbed?: NodeProto;
+  /** False where the kernel can hand on float (matrix products before float ops). */
+  readonly quantizedOutput: boolean;
+}
+
+/** Everything static quantization will do, decided before anything is changed. */
+export interface StaticPlan {
+  readonly units: ReadonlyMap<NodeProto, IntegerUnit>;
+  readonly tensors: ReadonlyMap<string, QuantParams>;
+  readonly reasons: ReadonlyMap<NodeProto, string>;
+}
+
+interface Draft {
+  readonly index: GraphIndex;
+  readonly statistics: Statistics;
+  readonly scheme: Scheme;
+  readonly opset: number;
+  readonly units: Map<NodeProto, IntegerUnit>;
+  /** Clamps that were absorbed, with the unit in front of them. */
+  readonly absorbed: Map<NodeProto, IntegerUnit>;
+  readonly reasons: Map<NodeProto, string>;
+}
+
+/** Decides for the main graph which nodes run in integers, with which scales; and why others don't. */
+export function planStatic(
+  graph: GraphProto,
+  opset: number,
+  statistics: Statistics,
+  scheme: Scheme,
+): StaticPlan {
+  const draft: Draft = {
+    index: indexGraph(graph),
+    statistics,
+    scheme,
+    opset,
+    units: new Map(),
+    absorbed: new Map(),
+    reasons: new Map(),
+  };
+  for (const node of graph.node) consider(draft, node);
+  pruneTails(draft, graph);
+  const units = finishOutputs(draft);
+  return { units, tensors: chooseParams(graph, units, draft), reasons: draft.reasons };
+}
+
+/** Tensors whose ranges the plan may ask for. */
+export function tensorsToObserve(graph: GraphProto): Set<string> {
+  const index = indexGraph(graph);
+  const names = new Set<string>();
+  for (const node of graph.node) {
+    const rule = OP_TABLE.get(opName(node));
+    if (rule === undefined) continue;
+    for (const name of dataInputs(node, rule)) if (!index.initializers.has(name)) names.add(name);
+    for (const name of node.output) if (name !== '') names.add(name);
+  }
+  return names;
+}
+
+function dataInputs(node: NodeProto, rule: OpRule): string[] {
+  const positions = rule.data === 'all' ? node.input.map((_, i) => i) : rule.data;
+  return positions.flatMap((position) => node.input[position] ?? []);
+}
+
+function consider(draft: Draft, node: NodeProto): void {
+  const unit = asUnit(draft, node);
+  if (typeof unit === 'string') draft.reasons.set(node, unit);
+  if (typeof unit !== 'object') return;
+  draft.units.set(node, unit);
+  if (unit.absorbed !== undefined) draft.absorbed.set(unit.absorbed, unit);
+}
+
+/** The node as an integer unit; or why not; or undefined for what an integer unit absorbed. */
+function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined {
+  const { index, scheme, absorbed: clamps } = draft;
+  if (clamps.has(node)) return undefined;
+  const op = opName(node);
+  const rule = OP_TABLE.get(op);
+  if (rule === undefined) return whyFloat(op);
+  const label = node.name ?? '';
+  if (scheme.excluded.includes(label) || scheme.excluded.includes(node.output[0] ?? '')) {
+    return 'excluded by request';
+  }
+  if ((rule.minimumOpset ?? 0) > draft.opset) {
+    return `integer ${op} needs opset ${rule.minimumOpset}, the model has ${draft.opset}`;
+  }
+  const inputs = dataInputs(node, rule);
+  const activations = inputs.filter((name) => !index.initializers.has(name));
+  const missing = activations.find((name) => statisticsOf(draft, name) === undefined);
+  if (missing !== undefined) return `no range was seen for '${missing}'`;
+  const problem = roleProblem(draft, node, rule, activations);
+  if (problem !== undefined) return problem;
+  const absorbed = rule.role === 'layout' ? undefined : absorbableClamp(draft, node);
+  const outputs = (absorbed ?? node).output.filter((name) => name !== '');
+  const unseen = outputs.find((name) => statisticsOf(draft, name) === undefined);
+  if (unseen !== undefined) return `no range was seen for '${unseen}'`;
+  return {
+    node,
+    rule,
+    inputs: activations,
+    constants: inputs.filter((name) => index.initializers.has(name)),
+    outputs,
+    quantizedOutput: true,
+    ...(absorbed === undefined ? {} : { absorbed }),
+  };
+}
+
+function statisticsOf({ statistics }: Draft, name: string): TensorStatistics | undefined {
+  const found = statistics.tensors.get(name);
+  return found?.dtype === 'float32' ? found : undefined;
+}
+
+/** What keeps this node from its integer kernel, in words; undefined when nothing does. */
+function roleProblem(
+  draft: Draft,
+  node: NodeProto,
+  rule: OpRule,
+  activations: readonly string[],
+): string | undefined {
+  // oxlint-disable-next-line typescript/consistent-return -- every role returns
+  switch (rule.role) {
+    case 'conv':
+      return weightProblem(draft, rule, node.input[1], node.input[2]);
+    case 'gemm':
+      return gemmProblem(node) ?? weightProblem(draft, rule, node.input[1], node.input[2]);
+    case 'matmul':
+      return weightProblem(draft, rule, node.input[1], undefined);
+    case 'clamp':
+      return 'not behind an integer op whose range makes it superfluous';
+    case 'layout':
+    case 'rescaling':
+      return islandProblem(draft, node, activations);
+  }
+}
+
+function gemmProblem(node: NodeProto): string | undefined {
+  if ((intAttribute(node, 'transA') ?? 0) !== 0) return 'Gemm with transA has no integer kernel';
+  const scaled =
+    (floatAttribute(node, 'alpha') ?? 1) !== 1 || (floatAttribute(node, 'beta') ?? 1) !== 1;
+  return scaled ? 'Gemm with alpha or beta other than 1' : undefined;
+}
+
+function weightProblem(
+  { index }: Draft,
+  { role }: OpRule,
+  weight: string | undefined,
+  bias: string | undefined,
+): string | undefined {
+  const tensor = index.initializers.get(weight ?? '');
+  if (tensor === undefined) return 'its weights are not constant';
+  if (tensor.dataType !== DataType.FLOAT) return 'its weights are not float32';
+  if (tensor.dims.length < 2) return 'its weights are a vector';
+  if (role !== 'conv' && tensor.dims.length > 2) return 'its weights have a batch axis';
+  const wanted = bias !== undefined && bias !== '';
+  if (wanted && index.initializers.get(bias)?.dataType !== DataType.FLOAT) {
+    return 'its bias is not constant';
+  }
+  return undefined;
+}
+
+/** Between float neighbours an integer op of little work costs more than it saves. */
+function islandProblem(
+  draft: Draft,
+  node: NodeProto,
+  activations: readonly string[],
+): string | undefined {
+  if (activations.length === 0) return 'computes on constants only';
+  const float = activations.find((name) => makerUnit(draft, name) === undefined);
+  if (float !== undefined) return `its input '${float}' is float, and it does little work`;
+  if (opName(node) === 'MaxPool' && (node.output[1] ?? '') !== '') {
+    return 'MaxPool that returns indices has no integer kernel';
+  }
+  return undefined;
+}
+
+/** The integer unit that makes a tensor, if one does. */
+function makerUnit({ index, units, absorbed }: Draft, name: string): IntegerUnit | undefined {
+  const maker = index.producer.get(name);
+  return maker === undefined ? undefined : (units.get(maker) ?? absorbed.get(maker));
+}
+
+/** A Relu or Clip that alone reads this node and that the quantized range makes superfluous. */
+function absorbableClamp(draft: Draft, node: NodeProto): NodeProto | undefined {
+  const { index } = draft;
+  const output = node.output[0] ?? '';
+  const readers = index.consumers.get(output) ?? [];
+  const [reader] = readers;
+  if (reader === undefined || readers.length !== 1 || index.outputs.has(output)) return undefined;
+  const bounds = clampBounds(reader, index);
+  const seen = statisticsOf(draft, reader.output[0] ?? '');
+  if (bounds === undefined || seen === undefined || reader.input[0] !== output) return undefined;
+  const params = affineParams(seen.min, seen.max, activationType(draft.scheme));
+  const { min, max } = representable(params);
+  // Half a step of slack: a value that rounds to the bound is the bound.
+  const slack = params.scale / 2;
+  return min >= bounds.min - slack && max <= bounds.max + slack ? reader : undefined;
+}
+
+/** The interval that a Relu or Clip with constant bounds lets through. */
+export function clampBounds(
+  node: NodeProto,
+  index: GraphIndex,
+): { min: number; max: number } | undefined {
+  const op = opName(node);
+  if (op === 'Relu') return { min: 0, max: Infinity };
+  if (op !== 'Clip') return undefined;
+  const min = bound(node, 1, 'min', -Infinity, index);
+  const max = bound(node, 2, 'max', Infinity, index);
+  return min === undefined || max === undefined ? undefined : { min, max };
+}
+
+function bound(
+  node: NodeProto,
+  position: number,
+  attribute: string,
+  absent: number,
+  index: GraphIndex,
+): number | undefined {
+  const name = node.input[position] ?? '';
+  if (name === '') return floatAttribute(node, attribute) ?? absent;
+  const tensor: TensorProto | undefined = index.initializers.get(name);
+  return tensor === undefined ? undefined : (tensorNumbers(tensor)[0] ?? absent);
+}
+
+export function activationType(scheme: Scheme): QuantType {
+  return scheme.activations ?? 'u8';
+}
+
+/** Takes back ops at the float end of an integer chain: they would run on bytes for nobody. */
+function pruneTails(draft: Draft, graph: GraphProto): void {
+  for (const node of graph.node.toReversed()) {
+    const unit = draft.units.get(node);
+    if (unit === undefined || !['layout', 'rescaling'].includes(unit.rule.role)) continue;
+    if (opName(node).endsWith('Pool') || hasIntegerReader(draft, unit)) continue;
+    draft.units.delete(node);
+    draft.reasons.set(node, 'all that reads it is float, and it does little work');
+    if (unit.absorbed !== undefined) {
+      draft.reasons.set(unit.absorbed, 'not behind an integer op whose range makes it superfluous');
+    }
+  }
+}
+
+function hasIntegerReader(draft: Draft, unit: IntegerUnit): boolean {
+  return unit.outputs.some((name) =>
+    (draft.index.consumers.get(name) ?? []).some((reader) => draft.units.has(reader)),
+  );
+}
+
+/** Matrix products may hand on float, which spares a rounding before float ops. */
+function finishOutputs(draft: Draft): ReadonlyMap<NodeProto, IntegerUnit> {
+  const finished = new Map<NodeProto, IntegerUnit>();
+  for (const [node, unit] of draft.units) {
+    const product = unit.rule.role === 'gemm' || unit.rule.role === 'matmul';
+    if (!product || hasIntegerReader(draft, unit)) finished.set(node, unit);
+    else finished.set(node, floatOutput(draft, unit));
+  }
+  return finished;
+}
+
+function floatOutput(draft: Draft, unit: IntegerUnit): IntegerUnit {
+  const { absorbed, ...rest } = unit;
+  if (absorbed !== undefined)
+    draft.reasons.set(absorbed, 'behind a matrix product with float output');
+  return { ...rest, outputs: unit.node.output, quantizedOutput: false };
+}
+
+/** Scale and zero point of every tensor that an integer unit reads or makes. */
+function chooseParams(
+  graph: GraphProto,
+  units: ReadonlyMap<NodeProto, IntegerUnit>,
+  draft: Draft,
+): ReadonlyMap<string, QuantParams> {
+  const params = new Map<string, QuantParams>();
+  const type = activationType(draft.scheme);
+  const own = (name: string, fixed?: OpRule['fixedOutput']) => {
+    const seen = statisticsOf(draft, name);
+    return affineParams(fixed?.min ?? seen?.min ?? 0, fixed?.max ?? seen?.max ?? 0, type);
+  };
+  for (const node of graph.node) {
+    const unit = units.get(node);
+    if (unit === undefined) continue;
+    for (const name of unit.inputs) if (!params.has(name)) params.set(name, own(name));
+    if (!unit.quantizedOutput) continue;
+    const [first = ''] = unit.inputs;
+    for (const name of unit.outputs) {
+      const inherited = unit.rule.role === 'layout' ? params.get(first) : undefined;
+      params.set(name, inherited ?? own(name, unit.rule.fixedOutput));
+    }
+  }
+  return params;
+}

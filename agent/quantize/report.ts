@@ -1,0 +1,25 @@
+/** What became of every operation of a model. */
+export interface OpReport {
+  readonly node: string;
+  readonly op: string;
+  readonly precision: 'integer' | 'fp16' | 'float';
+  /** Why it stayed float; absent otherwise. */
+  readonly reason?: string;
+}
+
+/** A quantized model and the account of it. */
+export interface Quantized<M> {
+  readonly model: M;
+  readonly ops: readonly OpReport[];
+}
+
+/** Counts for the contract `edgefit/quantize/1`. */
+export function countOps(ops: readonly OpReport[]): {
+  integer: number;
+  fp16: number;
+  float: number;
+} {
+  const counts = { integer: 0, fp16: 0, float: 0 };
+  for (const { precision } of ops) counts[precision]++;
+  return counts;
+}
