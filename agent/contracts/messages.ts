@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { acceleratorKinds, factsSchema, precisions, runtimeNames } from './facts.ts';
+
+/**
+ * Messages between a device and its operators, JSON in UTF-8 over MQTT. Nothing essential travels
+ * in MQTT 5 properties. Readers keep fields that they do not know: fields may be added.
+ */
+
+const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
+const timestamp = z.iso.datetime({ precision: 3 }).describe('RFC 3339, UTC, milliseconds');
+
+/** Retained at `edgefit/v1/d/{id}/up/birth`: what this device is and what it can run. */
+export const birthSchema = z
+  .looseObject({
+    schema: z.literal('edgefit/birth/1'),
+    deviceId: id,
+    ts: timestamp.describe(
+      'when the device was probed, by its own clock: RFC 3339, UTC, milliseconds',
+    ),
+    session: z
+      .number()
+      .int()
+      .positive()
+      .nullable()
+      .describe('number of the daemon session, as in up/status; null from a one-shot command'),
+    agent: z.string().min(1).describe('version of the agent'),
+    precisions: z.array(z.enum(precisions)).describe('worth trying on this device, best first'),
+    runtimes: z.array(z.enum(runtimeNames)),
+    accelerators: z.array(z.enum(acceleratorKinds)).describe('those that can be used right now'),
+    schemas: z.array(z.string()).describe('names of the documents this agent writes'),
+    facts: factsSchema.describe('the probe'),
+  })
+  .describe('what a device is and what it can run');
+
+/** One message that could not be sent yet, kept on the device. Never holds credentials. */
+export const unsentSchema = z
+  .object({
+    schema: z.literal('edgefit/unsent/1'),
+    broker: z.string().describe('scheme, host and port of the broker it is meant for'),
+    savedAt: timestamp,
+    message: z.object({
+      topic: z.string(),
+      payload: z.string().describe('the JSON text, byte for byte as it will be published'),
+      retain: z.boolean(),
+      schema: z.string().describe('schema of the payload'),
+    }),
+  })
+  .describe('a message waiting on the device for its broker');
+
+export type Birth = z.infer<typeof birthSchema>;
+export type Unsent = z.infer<typeof unsentSchema>;

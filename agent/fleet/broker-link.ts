@@ -1,0 +1,175 @@
+import { connect } from 'mqtt';
+import type { IClientOptions, IClientPublishOptions, IConnackPacket, MqttClient } from 'mqtt';
+import { messageOf } from '../util/errors.ts';
+import type { BrokerAddress } from './broker-url.ts';
+import { reasonCodeOf } from './explain.ts';
+import type { ConnectionContext } from './explain.ts';
+import type { OutgoingMessage } from './protocol/outgoing.ts';
+import { ReportError } from './report-error.ts';
+
+/** One connection attempt and everything that can end it. Used by broker-connection.ts only. */
+
+/** PEM texts. `ca` replaces the system's CAs; `cert` and `key` go together. */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface BrokerSettings {
+  readonly address: BrokerAddress;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly tls?: TlsFiles | undefined;
+}
+
+/** MQTT 5, or 3.1.1 (which numbers itself 4). */
+export type ProtocolVersion = 5 | 4;
+
+export interface ConnectOptions {
+  readonly clientId: string;
+  /** Longest wait for any one answer of the broker. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Tried in this order; the next only when the broker does not speak the one before. */
+  readonly protocols?: readonly ProtocolVersion[];
+}
+
+/** How long a polite DISCONNECT may take before the socket is destroyed. */
+const CLOSE_MS = 1000;
+
+/** How a connection ended: with an error of the library or socket, or without a word. */
+export interface Ending {
+  readonly error?: unknown;
+}
+
+export interface Link {
+  readonly client: MqttClient;
+  readonly context: ConnectionContext;
+  readonly options: ConnectOptions;
+  /** Resolves once, when the connection is over or the caller has given up. */
+  readonly ended: Promise<Ending>;
+  /** Reason of the broker's DISCONNECT (MQTT 5 only). */
+  readonly disconnectReason: () => number | undefined;
+}
+
+export type Outcome<T> = { readonly done: T } | { readonly ending: Ending } | 'silence';
+
+function libraryOptions(
+  { address, user, password, tls }: BrokerSettings,
+  clientId: string,
+  protocolVersion: ProtocolVersion,
+): IClientOptions {
+  const webSocket = address.path !== '';
+  return {
+    protocol: address.protocol,
+    // The WebSocket transport builds a URL from it, where IPv6 takes brackets.
+    hostname: webSocket && address.host.includes(':') ? `[${address.host}]` : address.host,
+    port: address.port,
+    ...(webSocket ? { path: address.path } : {}),
+    clientId,
+    protocolVersion,
+    clean: true,
+    reconnectPeriod: 0,
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+    ...tls,
+  };
+}
+
+function createClient(settings: BrokerSettings, clientId: string, protocol: ProtocolVersion) {
+  try {
+    return connect(libraryOptions(settings, clientId, protocol));
+  } catch (error) {
+    // Node refuses unusable certificates and keys before it connects.
+    const why = `the TLS files cannot be used (${messageOf(error)})`;
+    const fix = 'check --mqtt-ca, --mqtt-cert and --mqtt-key';
+    throw new ReportError('TLS', `${settings.address.display}: ${why}; ${fix}`, error);
+  }
+}
+
+/** Starts to connect. */
+export function openLink(
+  settings: BrokerSettings,
+  options: ConnectOptions,
+  protocol: ProtocolVersion,
+): Link {
+  const client = createClient(settings, options.clientId, protocol);
+  let reason: number | undefined;
+  let streamError: unknown;
+  client.on('disconnect', (packet) => {
+    reason = packet.reasonCode;
+  });
+  // The library passes on only those stream errors that have a code; a WebSocket's have none.
+  client.stream.on('error', (error: unknown) => {
+    streamError = error;
+  });
+  const ended = new Promise<Ending>((resolve) => {
+    client.on('error', (error) => resolve({ error }));
+    client.on('close', () => resolve({ error: streamError }));
+    const giveUp = () => resolve({});
+    options.signal?.addEventListener('abort', giveUp, { once: true });
+    client.once('close', () => options.signal?.removeEventListener('abort', giveUp));
+  });
+  const { display, protocol: transport } = settings.address;
+  const secure = transport === 'mqtts' || transport === 'wss';
+  const context = { broker: display, user: settings.user, secure, protocol };
+  return { client, context, options, ended, disconnectReason: () => reason };
+}
+
+/** Waits for `work`, the end of the connection or the end of patience, whichever comes first. */
+export async function firstOf<T>(work: Promise<T>, link: Link): Promise<Outcome<T>> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<'silence'>((resolve) => {
+    timer = setTimeout(() => resolve('silence'), link.options.timeoutMs);
+  });
+  try {
+    return await Promise.race([
+      work.then((done) => ({ done })),
+      link.ended.then((ending) => ({ ending })),
+      silence,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function connackOf(client: MqttClient): Promise<IConnackPacket> {
+  return new Promise((resolve) => {
+    client.once('connect', resolve);
+  });
+}
+
+/** The reason code of the acknowledgement; undefined when the connection closed before it. */
+export function pubackOf(
+  client: MqttClient,
+  message: OutgoingMessage,
+): Promise<number | undefined> {
+  const options: IClientPublishOptions = {
+    qos: 1,
+    retain: message.retain,
+    // Sent under MQTT 5 only, and only a convenience: the payload names its schema itself.
+    properties: {
+      payloadFormatIndicator: true,
+      contentType: 'application/json',
+      userProperties: { schema: message.schema },
+    },
+  };
+  return new Promise((resolve) => {
+    client.publish(message.topic, message.payload, options, (error) => {
+      resolve(error ? reasonCodeOf(error) : 0);
+    });
+  });
+}
+
+/** Says goodbye, or nothing to a broker that is gone or owes an acknowledgement. */
+export async function closeLink({ client }: Link): Promise<void> {
+  const inOrder = client.connected && Object.keys(client.outgoing).length === 0;
+  let timer: NodeJS.Timeout | undefined;
+  const impatient = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, CLOSE_MS);
+  });
+  await Promise.race([client.endAsync(!inOrder), impatient]);
+  clearTimeout(timer);
+  client.stream.destroy();
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import type { BenchReport } from '../../contracts/bench.ts';
+import type { Facts } from '../../contracts/facts.ts';
+import type { Birth } from '../../contracts/messages.ts';
+import { topicFor } from './topics.ts';
+
+/** A message ready to be published at QoS 1: `payload` is JSON text, `schema` names what it holds. */
+export interface OutgoingMessage {
+  readonly topic: string;
+  readonly payload: string;
+  readonly retain: boolean;
+  readonly schema: string;
+}
+
+/** Some cloud brokers (AWS IoT among them) refuse larger messages. */
+export const MAX_PAYLOAD_BYTES = 128 * 1024;
+
+/** The documents that this version of the agent writes to MQTT. */
+const SCHEMAS = ['edgefit/birth/1', 'edgefit/facts/1', 'edgefit/bench/1'];
+
+export interface BirthInput {
+  readonly deviceId: string;
+  readonly facts: Facts;
+  /** Version of the agent. */
+  readonly agent: string;
+  /** Session of the daemon, null when a one-shot command speaks. */
+  readonly session: number | null;
+  readonly now: Date;
+}
+
+/** The retained message that says what a device is. Throws TopicError on a bad device id. */
+export function birthMessage(input: BirthInput): OutgoingMessage {
+  const { facts } = input;
+  const birth: Birth = {
+    schema: 'edgefit/birth/1',
+    deviceId: input.deviceId,
+    ts: input.now.toISOString(),
+    session: input.session,
+    agent: input.agent,
+    precisions: facts.profile.precisions,
+    runtimes: facts.profile.runtimes,
+    accelerators: facts.accelerators.filter(({ usable }) => usable).map(({ kind }) => kind),
+    schemas: SCHEMAS,
+    facts,
+  };
+  return {
+    topic: topicFor('birth', { device: input.deviceId }),
+    payload: JSON.stringify(birth),
+    retain: true,
+    schema: birth.schema,
+  };
+}
+
+/**
+ * The id of a benchmark: when it started and a digest of what it found, so that the same report
+ * sent twice (QoS 1 delivers at least once) arrives on the same topic.
+ */
+export function benchIdOf(report: BenchReport): string {
+  const started = report.startedAt.replaceAll(/[^0-9TZ]/g, '').slice(0, 24);
+  const digest = createHash('sha256').update(JSON.stringify(report)).digest('hex').slice(0, 12);
+  return `${started}-${digest}`;
+}
+
+/** The message that carries one benchmark report. Throws TopicError on a bad id. */
+export function benchMessage(
+  deviceId: string,
+  report: BenchReport,
+  benchId: string = benchIdOf(report),
+): OutgoingMessage {
+  return {
+    topic: topicFor('bench', { device: deviceId, bench: benchId }),
+    payload: JSON.stringify(report),
+    retain: false,
+    schema: report.schema,
+  };
+}
