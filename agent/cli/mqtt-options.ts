@@ -1,23 +1,17 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { BrokerSettings, TlsFiles } from '../fleet/broker-link.ts';
+import type { BrokerSettings } from '../fleet/broker-link.ts';
 import { parseBrokerUrl } from '../fleet/broker-url.ts';
 import type { ParsedBrokerUrl } from '../fleet/broker-url.ts';
 import { isId } from '../fleet/protocol/topics.ts';
 import { ReportError } from '../fleet/report-error.ts';
-import { AgentError, messageOf } from '../util/errors.ts';
-import { fileError } from '../util/files.ts';
+import { MqttOptionError, readOption, readTls } from './mqtt-files.ts';
+import type { TlsOptions } from './mqtt-files.ts';
 
 /** What commander makes of the options below. */
-export interface MqttOptions {
+export interface MqttOptions extends TlsOptions {
   readonly mqtt?: string;
   readonly mqttUser?: string;
   readonly mqttPasswordFile?: string;
-  readonly mqttCa?: string;
-  readonly mqttCert?: string;
-  readonly mqttKey?: string;
   readonly mqttTimeout?: string;
   readonly deviceId?: string;
 }
@@ -29,21 +23,10 @@ export interface MqttSettings {
   readonly deviceId: string | undefined;
 }
 
-/** An MQTT option that cannot be used; the message names the option. */
-export class MqttOptionError extends AgentError {
-  override readonly name = 'MqttOptionError';
-
-  constructor(flag: string, why: string, cause?: unknown) {
-    super('BAD_OPTION', `${flag}: ${why}`, { cause });
-  }
-}
-
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const DEFAULT_TIMEOUT_SECONDS = 20;
 const MAX_TIMEOUT_SECONDS = 3600;
-/** A bundle of every public CA is about a quarter of this. */
-const MAX_FILE_BYTES = 1024 * 1024;
 /** Length limit of a user name or password in MQTT. */
 const MAX_CREDENTIAL_BYTES = 65_535;
 const PASSWORD_VARIABLE = 'EDGEFIT_MQTT_PASSWORD';
@@ -65,77 +48,6 @@ export function addMqttOptions(command: Command): Command {
       `longest wait for an answer of the broker (default: ${DEFAULT_TIMEOUT_SECONDS})`,
     )
     .option('--device-id <id>', 'name of this device: 1 to 64 of A-Z a-z 0-9 . _ and -');
-}
-
-async function readOption(flag: string, path: string): Promise<string> {
-  try {
-    const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) {
-      throw new MqttOptionError(flag, `${path} has ${size} bytes; that is not such a file`);
-    }
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof MqttOptionError) throw error;
-    throw new MqttOptionError(flag, messageOf(fileError('read', path, error)), error);
-  }
-}
-
-async function readPem<T>(
-  flag: string,
-  path: string,
-  what: string,
-  parse: (pem: string) => T,
-): Promise<{ pem: string; parsed: T }> {
-  const pem = await readOption(flag, path);
-  try {
-    return { pem, parsed: parse(pem) };
-  } catch (error) {
-    throw new MqttOptionError(flag, `${path} is not ${what} in PEM form`, error);
-  }
-}
-
-const parseCertificate = (pem: string) => new X509Certificate(pem);
-
-async function readIdentity(certPath: string, keyPath: string): Promise<TlsFiles> {
-  const cert = await readPem('--mqtt-cert', certPath, 'a certificate', parseCertificate);
-  const key = await readPem<KeyObject>(
-    '--mqtt-key',
-    keyPath,
-    'a private key without passphrase',
-    createPrivateKey,
-  );
-  if (!cert.parsed.checkPrivateKey(key.parsed)) {
-    throw new MqttOptionError('--mqtt-key', `${keyPath} is not the key of ${certPath}`);
-  }
-  return { cert: cert.pem, key: key.pem };
-}
-
-async function readTls(options: MqttOptions, url: ParsedBrokerUrl): Promise<TlsFiles | undefined> {
-  const { mqttCa, mqttCert, mqttKey } = options;
-  const given = [
-    mqttCa === undefined ? [] : ['--mqtt-ca'],
-    mqttCert === undefined ? [] : ['--mqtt-cert'],
-    mqttKey === undefined ? [] : ['--mqtt-key'],
-  ].flat();
-  const [first] = given;
-  if (first === undefined) return undefined;
-  const { protocol, display } = url.address;
-  if (protocol === 'mqtt' || protocol === 'ws') {
-    throw new MqttOptionError(first, `${display} is without TLS: use ${protocol}s:// with it`);
-  }
-  if (mqttCert !== undefined && mqttKey === undefined) {
-    throw new MqttOptionError('--mqtt-cert', 'give its key too, with --mqtt-key FILE');
-  }
-  if (mqttKey !== undefined && mqttCert === undefined) {
-    throw new MqttOptionError('--mqtt-key', 'give its certificate too, with --mqtt-cert FILE');
-  }
-  const ca =
-    mqttCa === undefined
-      ? {}
-      : { ca: (await readPem('--mqtt-ca', mqttCa, 'a certificate', parseCertificate)).pem };
-  const identity =
-    mqttCert === undefined || mqttKey === undefined ? {} : await readIdentity(mqttCert, mqttKey);
-  return { ...ca, ...identity };
 }
 
 /** The password and where it came from: the file, else the environment, else the URL. */
@@ -222,7 +134,7 @@ export async function readMqttSettings(
     return null;
   }
   const url = readUrl(options.mqtt);
-  const tls = await readTls(options, url);
+  const tls = await readTls(options, url.address);
   const credentials = await readCredentials(options, env, url);
   const timeoutMs = readTimeout(options.mqttTimeout);
   return { broker: { address: url.address, ...credentials, tls }, timeoutMs, deviceId };

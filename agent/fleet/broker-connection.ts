@@ -23,9 +23,9 @@ import { ReportError } from './report-error.ts';
 export interface BrokerConnection {
   readonly protocol: ProtocolVersion;
   /** Publishes at QoS 1 and waits for the acknowledgement. Throws ReportError. */
-  publish(message: OutgoingMessage): Promise<void>;
+  readonly publish: (message: OutgoingMessage) => Promise<void>;
   /** Says goodbye and closes the socket. Never fails and never takes long. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Bytes that a number below 2^21 takes in MQTT's variable-length form. */

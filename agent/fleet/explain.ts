@@ -86,12 +86,20 @@ const UNTRUSTED = new Set([
   'CERT_UNTRUSTED',
 ]);
 
+/** The names in the broker's certificate (`DNS:a, IP Address:b`), which Node puts on the error. */
+function certifiedNames(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('cert' in error)) return undefined;
+  const { cert } = error;
+  if (typeof cert !== 'object' || cert === null || !('subjectaltname' in cert)) return undefined;
+  return typeof cert.subjectaltname === 'string' ? cert.subjectaltname : undefined;
+}
+
 function explainTls(code: string, error: unknown): string | null {
   if (UNTRUSTED.has(code)) {
     return 'its certificate was not issued by a CA that this device trusts; give the right CA with --mqtt-ca FILE';
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const names = /altnames: (.+)$/.exec(messageOf(error))?.[1];
+    const names = certifiedNames(error);
     return `its certificate is for another host name${names === undefined ? '' : ` (${names})`}; use that name in the URL`;
   }
   if (code === 'CERT_HAS_EXPIRED') {

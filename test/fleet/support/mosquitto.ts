@@ -6,20 +6,20 @@ import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { test } from '@jest/globals';
+import { describe } from '@jest/globals';
 
 const BINARY = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'].find(
   (path) => existsSync(path),
 );
 const START_MS = 10_000;
 
-/** `test`, or a skipped test that says so where no mosquitto is installed. */
-export const mosquittoTest: typeof test.skip = BINARY === undefined ? test.skip : test;
+/** `describe`, or skipped tests where no mosquitto is installed (apt install mosquitto). */
+export const describeWithMosquitto = BINARY === undefined ? describe.skip : describe;
 
 export interface Mosquitto {
   readonly port: number;
   readonly process: ChildProcess;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** A port that was free a moment ago. */
@@ -74,11 +74,14 @@ async function stop(child: ChildProcess, folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** A mosquitto on a free port of this machine, with `lines` added to its configuration. */
-export async function startMosquitto(lines: readonly string[]): Promise<Mosquitto> {
+/** A mosquitto on a free (or the given) port, with `lines` added to its configuration. */
+export async function startMosquitto(
+  lines: readonly string[],
+  wantedPort?: number,
+): Promise<Mosquitto> {
   if (BINARY === undefined) throw new Error('mosquitto is not installed');
   const folder = await mkdtemp(join(tmpdir(), 'edgefit-mosquitto-'));
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   const config = join(folder, 'mosquitto.conf');
   // Started by root it would become another user, who cannot read the test's files.
   const fixed = [`user ${userInfo().username}`, 'persistence false', `listener ${port} 127.0.0.1`];
