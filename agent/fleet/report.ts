@@ -131,7 +131,7 @@ export async function publishOrKeep(options: ReportOptions, state: string): Prom
   } catch (error) {
     const kept = await keep(options, messages, state);
     if (!(error instanceof ReportError)) throw error;
-    throw new ReportError(error.code, `${error.message}; ${kept}`, error);
+    throw new ReportError(error.code, `${error.message} (${kept})`, error);
   }
 }
 

@@ -47,7 +47,7 @@ describeWithMosquitto('a mosquitto that comes and goes', () => {
     const failure = send('first');
     await expect(failure).rejects.toMatchObject({ code: 'UNREACHABLE', kind: 'failure' });
     await expect(failure).rejects.toThrow(
-      `is the broker running?; the report is kept in ${join(state, 'unsent')} and will be sent with`,
+      `is the broker running? (the report is kept in ${join(state, 'unsent')} and will be sent with`,
     );
     await expect(send('second')).rejects.toMatchObject({ code: 'UNREACHABLE' });
     expect(waiting()).toHaveLength(3); // one birth, two benchmarks
