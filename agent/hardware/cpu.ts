@@ -1,0 +1,103 @@
+import type { Facts } from '../contracts/facts.ts';
+import { readClocks } from './cpufreq.ts';
+import { readCpuQuota, readCpuset } from './cgroup.ts';
+import { archOf, featuresOf, modelOf, parseCpuinfo, vendorOf, type Cpuinfo } from './cpuinfo.ts';
+import { foundFact, missFact, readFact, type Reading } from './facts-log.ts';
+import { parseCpuList, parseSomeCpus } from './parse.ts';
+
+const CPUINFO = '/proc/cpuinfo';
+const CPU_FOLDER = '/sys/devices/system/cpu';
+
+/** Where a root file system keeps the loader of its architecture. */
+const LOADERS: readonly (readonly [arch: string, path: string])[] = [
+  ['arm64', '/lib/ld-linux-aarch64.so.1'],
+  ['x64', '/lib64/ld-linux-x86-64.so.2'],
+  ['arm', '/lib/ld-linux-armhf.so.3'],
+  ['riscv64', '/lib/ld-linux-riscv64-lp64d.so.1'],
+];
+
+/** Reads the CPU: architecture, names, cores, features, clocks. */
+export async function readCpu(reading: Reading): Promise<Facts['cpu']> {
+  const fact = <T>(name: string, of: (info: Cpuinfo) => T) =>
+    readFact(reading, `cpu.${name}`, CPUINFO, (text) => of(parseCpuinfo(text)));
+  const arch = (await fact('arch', archOf)) ?? (await archOfFiles(reading)) ?? 'unknown';
+  const features = await fact('features', featuresOf);
+  const vendor = await fact('vendor', vendorOf);
+  const model = await fact('model', modelOf);
+  const online = await readOnline(reading);
+  const coresUsable = await readUsable(reading, online);
+  const clocks = await readClocks(reading, online ?? [0]);
+  return {
+    arch,
+    vendor,
+    model,
+    coresOnline: online?.length ?? null,
+    coresUsable,
+    features: [...(features ?? [])],
+    ...clocks,
+  };
+}
+
+async function archOfFiles(reading: Reading): Promise<string | null> {
+  for (const [arch, path] of LOADERS) {
+    // oxlint-disable-next-line no-await-in-loop -- four questions, the first yes wins
+    if (await reading.tree.exists(path)) {
+      foundFact(reading, 'cpu.arch', path);
+      return arch;
+    }
+  }
+  return null;
+}
+
+/** Numbers of the online CPUs; those in cpuinfo when sysfs does not say. */
+async function readOnline(reading: Reading): Promise<readonly number[] | null> {
+  const fact = 'cpu.coresOnline';
+  const listed = await readFact(reading, fact, `${CPU_FOLDER}/online`, parseSomeCpus);
+  if (listed !== null) return listed;
+  const why = reading.unknown.get(fact) ?? '';
+  const counted = await readFact(reading, fact, CPUINFO, (text) =>
+    parseSomeCpus(
+      parseCpuinfo(text)
+        .cores.map((core) => core.get('processor'))
+        .join(','),
+    ),
+  );
+  if (counted === null) missFact(reading, fact, `${why}; ${reading.unknown.get(fact) ?? ''}`);
+  return counted;
+}
+
+/**
+ * Cores that threads of ours can run on at once: online, not isolated from the scheduler, in our
+ * cpuset, and no more than the cgroup quota pays for (which may be a fraction).
+ */
+async function readUsable(
+  reading: Reading,
+  online: readonly number[] | null,
+): Promise<number | null> {
+  const fact = 'cpu.coresUsable';
+  if (online === null) {
+    missFact(reading, fact, 'the online cores are not known');
+    return null;
+  }
+  copySource(reading, 'cpu.coresOnline', fact);
+  const optional = { optional: true };
+  const isolated =
+    (await readFact(reading, 'cpu.isolated', `${CPU_FOLDER}/isolated`, parseCpuList, optional)) ??
+    [];
+  const cpuset = await readCpuset(reading);
+  const schedulable = online.filter(
+    (cpu) => !isolated.includes(cpu) && (cpuset === null || cpuset.cpus.includes(cpu)),
+  );
+  // A recording made in parts can contradict itself; then the online cores stand.
+  const cores = schedulable.length === 0 ? online.length : schedulable.length;
+  if (cpuset !== null && cores < online.length) foundFact(reading, fact, cpuset.path);
+  const quota = await readCpuQuota(reading);
+  if (quota === null || quota.cores >= cores) return cores;
+  foundFact(reading, fact, quota.path);
+  return quota.cores;
+}
+
+function copySource(reading: Reading, from: string, to: string): void {
+  const path = reading.sources.get(from);
+  if (path !== undefined) foundFact(reading, to, path);
+}

@@ -1,0 +1,175 @@
+// Coral Edge TPUs. On USB the same stick has two ids: one before its first use, another once
+// libedgetpu has loaded the firmware. On PCIe it needs the gasket and apex drivers.
+import type { Facts } from '../contracts/facts.ts';
+import type { PciDevice, UsbDevice } from './buses.ts';
+import { foundFact, listFolder, readOptional, type Reading } from './facts-log.ts';
+
+export type Accelerator = Facts['accelerators'][number];
+
+/** Vendor and product together: 18d1 alone is any Google device. */
+const USB_IDS: readonly string[] = ['1a6e:089a', '18d1:9302'];
+const PCI_VENDOR = 0x1ac1;
+const PCI_DEVICE = 0x089a;
+const APEX = '/sys/class/apex';
+/** The driver's way to say that the device answers with all ones: it fell off the bus. */
+const LOST_MILLI_CELSIUS = -89_700;
+
+const TRIPLETS = new Map([
+  ['arm64', 'aarch64-linux-gnu'],
+  ['arm', 'arm-linux-gnueabihf'],
+  ['x64', 'x86_64-linux-gnu'],
+]);
+const NO_LIBRARY = 'libedgetpu.so.1 is not installed: apt install libedgetpu1-std';
+
+async function hasLibrary(reading: Reading, arch: string): Promise<boolean> {
+  const triplet = TRIPLETS.get(arch);
+  const folders = ['/usr/lib', '/usr/local/lib'].concat(
+    triplet === undefined ? [] : [`/usr/lib/${triplet}`, `/lib/${triplet}`],
+  );
+  const found = folders.map((folder) => reading.tree.exists(`${folder}/libedgetpu.so.1`));
+  return (await Promise.all(found)).includes(true);
+}
+
+/** Every Edge TPU of this machine, with the reason and the fix where it cannot be used. */
+export async function readEdgeTpus(
+  reading: Reading,
+  arch: string,
+  pci: readonly PciDevice[],
+  usb: readonly UsbDevice[],
+): Promise<readonly Accelerator[]> {
+  const library = await hasLibrary(reading, arch);
+  const sticks = usb.filter((device) => USB_IDS.includes(usbId(device)));
+  const cards = pci.filter(({ vendor, device }) => vendor === PCI_VENDOR && device === PCI_DEVICE);
+  return [
+    ...(await readCards(reading, library, cards)),
+    ...(await Promise.all(sticks.map((stick) => readStick(reading, library, stick)))),
+  ];
+}
+
+function usbId({ vendor, product }: UsbDevice): string {
+  return [vendor, product].map((id) => id.toString(16).padStart(4, '0')).join(':');
+}
+
+async function readStick(
+  reading: Reading,
+  library: boolean,
+  stick: UsbDevice,
+): Promise<Accelerator> {
+  const { live } = reading.tree;
+  // A recording rarely holds device nodes, so their absence there says nothing.
+  const asked = live && stick.node !== null;
+  const state: StickState = {
+    library,
+    node: stick.node,
+    present: !asked || (await reading.tree.exists(stick.node)),
+    writable: !asked || (await reading.tree.writable(stick.node)),
+  };
+  foundFact(reading, 'accelerators.edgetpu-usb', `/sys/bus/usb/devices/${stick.name}/idProduct`);
+  const speed = stick.speed === null ? '' : `, ${stick.speed} Mb/s`;
+  const slow = stick.speed !== null && stick.speed < 5000 ? ' (USB 2: transfers dominate)' : '';
+  const device = `usb ${stick.name} ${usbId(stick)}${speed}${slow}`;
+  return accelerator('edgetpu-usb', device, stickProblem(state));
+}
+
+export interface StickState {
+  readonly library: boolean;
+  readonly node: string | null;
+  readonly present: boolean;
+  readonly writable: boolean;
+}
+
+/** What keeps a USB Edge TPU from being used, with the fix; null when nothing does. */
+export function stickProblem({ library, node, present, writable }: StickState): string | null {
+  if (!present)
+    return `${node ?? '/dev/bus/usb'} is not visible: give the container --device /dev/bus/usb`;
+  if (!library) return NO_LIBRARY;
+  if (writable) return null;
+  return `no permission for ${node ?? '/dev/bus/usb'}: usermod -aG plugdev USER, then log in again`;
+}
+
+async function readCards(
+  reading: Reading,
+  library: boolean,
+  cards: readonly PciDevice[],
+): Promise<readonly Accelerator[]> {
+  const names = await listFolder(reading, 'accelerators', APEX);
+  const nodes = await Promise.all(names.map((name) => readApex(reading, library, name)));
+  const claimed = nodes.map(({ address }) => address);
+  // A driver that does not say its address drives one of the cards, so that many are not orphans.
+  const anonymous = claimed.filter((address) => address === null).length;
+  const orphans = cards.filter(({ address }) => !claimed.includes(address)).slice(anonymous);
+  if (cards[0] !== undefined) {
+    foundFact(
+      reading,
+      'accelerators.edgetpu-pcie',
+      `/sys/bus/pci/devices/${cards[0].address}/device`,
+    );
+  } else if (names[0] !== undefined) {
+    foundFact(reading, 'accelerators.edgetpu-pcie', `${APEX}/${names[0]}`);
+  }
+  return [
+    ...nodes.map(({ found }) => found),
+    ...orphans.map(({ address }, at) =>
+      accelerator('edgetpu-pcie', `pci ${address}`, noDriver(names.length + at)),
+    ),
+  ];
+}
+
+function noDriver(number: number): string {
+  return `its driver is not loaded (no /dev/apex_${number}): apt install gasket-dkms, then reboot`;
+}
+
+async function readApex(
+  reading: Reading,
+  library: boolean,
+  name: string,
+): Promise<{ readonly address: string | null; readonly found: Accelerator }> {
+  const { tree } = reading;
+  const text = async (file: string) =>
+    (await readOptional(tree, `${APEX}/${name}/${file}`))?.trim() ?? null;
+  const node = `/dev/${name}`;
+  const address = await text('pci_address');
+  const temperature = await text('temp');
+  const problem = apexProblem({
+    library,
+    node,
+    present: await tree.exists(node),
+    writable: await tree.writable(node),
+    status: await text('status'),
+    milliCelsius: temperature === null ? null : Number(temperature),
+  });
+  const device = address === null ? node : `${node} pci ${address}`;
+  return { address, found: accelerator('edgetpu-pcie', device, problem) };
+}
+
+export interface ApexState extends StickState {
+  readonly node: string;
+  /** `ALIVE`, `DEAD` or `LAMED`. */
+  readonly status: string | null;
+  readonly milliCelsius: number | null;
+}
+
+/** What keeps a PCIe Edge TPU from being used, with the fix; null when nothing does. */
+export function apexProblem(state: ApexState): string | null {
+  const { node, status, milliCelsius } = state;
+  if (milliCelsius !== null && milliCelsius <= LOST_MILLI_CELSIUS) {
+    return 'it fell off the PCIe bus (reads -89.7 °C): power the machine off and on, check the seat and cooling';
+  }
+  if (status === 'DEAD' || status === 'LAMED') {
+    return `its driver reports ${status}: power the machine off and on, check the cooling`;
+  }
+  if (!state.present)
+    return `${node} is missing: load the apex driver (modprobe apex) or pass it into the container`;
+  if (!state.library) return NO_LIBRARY;
+  if (!state.writable) return `no permission for ${node}: usermod -aG apex USER, then log in again`;
+  return null;
+}
+
+/** An accelerator: usable when there is no problem. */
+export function accelerator(
+  kind: Accelerator['kind'],
+  device: string,
+  problem: string | null,
+): Accelerator {
+  return { kind, usable: problem === null, ...(problem === null ? {} : { problem }), device };
+}

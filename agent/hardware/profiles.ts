@@ -1,0 +1,123 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { DeviceFacts } from '../contracts/facts.ts';
+import { profileSchema, type HardwareProfile, type ProfileMatch } from '../contracts/profile.ts';
+import { messageOf } from '../util/errors.ts';
+import { fileError } from '../util/files.ts';
+import { shippedPath } from '../util/paths.ts';
+import { HardwareError } from './error.ts';
+
+const SCHEMA_FILE = 'schema.json';
+
+/** The JSON Schema of a profile file, as hardware-profiles/schema.json holds it. */
+export function profileJsonSchema(): object {
+  return z.toJSONSchema(profileSchema, { io: 'input' });
+}
+
+/**
+ * Reads every profile in a folder, by default those shipped with the program. Raises a
+ * HardwareError that names the file and the field of a broken one.
+ */
+export async function loadProfiles(
+  folder: string = shippedPath('hardware-profiles'),
+): Promise<readonly HardwareProfile[]> {
+  const names = await listProfiles(folder);
+  const profiles = await Promise.all(names.map((name) => loadProfile(join(folder, name))));
+  for (const [at, { id }] of profiles.entries()) {
+    const first = profiles.findIndex((other) => other.id === id);
+    if (first !== at)
+      throw badProfile(
+        join(folder, names[at] ?? ''),
+        `id: "${id}" is also that of ${names[first]}`,
+      );
+  }
+  return profiles;
+}
+
+async function listProfiles(folder: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(folder);
+    return names.filter((name) => name.endsWith('.json') && name !== SCHEMA_FILE).toSorted();
+  } catch (error) {
+    throw fileError('read', folder, error);
+  }
+}
+
+async function loadProfile(path: string): Promise<HardwareProfile> {
+  let text = '';
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw fileError('read', path, error);
+  }
+  return parseProfile(path, text);
+}
+
+/** Checks the content of a profile file; `path` is for the message. */
+export function parseProfile(path: string, text: string): HardwareProfile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw badProfile(path, `it is not JSON: ${messageOf(error)}`);
+  }
+  const checked = profileSchema.safeParse(value);
+  if (checked.success) return checked.data;
+  const [issue] = checked.error.issues;
+  throw badProfile(
+    path,
+    `${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'is not a profile'}`,
+  );
+}
+
+function badProfile(path: string, what: string): HardwareError {
+  return new HardwareError('BAD_PROFILE', `bad hardware profile ${path}: ${what}`);
+}
+
+/** Whether every rule holds. */
+function matches(match: ProfileMatch, facts: DeviceFacts): boolean {
+  const { features, arch } = facts.cpu;
+  const has = (name: string) => features.includes(name);
+  const kinds = facts.accelerators.map(({ kind }) => kind);
+  return (
+    (match.boards.length === 0 || match.boards.includes(facts.board.id)) &&
+    match.accelerators.every((kind) => kinds.includes(kind)) &&
+    match.requiresFeatures.every(has) &&
+    (match.requiresAnyFeature.length === 0 || match.requiresAnyFeature.some(has)) &&
+    !match.lacksFeatures.some(has) &&
+    (match.arch === undefined || match.arch === arch)
+  );
+}
+
+/** What makes one match more specific than another, the weightiest first. */
+const SPECIFICITY: readonly ((match: ProfileMatch) => number)[] = [
+  (match) => (match.boards.length > 0 ? 1 : 0),
+  (match) => match.accelerators.length,
+  (match) => match.requiresFeatures.length,
+  (match) => (match.requiresAnyFeature.length > 0 ? 1 : 0),
+  (match) => match.lacksFeatures.length,
+  (match) => (match.arch === undefined ? 0 : 1),
+];
+
+function moreSpecific(a: HardwareProfile, b: HardwareProfile): number {
+  for (const count of SPECIFICITY) {
+    const difference = count(b.match) - count(a.match);
+    if (difference !== 0) return difference;
+  }
+  return a.id.localeCompare(b.id, 'en');
+}
+
+/** The most specific of the profiles that match. Raises a HardwareError when none does. */
+export function matchProfile(
+  facts: DeviceFacts,
+  profiles: readonly HardwareProfile[],
+): HardwareProfile {
+  const [best] = profiles.filter((profile) => matches(profile.match, facts)).toSorted(moreSpecific);
+  if (best !== undefined) return best;
+  const machine = `${facts.board.id} (${facts.cpu.arch})`;
+  throw new HardwareError(
+    'NO_PROFILE',
+    `no hardware profile fits ${machine}: add one to hardware-profiles`,
+  );
+}

@@ -1,0 +1,69 @@
+import type { Facts } from '../contracts/facts.ts';
+import { nonsense } from './error.ts';
+import {
+  foundFact,
+  listFolder,
+  missFact,
+  readFact,
+  readOptional,
+  type Reading,
+} from './facts-log.ts';
+import { parseHex, parseInteger } from './parse.ts';
+
+export type Throttling = NonNullable<Facts['throttling']>;
+
+const FACT = 'throttling';
+const GET_THROTTLED = '/sys/devices/platform/soc/soc:firmware/get_throttled';
+const HWMON = '/sys/class/hwmon';
+const CORE_COUNT = '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count';
+
+/** Bits of the Raspberry Pi firmware's get_throttled; 16 higher: the same, since boot. */
+const FIRMWARE_BITS: readonly (readonly [bit: number, name: string])[] = [
+  [0, 'under-voltage'],
+  [1, 'frequency-capped'],
+  [2, 'throttled'],
+  [3, 'soft-temperature-limit'],
+];
+const SINCE_BOOT = 16;
+
+/** Decodes get_throttled: `50005`, `0x50005` or vcgencmd's `throttled=0x50005`. */
+export function parseThrottled(text: string): Throttling {
+  const bits = parseHex(text.replace(/^throttled=/, ''));
+  const set = (shift: number) =>
+    FIRMWARE_BITS.filter(([bit]) => ((bits >>> (bit + shift)) & 1) === 1).map(([, name]) => name);
+  return { now: set(0), sinceBoot: set(SINCE_BOOT) };
+}
+
+/** Why the machine runs slower than it could, now and since boot; null where nothing tells. */
+export async function readThrottling(reading: Reading): Promise<Facts['throttling']> {
+  const optional = { optional: true };
+  const firmware = await readFact(reading, FACT, GET_THROTTLED, parseThrottled, optional);
+  if (firmware !== null) return firmware;
+  const voltage = await readVoltageAlarm(reading);
+  if (voltage !== null) return voltage;
+  const count = await readFact(reading, FACT, CORE_COUNT, parseInteger, optional);
+  if (count !== null) return { now: [], sinceBoot: count > 0 ? ['throttled'] : [] };
+  if (!reading.unknown.has(FACT)) missFact(reading, FACT, 'no throttling counter on this machine');
+  return null;
+}
+
+/** Newer Pi kernels keep only the under-voltage alarm, on a hwmon whose number varies. */
+async function readVoltageAlarm(reading: Reading): Promise<Throttling | null> {
+  for (const name of await listFolder(reading, FACT, HWMON)) {
+    const folder = `${HWMON}/${name}`;
+    // oxlint-disable-next-line no-await-in-loop -- a handful of small files
+    if ((await readOptional(reading.tree, `${folder}/name`))?.trim() !== 'rpi_volt') continue;
+    const path = `${folder}/in0_lcrit_alarm`;
+    // oxlint-disable-next-line no-await-in-loop -- the one that matched
+    const alarm = await readFact(reading, FACT, path, parseAlarm);
+    if (alarm === null) return null;
+    foundFact(reading, FACT, path);
+    return { now: alarm ? ['under-voltage'] : [], sinceBoot: [] };
+  }
+  return null;
+}
+
+function parseAlarm(text: string): boolean {
+  if (!/^\s*[01]\s*$/.test(text)) throw nonsense('0 or 1', text);
+  return text.trim() === '1';
+}
