@@ -20,11 +20,13 @@ export interface UsbDevice {
 
 const PCI = '/sys/bus/pci/devices';
 const USB = '/sys/bus/usb/devices';
+/** Domain, bus, device and function. */
+export const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
 const FACT = 'accelerators';
 
 /** PCI devices that say who made them. */
 export async function readPci(reading: Reading): Promise<readonly PciDevice[]> {
-  const names = await listFolder(reading, FACT, PCI);
+  const names = await listFolder(reading, FACT, PCI, PCI_ADDRESS);
   const devices = names.map(async (address) => {
     const vendor = await readNumber(reading, `${PCI}/${address}/vendor`, 16);
     const device = await readNumber(reading, `${PCI}/${address}/device`, 16);
@@ -35,7 +37,7 @@ export async function readPci(reading: Reading): Promise<readonly PciDevice[]> {
 
 /** USB devices; the interfaces among them (`1-1:1.0`) have no ids. */
 export async function readUsb(reading: Reading): Promise<readonly UsbDevice[]> {
-  const names = await listFolder(reading, FACT, USB);
+  const names = await listFolder(reading, FACT, USB, /^[\w.-]+$/);
   const devices = names.map(async (name) => {
     const folder = `${USB}/${name}`;
     const vendor = await readNumber(reading, `${folder}/idVendor`, 16);

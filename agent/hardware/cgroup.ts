@@ -44,7 +44,12 @@ async function smallest<T>(
   read: (folder: string) => Promise<{ readonly path: string; readonly value: T } | null>,
   size: (value: T) => number,
 ): Promise<{ readonly path: string; readonly value: T } | null> {
-  const found = (await Promise.all(folders.map(read))).filter((limit) => limit !== null);
+  const found = [];
+  for (const folder of folders) {
+    // oxlint-disable-next-line no-await-in-loop -- in order, so that the notes are too
+    const limit = await read(folder);
+    if (limit !== null) found.push(limit);
+  }
   const [least] = found.toSorted((a, b) => size(a.value) - size(b.value));
   if (least === undefined) reading.sources.delete(fact);
   else reading.sources.set(fact, least.path);

@@ -38,7 +38,7 @@ export async function readClocks(reading: Reading, online: readonly number[]): P
   const capped = sorted.find(
     ({ maxHz, capHz }) => maxHz !== null && capHz !== null && capHz < maxHz,
   );
-  noteLimits(reading, sorted[0], capped);
+  noteLimits(reading, sorted[0], capped ?? sorted.find(({ capHz }) => capHz !== null));
   return {
     governor,
     maxFrequencyHz: sorted[0]?.maxHz ?? null,
@@ -92,19 +92,19 @@ async function readLimits(reading: Reading, cpu: number): Promise<Limits> {
   };
 }
 
-/** Every core was read under the same fact; the note left behind is that of the core reported. */
+/** Every core was read under the same fact; the note left behind is that of the core that decided. */
 function noteLimits(
   reading: Reading,
   fastest: Limits | undefined,
-  capped: Limits | undefined,
+  asked: Limits | undefined,
 ): void {
   if (fastest !== undefined && fastest.maxHz !== null) {
     reading.unknown.delete('cpu.maxFrequencyHz');
     reading.sources.set('cpu.maxFrequencyHz', `${cpufreq(fastest.cpu)}/cpuinfo_max_freq`);
   }
-  if (capped !== undefined) {
+  if (asked !== undefined) {
     reading.unknown.delete('cpu.frequencyCappedToHz');
-    reading.sources.set('cpu.frequencyCappedToHz', `${cpufreq(capped.cpu)}/scaling_max_freq`);
+    reading.sources.set('cpu.frequencyCappedToHz', `${cpufreq(asked.cpu)}/scaling_max_freq`);
   }
 }
 

@@ -1,7 +1,7 @@
 // Coral Edge TPUs. On USB the same stick has two ids: one before its first use, another once
 // libedgetpu has loaded the firmware. On PCIe it needs the gasket and apex drivers.
 import type { Facts } from '../contracts/facts.ts';
-import type { PciDevice, UsbDevice } from './buses.ts';
+import { PCI_ADDRESS, type PciDevice, type UsbDevice } from './buses.ts';
 import { foundFact, listFolder, readOptional, type Reading } from './facts-log.ts';
 
 export type Accelerator = Facts['accelerators'][number];
@@ -92,7 +92,7 @@ async function readCards(
   library: boolean,
   cards: readonly PciDevice[],
 ): Promise<readonly Accelerator[]> {
-  const names = await listFolder(reading, 'accelerators', APEX);
+  const names = await listFolder(reading, 'accelerators', APEX, /^apex_\d+$/);
   const nodes = await Promise.all(names.map((name) => readApex(reading, library, name)));
   const claimed = nodes.map(({ address }) => address);
   // A driver that does not say its address drives one of the cards, so that many are not orphans.
@@ -128,7 +128,8 @@ async function readApex(
   const text = async (file: string) =>
     (await readOptional(tree, `${APEX}/${name}/${file}`))?.trim() ?? null;
   const node = `/dev/${name}`;
-  const address = await text('pci_address');
+  const said = await text('pci_address');
+  const address = said !== null && PCI_ADDRESS.test(said) ? said : null;
   const temperature = await text('temp');
   const problem = apexProblem({
     library,

@@ -73,14 +73,18 @@ export function missFact(reading: Reading, fact: string, why: string): void {
   reading.unknown.set(fact, why);
 }
 
-/** Names in a folder; none when it is not there, none and a note when it cannot be read. */
+/**
+ * Names in a folder that have the expected form (a recording may hold anything, and names end up on
+ * terminals); none when it is not there, none and a note when it cannot be read.
+ */
 export async function listFolder(
   reading: Reading,
   fact: string,
   path: string,
+  form: RegExp,
 ): Promise<readonly string[]> {
   try {
-    return await reading.tree.list(path);
+    return (await reading.tree.list(path)).filter((name) => form.test(name));
   } catch (error) {
     if (!isMissing(error)) {
       missFact(reading, fact, `${path}: ${REASONS[codeOf(error) ?? ''] ?? messageOf(error)}`);

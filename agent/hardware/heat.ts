@@ -18,12 +18,9 @@ const MAX_CORES = 8;
 /** Heat, clock and throttling now; a dozen small files, cheap enough to ask between two rounds. */
 export async function sampleHeat(root?: string): Promise<HeatSample> {
   const reading = startReading(await openTree(root));
-  const names = await listFolder(reading, 'cpu', '/sys/devices/system/cpu');
-  const cores = names
-    .flatMap((name) => /^cpu(\d+)$/.exec(name)?.[1] ?? [])
-    .map(Number)
-    // Big cores often have the higher numbers, and they are the ones that get throttled.
-    .slice(-MAX_CORES);
+  const names = await listFolder(reading, 'cpu', '/sys/devices/system/cpu', /^cpu\d+$/);
+  // Big cores often have the higher numbers, and they are the ones that get throttled.
+  const cores = names.map((name) => Number(name.slice('cpu'.length))).slice(-MAX_CORES);
   return {
     celsius: hottest(await readThermal(reading)),
     frequencyHz: await readCurrentHz(reading, cores),

@@ -10,6 +10,7 @@ const WITH_DLA: readonly string[] = [
   'jetson-agx-orin',
 ];
 const LIBRARIES = ['/usr/lib/aarch64-linux-gnu', '/usr/lib'];
+const TENSORRT = /^libnvinfer\.so/;
 const NO_TENSORRT = 'TensorRT is not installed (no libnvinfer.so): apt install nvidia-jetpack';
 
 /** The GPU and DLA of a Jetson, told by its device tree; usable once TensorRT is there. */
@@ -27,7 +28,6 @@ export async function readNvidia(
 }
 
 async function hasTensorRt(reading: Reading): Promise<boolean> {
-  const folders = LIBRARIES.map((folder) => listFolder(reading, 'accelerators', folder));
-  const names = (await Promise.all(folders)).flat();
-  return names.some((name) => name.startsWith('libnvinfer.so'));
+  const found = LIBRARIES.map((folder) => listFolder(reading, 'accelerators', folder, TENSORRT));
+  return (await Promise.all(found)).flat().length > 0;
 }

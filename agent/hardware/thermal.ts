@@ -20,10 +20,13 @@ export type ThermalZone = Facts['thermal'][number];
 
 /** Reads every temperature; a zone that cannot be read now has `celsius` null. */
 export async function readThermal(reading: Reading): Promise<ThermalZone[]> {
-  const names = await listFolder(reading, 'thermal', ZONES);
-  const zones = names.filter((name) => /^thermal_zone\d+$/.test(name));
-  const read = await Promise.all(zones.map((name) => readZone(reading, `${ZONES}/${name}`)));
-  const found = read.filter((zone) => zone !== null);
+  const zones = await listFolder(reading, 'thermal', ZONES, /^thermal_zone\d+$/);
+  const found: ThermalZone[] = [];
+  for (const name of zones) {
+    // oxlint-disable-next-line no-await-in-loop -- in order: two zones may have one name
+    const zone = await readZone(reading, `${ZONES}/${name}`);
+    if (zone !== null) found.push(zone);
+  }
   const cpu = found.length > 0 ? found : await readSensors(reading);
   const all = [...cpu, ...(await readApexTemperatures(reading))];
   if (all.length === 0 && !reading.unknown.has('thermal')) {
@@ -56,7 +59,7 @@ async function readZone(reading: Reading, folder: string): Promise<ThermalZone |
 
 async function readSensors(reading: Reading): Promise<ThermalZone[]> {
   const found: ThermalZone[] = [];
-  for (const name of await listFolder(reading, 'thermal', HWMON)) {
+  for (const name of await listFolder(reading, 'thermal', HWMON, /^hwmon\d+$/)) {
     // oxlint-disable-next-line no-await-in-loop -- a handful of small files
     const sensor = (await readOptional(reading.tree, `${HWMON}/${name}/name`))?.trim() ?? '';
     if (!CPU_SENSORS.includes(sensor)) continue;
@@ -70,7 +73,7 @@ async function readSensors(reading: Reading): Promise<ThermalZone[]> {
 
 /** PCIe Edge TPUs; the driver of the mainline kernel has no temperature. */
 async function readApexTemperatures(reading: Reading): Promise<ThermalZone[]> {
-  const names = await listFolder(reading, 'thermal', APEX);
+  const names = await listFolder(reading, 'thermal', APEX, /^apex_\d+$/);
   const read = names.map(async (name) => {
     const path = `${APEX}/${name}/temp`;
     if (!(await reading.tree.exists(path))) return null;

@@ -49,7 +49,7 @@ export async function readThrottling(reading: Reading): Promise<Facts['throttlin
 
 /** Newer Pi kernels keep only the under-voltage alarm, on a hwmon whose number varies. */
 async function readVoltageAlarm(reading: Reading): Promise<Throttling | null> {
-  for (const name of await listFolder(reading, FACT, HWMON)) {
+  for (const name of await listFolder(reading, FACT, HWMON, /^hwmon\d+$/)) {
     const folder = `${HWMON}/${name}`;
     // oxlint-disable-next-line no-await-in-loop -- a handful of small files
     if ((await readOptional(reading.tree, `${folder}/name`))?.trim() !== 'rpi_volt') continue;
