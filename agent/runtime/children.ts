@@ -11,7 +11,8 @@ import { builtModule } from '../util/paths.ts';
  */
 
 const children = new Set<ChildProcess>();
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+// Not SIGHUP: listening would undo nohup, and a closed terminal closes the channels anyway.
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 let watching = false;
 
 export interface ForkOptions {
