@@ -37,6 +37,8 @@ export interface Tensor {
 
 /** One sample: a value for every input of the model. */
 export type Feeds = Readonly<Record<string, Tensor>>;
+/** What one run gives: a value for every output of the model. */
+export type Outputs = Readonly<Record<string, Tensor>>;
 
 export interface TensorDescription {
   readonly name: string;
@@ -58,12 +60,22 @@ export interface OpenOptions {
   readonly arena: boolean;
   /** Path prefix for a per-kernel profile; written on close. */
   readonly profilePrefix?: string;
+  /**
+   * Let kernels repack their weights (the default). `false` is slower and only for looking: a
+   * profile then shows the shape of every weight.
+   */
+  readonly prepack?: boolean;
 }
 
 /** An open model. Lives in a child process: a crash there must never reach the agent. */
 export interface Session {
   describe(): SessionDescription;
-  run(feeds: Feeds): Promise<Readonly<Record<string, Tensor>>>;
+  run(feeds: Feeds): Promise<Outputs>;
+  /**
+   * Checks and converts the feeds once and returns a function that runs on them, as often as wanted,
+   * with as little of our own work as can be: for timing.
+   */
+  prepare?(feeds: Feeds): () => Promise<unknown>;
   close(): Promise<void>;
 }
 
