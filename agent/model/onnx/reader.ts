@@ -36,6 +36,7 @@ export class Reader {
   private depth = 0;
   private items = 0;
   private path = 'ModelProto';
+  private tagStart = 0;
   /** The last varint, as two unsigned halves. */
   private low = 0;
   private high = 0;
@@ -54,6 +55,7 @@ export class Reader {
   tag(): Tag | undefined {
     if (this.at === this.end) return undefined;
     const start = this.at;
+    this.tagStart = start;
     this.varint();
     const field = this.high * 2 ** 29 + Math.floor(this.low / 8);
     if (field === 0 || field > MAX_FIELD) throw this.malformed(`field number ${field}`, start);
@@ -191,25 +193,28 @@ export class Reader {
   ): T {
     if (wire !== BLOCK) {
       this.expect(wire, VARINT);
-      return this.take(before, make, 1);
+      return this.take(before, make, this.run(this.endOfVarint), 1);
     }
     return this.within(() => {
-      // Every varint ends with the one byte that is below 128.
       let count = 0;
-      for (let at = this.at; at < this.end; at++) if ((this.bytesOfFile[at] ?? 0) < 0x80) count++;
-      const joined = this.take(before, make, count);
-      // What is left belongs to no number: reading it says so.
-      if (this.at < this.end) this.varint();
-      return joined;
+      for (let at = this.at; at < this.end; at = this.endOfVarint(at)) count++;
+      return this.take(before, make, count, 0);
     });
   }
 
-  /** Reads `count` varints behind what `before` holds. */
-  private take<T extends Numbers>(before: T | undefined, make: NumbersClass<T>, count: number): T {
+  /** Reads `count` varints behind what `before` holds, with `gap` bytes between them. */
+  private take<T extends Numbers>(
+    before: T | undefined,
+    make: NumbersClass<T>,
+    count: number,
+    gap: number,
+  ): T {
     const joined = this.extended(before, make, count);
     const halves = new Uint32Array(joined.buffer, joined.byteOffset, joined.byteLength / 4);
     const perElement = make.BYTES_PER_ELEMENT / 4;
-    for (let at = (before?.length ?? 0) * perElement; at < halves.length; at += perElement) {
+    const first = (before?.length ?? 0) * perElement;
+    for (let at = first; at < halves.length; at += perElement) {
+      if (at > first) this.at += gap;
       this.varint();
       halves[at] = this.low;
       if (perElement === 2) halves[at + 1] = this.high;
@@ -223,25 +228,51 @@ export class Reader {
     elementWire: number,
     make: NumbersClass<T>,
   ): T {
+    if (wire === BLOCK) return this.packed(before, make);
+    this.expect(wire, elementWire);
+    const size = make.BYTES_PER_ELEMENT;
+    const count = this.run((at) => at + size);
+    const joined = this.extended(before, make, count);
+    const bytes = bytesOf(joined);
+    for (let at = bytes.length - count * size; at < bytes.length; at += size) {
+      const from = this.need(size);
+      for (let byte = 0; byte < size; byte++) bytes[at + byte] = this.bytesOfFile[from + byte] ?? 0;
+      if (at + size < bytes.length) this.at++;
+    }
+    return joined;
+  }
+
+  private packed<T extends Numbers>(before: T | undefined, make: NumbersClass<T>): T {
     const size = make.BYTES_PER_ELEMENT;
     const start = this.at;
-    let block: Uint8Array;
-    if (wire === BLOCK) block = this.bytes(wire);
-    else {
-      this.expect(wire, elementWire);
-      const from = this.need(size);
-      block = this.bytesOfFile.subarray(from, this.at);
-    }
+    const block = this.bytes(BLOCK);
     if (block.length % size !== 0) throw this.malformed(`${block.length} bytes of numbers`, start);
     const count = block.length / size;
-    const aligned = block.byteOffset % size === 0;
-    if (before === undefined && aligned && wire === BLOCK) {
+    if (before === undefined && block.byteOffset % size === 0) {
       return new make(block.buffer, block.byteOffset, count);
     }
     const joined = this.extended(before, make, count);
     bytesOf(joined).set(block, (before?.length ?? 0) * size);
     return joined;
   }
+
+  /** How many elements of an unpacked list, each behind the same one-byte tag, stand here in a row. */
+  private run(behind: (at: number) => number): number {
+    const tag = this.bytesOfFile[this.at - 1];
+    if (this.tagStart !== this.at - 1) return 1;
+    let count = 1;
+    for (let at = behind(this.at); at < this.end && this.bytesOfFile[at] === tag; count++) {
+      at = behind(at + 1);
+    }
+    return count;
+  }
+
+  /** Every varint ends with the one byte that is below 128. */
+  private readonly endOfVarint = (start: number): number => {
+    let at = start;
+    while (at < this.end && (this.bytesOfFile[at] ?? 0) >= 0x80) at++;
+    return at + 1;
+  };
 
   /**
    * `before` and room for `more` elements. A list that comes in pieces lies in a buffer that

@@ -154,7 +154,7 @@ function rawView(tensor: TensorProto, raw: Uint8Array, type: TypeFacts): TypedAr
     );
   }
   const size = type.array.BYTES_PER_ELEMENT;
-  const aligned = raw.byteOffset % size === 0 ? raw : raw.slice();
+  const aligned = raw.byteOffset % size === 0 ? raw : new Uint8Array(raw);
   return new type.array(aligned.buffer, aligned.byteOffset, raw.length / size);
 }
 
