@@ -170,6 +170,8 @@ export interface GraphIndex {
   readonly outputs: ReadonlySet<string>;
 }
 
+const namesOf = (values: GraphProto['input']) => new Set(values.map(({ name }) => name ?? ''));
+
 export function indexGraph(graph: GraphProto): GraphIndex {
   const producer = new Map<string, NodeProto>();
   const consumers = new Map<string, NodeProto[]>();
@@ -181,13 +183,12 @@ export function indexGraph(graph: GraphProto): GraphIndex {
       else list.push(node);
     }
   }
-  const names = (values: GraphProto['input']) => new Set(values.map(({ name }) => name ?? ''));
   return {
     producer,
     consumers,
     initializers: new Map(graph.initializer.map((tensor) => [tensor.name ?? '', tensor])),
-    inputs: names(graph.input),
-    outputs: names(graph.output),
+    inputs: namesOf(graph.input),
+    outputs: namesOf(graph.output),
   };
 }
 
@@ -195,9 +196,13 @@ export function indexGraph(graph: GraphProto): GraphIndex {
 export function nameMaker(graph: GraphProto): (wish: string) => string {
   const taken = new Set<string>();
   collectNames(graph, taken);
+  // Where the search for each wish stopped, so that a thousand equal wishes stay cheap.
+  const counts = new Map<string, number>();
   return (wish) => {
     let name = wish;
-    for (let count = 1; taken.has(name); count++) name = `${wish}_${count}`;
+    let count = counts.get(wish) ?? 0;
+    while (taken.has(name)) name = `${wish}_${++count}`;
+    counts.set(wish, count);
     taken.add(name);
     return name;
   };

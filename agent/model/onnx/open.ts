@@ -1,20 +1,15 @@
 import { ModelError } from '../errors.ts';
 import { readModelProto, writeModelProto } from './generated/messages.ts';
-import type { GraphProto, ModelProto, NodeProto, TensorProto } from './generated/messages.ts';
-import { MAX_FILE_BYTES } from './limits.ts';
+import type { GraphProto, ModelProto } from './generated/messages.ts';
+import { refuseExternal, resolveExternal } from './external.ts';
+import type { ReadExternal } from './external.ts';
 import { mapGraphs } from './graph.ts';
-import { byteLength } from './tensor.ts';
-import { Reader, Writer } from './wire.ts';
+import { MAX_FILE_BYTES } from './limits.ts';
+import { inOrder } from './order.ts';
+import { Reader } from './reader.ts';
+import { Writer } from './writer.ts';
 
-/** Where in a file beside the model a tensor's bytes lie (onnx docs, "External Data"). */
-export interface ExternalRange {
-  /** Path relative to the model's folder, already checked to stay inside it. */
-  readonly location: string;
-  readonly offset: number;
-  readonly length: number;
-}
-
-export type ReadExternal = (range: ExternalRange) => Uint8Array;
+export type { ExternalRange, ReadExternal } from './external.ts';
 
 export interface OnnxModel {
   readonly format: 'onnx';
@@ -26,10 +21,14 @@ export interface OnnxModel {
 
 /**
  * Reads an ONNX file. Tensor bytes stay views on `bytes`; tensors that lie in other files are
- * fetched through `readExternal`.
+ * fetched through `readExternal`. In every graph of the result each tensor has one maker, and
+ * nodes stand behind those that they read from.
  * @throws ModelError with the offset of what is wrong
  */
-export function openOnnx(bytes: Uint8Array, readExternal: ReadExternal = refuse): OnnxModel {
+export function openOnnx(
+  bytes: Uint8Array,
+  readExternal: ReadExternal = refuseExternal,
+): OnnxModel {
   if (bytes.length === 0) throw new ModelError('NOT_A_MODEL', 'the file is empty');
   if (bytes.length > MAX_FILE_BYTES) {
     throw new ModelError('LIMIT', `${bytes.length} bytes; an ONNX file ends at ${MAX_FILE_BYTES}`);
@@ -39,7 +38,7 @@ export function openOnnx(bytes: Uint8Array, readExternal: ReadExternal = refuse)
     throw new ModelError('NOT_A_MODEL', 'no graph inside: this is not an ONNX model');
   }
   const opset = proto.opsetImport.find(({ domain }) => (domain ?? '') === '')?.version;
-  const resolved = mapGraphs(proto.graph, (graph) => resolveExternal(graph, readExternal));
+  const resolved = mapGraphs(inOrder(proto.graph), (graph) => resolveExternal(graph, readExternal));
   return onnxModel({ ...proto, graph: resolved }, opset);
 }
 
@@ -75,60 +74,4 @@ export function writeOnnx(model: OnnxModel): readonly Uint8Array[] {
     throw new ModelError('LIMIT', `${writer.length} bytes; an ONNX file ends at ${MAX_FILE_BYTES}`);
   }
   return writer.finish();
-}
-
-const EXTERNAL = 1;
-
-function resolveExternal(graph: GraphProto, read: ReadExternal): GraphProto {
-  const resolve = (tensor: TensorProto) =>
-    tensor.dataLocation === EXTERNAL ? inlined(tensor, read) : tensor;
-  const inNodes = (node: NodeProto): NodeProto =>
-    node.attribute.some(({ t }) => t?.dataLocation === EXTERNAL)
-      ? {
-          ...node,
-          attribute: node.attribute.map((a) => (a.t === undefined ? a : { ...a, t: resolve(a.t) })),
-        }
-      : node;
-  if (
-    !graph.initializer.some((t) => t.dataLocation === EXTERNAL) &&
-    !graph.node.some(hasExternal)
-  ) {
-    return graph;
-  }
-  return { ...graph, initializer: graph.initializer.map(resolve), node: graph.node.map(inNodes) };
-}
-
-const hasExternal = (node: NodeProto) =>
-  node.attribute.some(({ t }) => t?.dataLocation === EXTERNAL);
-
-function inlined(tensor: TensorProto, read: ReadExternal): TensorProto {
-  const name = tensor.name ?? '';
-  const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value ?? '']));
-  const location = entries.get('location') ?? '';
-  // onnx docs: the location must stay inside the model's folder.
-  if (location === '' || location.startsWith('/') || location.split(/[/\\]/).includes('..')) {
-    throw new ModelError(
-      'EXTERNAL_DATA',
-      `tensor '${name}' points outside the folder: '${location}'`,
-    );
-  }
-  const wanted = byteLength(tensor.dataType ?? 0, tensor.dims);
-  const offset = Number(entries.get('offset') ?? 0);
-  const length = Number(entries.get('length') ?? wanted);
-  if (!Number.isSafeInteger(offset) || offset < 0 || length !== wanted) {
-    const found = `offset ${entries.get('offset') ?? 0}, length ${entries.get('length') ?? wanted}`;
-    throw new ModelError(
-      'EXTERNAL_DATA',
-      `tensor '${name}' in ${location}: ${found}, need ${wanted}`,
-    );
-  }
-  const rawData = read({ location, offset, length });
-  return { ...tensor, rawData, externalData: [], dataLocation: undefined };
-}
-
-function refuse({ location }: ExternalRange): never {
-  throw new ModelError(
-    'EXTERNAL_DATA',
-    `the model keeps tensors in ${location}, which is not at hand`,
-  );
 }

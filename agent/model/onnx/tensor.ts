@@ -40,49 +40,53 @@ type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 
-type ArrayClass = {
+interface ArrayClass {
   readonly BYTES_PER_ELEMENT: number;
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
-  from(values: Iterable<never>): TypedArray;
-};
+}
 
 interface TypeFacts {
   readonly name: string;
   readonly bits: number;
   /** How raw bytes are seen; 4-bit and 8-bit floats are seen as bytes. */
   readonly array: ArrayClass;
+  /** For types that may travel in int32_data. */
+  readonly narrow: ((values: Int32Array) => TypedArray) | undefined;
 }
 
-const facts = (name: string, bits: number, array: unknown): TypeFacts => ({
-  name,
-  bits,
-  // The typed-array constructors differ in their element type only, which TensorProto.dataType tells.
-  array: array as ArrayClass,
-});
+const facts = (
+  name: string,
+  bits: number,
+  array: ArrayClass,
+  narrow?: TypeFacts['narrow'],
+): TypeFacts => ({ name, bits, array, narrow });
+
+const toBytes = (values: Int32Array) => Uint8Array.from(values);
+const toUint16 = (values: Int32Array) => Uint16Array.from(values);
 
 const TYPES = new Map<number, TypeFacts>([
   [DataType.FLOAT, facts('float32', 32, Float32Array)],
-  [DataType.UINT8, facts('uint8', 8, Uint8Array)],
-  [DataType.INT8, facts('int8', 8, Int8Array)],
-  [DataType.UINT16, facts('uint16', 16, Uint16Array)],
-  [DataType.INT16, facts('int16', 16, Int16Array)],
-  [DataType.INT32, facts('int32', 32, Int32Array)],
+  [DataType.UINT8, facts('uint8', 8, Uint8Array, toBytes)],
+  [DataType.INT8, facts('int8', 8, Int8Array, (v) => Int8Array.from(v))],
+  [DataType.UINT16, facts('uint16', 16, Uint16Array, toUint16)],
+  [DataType.INT16, facts('int16', 16, Int16Array, (v) => Int16Array.from(v))],
+  [DataType.INT32, facts('int32', 32, Int32Array, (v) => v)],
   [DataType.INT64, facts('int64', 64, BigInt64Array)],
-  [DataType.BOOL, facts('bool', 8, Uint8Array)],
-  [DataType.FLOAT16, facts('float16', 16, Uint16Array)],
+  [DataType.BOOL, facts('bool', 8, Uint8Array, toBytes)],
+  [DataType.FLOAT16, facts('float16', 16, Uint16Array, toUint16)],
   [DataType.DOUBLE, facts('float64', 64, Float64Array)],
   [DataType.UINT32, facts('uint32', 32, Uint32Array)],
   [DataType.UINT64, facts('uint64', 64, BigUint64Array)],
   [DataType.COMPLEX64, facts('complex64', 64, Float32Array)],
   [DataType.COMPLEX128, facts('complex128', 128, Float64Array)],
-  [DataType.BFLOAT16, facts('bfloat16', 16, Uint16Array)],
-  [DataType.FLOAT8E4M3FN, facts('float8e4m3fn', 8, Uint8Array)],
-  [DataType.FLOAT8E4M3FNUZ, facts('float8e4m3fnuz', 8, Uint8Array)],
-  [DataType.FLOAT8E5M2, facts('float8e5m2', 8, Uint8Array)],
-  [DataType.FLOAT8E5M2FNUZ, facts('float8e5m2fnuz', 8, Uint8Array)],
-  [DataType.UINT4, facts('uint4', 4, Uint8Array)],
-  [DataType.INT4, facts('int4', 4, Uint8Array)],
-  [DataType.FLOAT4E2M1, facts('float4e2m1', 4, Uint8Array)],
+  [DataType.BFLOAT16, facts('bfloat16', 16, Uint16Array, toUint16)],
+  [DataType.FLOAT8E4M3FN, facts('float8e4m3fn', 8, Uint8Array, toBytes)],
+  [DataType.FLOAT8E4M3FNUZ, facts('float8e4m3fnuz', 8, Uint8Array, toBytes)],
+  [DataType.FLOAT8E5M2, facts('float8e5m2', 8, Uint8Array, toBytes)],
+  [DataType.FLOAT8E5M2FNUZ, facts('float8e5m2fnuz', 8, Uint8Array, toBytes)],
+  [DataType.UINT4, facts('uint4', 4, Uint8Array, toBytes)],
+  [DataType.INT4, facts('int4', 4, Uint8Array, toBytes)],
+  [DataType.FLOAT4E2M1, facts('float4e2m1', 4, Uint8Array, toBytes)],
 ]);
 
 /** `float32`, `int8`, ... or `type 99` for a number this program does not know. */
@@ -104,30 +108,45 @@ const describe = (t: TensorProto) =>
   `tensor '${t.name ?? ''}' (${dataTypeName(t.dataType ?? 0)} [${t.dims.join(',')}])`;
 
 /**
- * The values of a tensor as a typed array: a view on the file where the bytes are aligned, a copy
- * otherwise. float16 and bfloat16 come as raw 16-bit patterns, 4-bit types packed two to a byte.
+ * How a stored tensor's values are laid out.
+ * @throws ModelError when it cannot hold numbers, or its shape is no shape
  */
-export function tensorData(tensor: TensorProto): TypedArray {
+function layoutOf(tensor: TensorProto): TypeFacts {
   const type = TYPES.get(tensor.dataType ?? 0);
   if (type === undefined) {
     throw new ModelError('BAD_TENSOR', `${describe(tensor)}: no numbers of this type`);
   }
+  const bits = elementCount(tensor.dims) * type.bits;
+  if (tensor.dims.some((dim) => dim < 0) || !Number.isSafeInteger(bits)) {
+    throw new ModelError('BAD_TENSOR', `${describe(tensor)}: no such shape`);
+  }
+  return type;
+}
+
+/**
+ * Bytes that a stored tensor should take.
+ * @throws ModelError when its type or shape is none
+ */
+export function storedBytes(tensor: TensorProto): number {
+  return Math.ceil((elementCount(tensor.dims) * layoutOf(tensor).bits) / 8);
+}
+
+/**
+ * The values of a tensor as a typed array: a view on the file where the bytes are aligned, a copy
+ * otherwise. float16 and bfloat16 come as raw 16-bit patterns, 4-bit types packed two to a byte.
+ */
+export function tensorData(tensor: TensorProto): TypedArray {
+  const type = layoutOf(tensor);
   if (tensor.rawData !== undefined) return rawView(tensor, tensor.rawData, type);
-  const wanted = Math.ceil(
-    (elementCount(tensor.dims) * type.bits) / (type.bits < 8 ? 8 : type.bits),
-  );
   const typed = typedField(tensor, type);
-  if (
-    typed.length !== wanted &&
-    !(type.name.startsWith('complex') && typed.length === 2 * wanted)
-  ) {
+  if (typed.byteLength !== storedBytes(tensor)) {
     throw new ModelError('BAD_TENSOR', `${describe(tensor)} holds ${typed.length} values`);
   }
   return typed;
 }
 
 function rawView(tensor: TensorProto, raw: Uint8Array, type: TypeFacts): TypedArray {
-  const wanted = byteLength(tensor.dataType ?? 0, tensor.dims);
+  const wanted = storedBytes(tensor);
   if (raw.length !== wanted) {
     throw new ModelError(
       'BAD_TENSOR',
@@ -154,16 +173,36 @@ function typedField(tensor: TensorProto, type: TypeFacts): TypedArray {
     return Uint32Array.from(tensor.uint64Data ?? new BigUint64Array(0), Number);
   }
   const values = tensor.int32Data ?? new Int32Array(0);
-  return type.array.from(values as Iterable<never>);
+  return type.narrow?.(values) ?? values;
 }
 
-/** The values as plain numbers, for small tensors such as axes, shapes and scales. */
+/** Types whose stored elements are not the numbers they stand for. */
+const DECODERS = new Map<number, (stored: readonly number[], count: number) => number[]>([
+  [DataType.FLOAT16, (stored) => stored.map(float16ToNumber)],
+  [DataType.BFLOAT16, (stored) => stored.map(bfloat16ToNumber)],
+  [DataType.UINT4, nibbles],
+  [DataType.INT4, (stored, count) => nibbles(stored, count).map((value) => (value << 28) >> 28)],
+]);
+
+/**
+ * The values as plain numbers, for small tensors such as axes, shapes and scales.
+ * @throws ModelError for complex numbers and 4-bit and 8-bit floats
+ */
 export function tensorNumbers(tensor: TensorProto): number[] {
-  const data = tensorData(tensor);
-  if (tensor.dataType === DataType.FLOAT16) {
-    return Array.from(data as Uint16Array, float16ToNumber);
+  const data: ArrayLike<number | bigint> = tensorData(tensor);
+  if (/complex|float[48]/.test(dataTypeName(tensor.dataType ?? 0))) {
+    throw new ModelError('BAD_TENSOR', `${describe(tensor)}: this type has no plain numbers`);
   }
-  return Array.from(data as ArrayLike<number | bigint>, Number);
+  const stored = Array.from(data, Number);
+  return DECODERS.get(tensor.dataType ?? 0)?.(stored, elementCount(tensor.dims)) ?? stored;
+}
+
+/** onnx.proto: two 4-bit values to a byte, the first one in the low half. */
+function nibbles(bytes: readonly number[], count: number): number[] {
+  return Array.from({ length: count }, (_, index) => {
+    const byte = bytes[index >> 1] ?? 0;
+    return index % 2 === 0 ? byte & 15 : byte >> 4;
+  });
 }
 
 /** A tensor from values; the bytes are shared with `data`, not copied. */
@@ -196,6 +235,11 @@ export function floatTensor(name: string, values: number | ArrayLike<number>): T
 /** An int64 vector, the type of axes and shapes. */
 export function int64Tensor(name: string, values: readonly number[]): TensorProto {
   return makeTensor(name, DataType.INT64, [values.length], BigInt64Array.from(values, BigInt));
+}
+
+/** bfloat16, the upper half of a float32, to a number. */
+function bfloat16ToNumber(bits: number): number {
+  return new Float32Array(Uint32Array.of(bits << 16).buffer)[0] ?? NaN;
 }
 
 /** IEEE 754 binary16 to a number. */
