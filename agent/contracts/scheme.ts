@@ -1,0 +1,67 @@
+/**
+ * How a model is made smaller, as a value. No zod here: the command line reads these names at every
+ * start.
+ */
+
+export const observerNames = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const;
+export type SchemeObserver = (typeof observerNames)[number];
+
+export interface Scheme {
+  readonly method: 'none' | 'fp16' | 'dynamic' | 'static' | 'weight-only' | 'qat';
+  /** Element type of activations; null where they stay as they are. */
+  readonly activations: 'u8' | 's8' | 's16' | null;
+  readonly weights: 's8' | 'u8' | 's4' | null;
+  readonly perChannel: boolean;
+  /** 7-bit weights: x86 without VNNI adds products in 16 bits, which saturate with 8. */
+  readonly reduceRange: boolean;
+  readonly observer: SchemeObserver;
+  /** Names of nodes to leave in float. */
+  readonly excluded: readonly string[];
+}
+
+const untouched = {
+  activations: null,
+  weights: null,
+  perChannel: false,
+  reduceRange: false,
+  observer: 'min-max',
+  excluded: [],
+} as const;
+
+const eightBit = { ...untouched, activations: 'u8', weights: 's8', perChannel: true } as const;
+
+/** The schemes that `--to` accepts today. */
+export const schemePresets = {
+  'int8-static': { ...eightBit, method: 'static' },
+  'int8-dynamic': { ...eightBit, method: 'dynamic' },
+  fp16: { ...untouched, method: 'fp16' },
+} as const satisfies Record<string, Scheme>;
+
+export type SchemeName = keyof typeof schemePresets;
+export const schemeNames: readonly string[] = Object.keys(schemePresets);
+
+/** The model as it is. */
+export const noScheme: Scheme = { ...untouched, method: 'none' };
+
+/** Schemes that the project names but cannot make yet. */
+export const plannedSchemes: readonly string[] = [
+  'int8-only',
+  'int16x8',
+  'weight-int8',
+  'weight-int4',
+  'auto',
+];
+
+export function isSchemeName(name: string): name is SchemeName {
+  return Object.hasOwn(schemePresets, name);
+}
+
+/** A short name for people: `int8-static u8/s8 per channel, 7-bit weights`. */
+export function schemeLabel(scheme: Scheme): string {
+  if (scheme.method === 'none') return 'as it is';
+  if (scheme.method === 'fp16') return 'fp16';
+  const bits = scheme.activations === 's16' ? 'int16' : scheme.weights === 's4' ? 'int4' : 'int8';
+  const types = `${scheme.activations ?? 'float'}/${scheme.weights ?? 'float'}`;
+  const grain = scheme.perChannel ? 'per channel' : 'per tensor';
+  return `${bits}-${scheme.method} ${types} ${grain}${scheme.reduceRange ? ', 7-bit weights' : ''}`;
+}
