@@ -128,7 +128,7 @@ export function fewSamplesWarning(
   if (allowed === null || accuracy === null || samples < 1) return undefined;
   const { flipPoints, errorPoints } = uncertainty(accuracy.value, samples);
   if (Math.max(flipPoints, errorPoints) <= allowed) return undefined;
-  return `${accuracy.metric} rests on ${counted(samples, 'labelled sample')}: its standard error is ${errorPoints.toFixed(1)} points and one sample is ${flipPoints.toFixed(1)}, so a drop of ${allowed.toFixed(1)} cannot be told apart reliably`;
+  return `${accuracy.metric} rests on ${counted(samples, 'labelled sample')}: its standard error is ${errorPoints.toFixed(1)} points and one sample is ${flipPoints.toFixed(1)}, so a drop of ${allowed.toFixed(1)} may be chance`;
 }
 
 /** Why a row answers too late, or undefined. */

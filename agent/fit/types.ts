@@ -151,7 +151,7 @@ export interface ProgressEvent {
 
 export interface Hooks {
   readonly signal: AbortSignal;
-  progress(event: ProgressEvent): void;
+  readonly progress: (event: ProgressEvent) => void;
 }
 
 /** A model on disk and the files it refers to by name (external weights), in the same folder. */
@@ -164,13 +164,13 @@ export interface BenchRun {
   readonly report: BenchReport;
   /** Candidate id -> its model, until `cleanup` is called. */
   readonly files: ReadonlyMap<string, ModelFiles>;
-  cleanup(): Promise<void>;
+  readonly cleanup: () => Promise<void>;
 }
 
 /** What the command line calls; `fit/run.ts` is the real one. */
 export interface FitService {
-  benchModel(request: BenchRequest, hooks: Hooks): Promise<BenchRun>;
-  quantizeModel(request: QuantizeRequest, hooks: Hooks): Promise<QuantizeReport>;
+  readonly benchModel: (request: BenchRequest, hooks: Hooks) => Promise<BenchRun>;
+  readonly quantizeModel: (request: QuantizeRequest, hooks: Hooks) => Promise<QuantizeReport>;
 }
 
 /** The machine, as far as planning looks at it. */
