@@ -17,6 +17,13 @@ export interface Reporting {
   ) => Promise<SendReport | null>;
 }
 
+/** A command whose module is loaded only when its name stands on the command line. */
+export interface LazyCommand {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
 /** What commands get from outside; `main.ts` passes the real ones. */
 export interface CliContext {
   readonly io: Io;
@@ -28,7 +35,7 @@ export interface CliContext {
   readonly demoModel: string;
   readonly reporting?: Reporting | undefined;
   /** Commands that need nothing from here (`probe`), listed before the others. */
-  readonly commands?: readonly Command[] | undefined;
+  readonly commands?: readonly LazyCommand[] | undefined;
 }
 
 /** Commands tell here how they ended; an error thrown tells it by its kind. */

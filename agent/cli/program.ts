@@ -18,7 +18,8 @@ Results go to stdout, everything else to stderr. Every command has --help.`;
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.done };
   try {
-    await buildProgram(context, outcome).parseAsync(args, { from: 'user' });
+    const program = await buildProgram(args, context, outcome);
+    await program.parseAsync(args, { from: 'user' });
     return outcome.code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
@@ -36,14 +37,21 @@ function wantsDebug(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--debug');
 }
 
-function buildProgram(context: CliContext, outcome: Outcome): Command {
+async function buildProgram(
+  args: readonly string[],
+  context: CliContext,
+  outcome: Outcome,
+): Promise<Command> {
   const program = new Command('agent')
     .description('Fits a trained model to the edge device it will run on.')
     .version(context.version)
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError(true);
+  const others = (context.commands ?? []).map(async ({ name, summary, load }) =>
+    args.includes(name) ? load() : new Command(name).summary(summary),
+  );
   const commands = [
-    ...(context.commands ?? []),
+    ...(await Promise.all(others)),
     benchCommand(context, outcome),
     fitCommand(context, outcome),
     quantizeCommand(context),

@@ -1,6 +1,6 @@
 import type { Precision, RuntimeName } from '../contracts/facts.ts';
 import { noScheme } from '../contracts/scheme.ts';
-import { fp16Choice, schemesFor, type SchemeChoice } from './schemes.ts';
+import { schemesFor, type SchemeChoice } from './schemes.ts';
 import { chooseRuntimes } from './runtimes.ts';
 import { obstacleTo, whyWorthIt, type Method } from './rules.ts';
 import { threadCounts } from './threads.ts';
@@ -31,13 +31,18 @@ export function plan(
   request: PlanRequest,
 ): Plan {
   const runtimes = chooseRuntimes(summary.format, profile, request.runtimes);
-  const { variants, notTried } = planVariants(summary, facts, profile, request);
-  const threads = threadCounts(request.threads, facts);
-  const all = [referenceVariant(summary, request), ...variants];
-  const candidates = runtimes.chosen.flatMap((runtime) =>
-    all.flatMap((variant) => threads.map((count) => toCandidate(variant, runtime, count))),
-  );
-  return { candidates, notTried: [...runtimes.notTried, ...notTried] };
+  const threads = threadCounts(request.threads, facts, profile);
+  const parts = runtimes.chosen.map((runtime) => {
+    const { variants, notTried } = planVariants(summary, facts, profile, request, runtime);
+    const candidates = [referenceVariant(summary, request), ...variants].flatMap((variant) =>
+      threads.map((count) => toCandidate(variant, runtime, count)),
+    );
+    return { candidates, notTried };
+  });
+  return {
+    candidates: parts.flatMap(({ candidates }) => candidates),
+    notTried: [...runtimes.notTried, ...parts.flatMap(({ notTried }) => notTried)],
+  };
 }
 
 function toCandidate(variant: Variant, runtime: RuntimeName, threads: number): Candidate {
@@ -63,6 +68,7 @@ function planVariants(
   facts: PlanFacts,
   profile: PlanProfile,
   request: PlanRequest,
+  runtime: RuntimeName,
 ): { variants: readonly Variant[]; notTried: readonly NotTried[] } {
   if (request.asIs) {
     return {
@@ -73,9 +79,11 @@ function planVariants(
   const variants: Variant[] = [];
   const notTried: NotTried[] = [];
   for (const method of methodsInOrder(profile)) {
-    const obstacle = obstacleTo(method, summary, profile, request);
-    if (obstacle === undefined) variants.push(...variantsOf(method, summary, facts, profile));
-    else notTried.push({ precision: method, why: obstacle });
+    const obstacle = obstacleTo(method, summary, profile, request, runtime);
+    if (obstacle === undefined) {
+      const choices = schemesFor(profile, facts, method, runtime);
+      variants.push(...variantsOf(method, summary, choices));
+    } else notTried.push({ precision: method, why: obstacle });
   }
   return { variants, notTried };
 }
@@ -95,13 +103,8 @@ function methodsOf(precision: Precision): readonly Method[] {
 function variantsOf(
   method: Method,
   summary: ModelSummary,
-  facts: PlanFacts,
-  profile: PlanProfile,
+  choices: readonly SchemeChoice[],
 ): readonly Variant[] {
-  const choices =
-    method === 'fp16'
-      ? [fp16Choice]
-      : schemesFor(profile, facts, method === 'int8-static' ? 'static' : 'dynamic');
   const labels = uniqueLabels(method, choices);
   return choices.map(({ scheme, why }, index) => ({
     precision: method === 'fp16' ? 'fp16' : 'int8',

@@ -1,8 +1,11 @@
+import type { RuntimeName } from '../contracts/facts.ts';
+import type { SchemeName } from '../contracts/scheme.ts';
+import { listedSchemes } from './schemes.ts';
 import { counted } from './words.ts';
 import type { ModelSummary, PlanProfile, PlanRequest } from './types.ts';
 
 /** What planning decides about, one by one. */
-export type Method = 'int8-static' | 'int8-dynamic' | 'fp16';
+export type Method = SchemeName;
 
 /** Operators with weights that onnxruntime runs on integers when both sides are calibrated. */
 const STATIC_OPS = ['Conv', 'MatMul', 'Gemm'];
@@ -23,6 +26,7 @@ type Rule = (context: {
   readonly summary: ModelSummary;
   readonly profile: PlanProfile;
   readonly request: PlanRequest;
+  readonly runtime: RuntimeName;
 }) => string | undefined;
 
 const precisionOf = (method: Method) => (method === 'fp16' ? 'fp16' : 'int8');
@@ -46,15 +50,15 @@ const alreadySmall: Rule = ({ method, summary }) => {
 };
 
 /** What the profile advises against is still measured when it was asked for. */
-const profileAdvice: Rule = ({ method, profile, request }) => {
+const profileAdvice: Rule = ({ method, profile, request, runtime }) => {
   if (wasAsked(method, request)) return undefined;
   const advice = profile.notWorthTrying.find(
     ({ precision }) => precision === method || precision === precisionOf(method),
   );
   if (advice !== undefined) return advice.why;
-  return profile.precisions.includes(precisionOf(method))
+  return listedSchemes(profile, method, runtime).length > 0
     ? undefined
-    : `profile ${profile.id} does not list ${precisionOf(method)}`;
+    : `profile ${profile.id} does not list it for ${runtime}`;
 };
 
 const needsOps: Rule = ({ method, summary }) => {
@@ -87,9 +91,10 @@ export function obstacleTo(
   summary: ModelSummary,
   profile: PlanProfile,
   request: PlanRequest,
+  runtime: RuntimeName,
 ): string | undefined {
   for (const rule of RULES) {
-    const reason = rule({ method, summary, profile, request });
+    const reason = rule({ method, summary, profile, request, runtime });
     if (reason !== undefined) return reason;
   }
   return undefined;

@@ -1,5 +1,6 @@
-import { schemePresets, type Scheme } from '../contracts/scheme.ts';
-import type { PlanFacts, PlanProfile } from './types.ts';
+import type { RuntimeName } from '../contracts/facts.ts';
+import { schemePresets, type Scheme, type SchemeName } from '../contracts/scheme.ts';
+import type { PlanFacts, PlanProfile, ProfileScheme } from './types.ts';
 
 /** CPU flags after which 8-bit products are added in 32 bits (/proc/cpuinfo spelling). */
 const VNNI = ['avx512_vnni', 'avx_vnni', 'avx_vnni_int8', 'amx_int8'];
@@ -9,48 +10,66 @@ export interface SchemeChoice {
   readonly why: string;
 }
 
+function isX86(facts: PlanFacts): boolean {
+  return facts.cpu.arch === 'x64';
+}
+
 /**
  * x86 without VNNI multiplies u8 by s8 into 16 bits that saturate: results are wrong unless the
  * weights keep to 7 bits.
  */
 export function saturates(facts: PlanFacts): boolean {
-  const { arch, features } = facts.cpu;
-  return arch === 'x64' && !features.some((feature) => VNNI.includes(feature));
+  return isX86(facts) && !facts.cpu.features.some((feature) => VNNI.includes(feature));
 }
 
-function isX86(facts: PlanFacts): boolean {
-  return facts.cpu.arch === 'x64';
+/** What the profile lists for a scheme on a runtime, its favourite first. */
+export function listedSchemes(
+  profile: PlanProfile,
+  name: SchemeName,
+  runtime: RuntimeName,
+): readonly ProfileScheme[] {
+  return profile.schemes.filter(
+    ({ precision, method, runtimes }) =>
+      schemePresets[name].method === method &&
+      precision === (name === 'fp16' ? 'fp16' : 'int8') &&
+      (runtimes?.includes(runtime) ?? true),
+  );
 }
 
-/** The schemes of a method that suit this machine, the profile's favourite first; never empty. */
+/**
+ * The forms of a scheme that suit this machine, the best first; never empty: what the profile does
+ * not list follows from the CPU.
+ */
 export function schemesFor(
   profile: PlanProfile,
   facts: PlanFacts,
-  method: 'static' | 'dynamic',
+  name: SchemeName,
+  runtime: RuntimeName,
 ): readonly SchemeChoice[] {
-  const listed = profile.schemes.filter(
-    (scheme) => scheme.precision === 'int8' && scheme.method === method,
-  );
+  const listed = listedSchemes(profile, name, runtime);
   const choices =
     listed.length === 0
-      ? [fallback(facts, method)]
-      : listed.map(({ activations, weights, perChannel, reduceRange, why }) => ({
-          scheme: {
-            ...schemePresets[`int8-${method}`],
-            activations,
-            weights,
-            perChannel,
-            reduceRange,
-          },
-          why,
-        }));
+      ? [fallback(facts, name)]
+      : listed.map((one) => ({ scheme: toScheme(one, name), why: one.why }));
   return unique(choices.map((choice) => fitRange(choice, facts)));
 }
 
-function fallback(facts: PlanFacts, method: 'static' | 'dynamic'): SchemeChoice {
-  const preset = schemePresets[`int8-${method}`];
-  if (isX86(facts) || method === 'dynamic') {
-    return { scheme: preset, why: 'u8 activations are what this CPU multiplies fastest' };
+function toScheme(listed: ProfileScheme, name: SchemeName): Scheme {
+  const preset: Scheme = schemePresets[name];
+  return {
+    ...preset,
+    activations: listed.activations ?? preset.activations,
+    weights: listed.weights ?? preset.weights,
+    perChannel: listed.perChannel ?? preset.perChannel,
+    reduceRange: listed.reduceRange ?? preset.reduceRange,
+  };
+}
+
+function fallback(facts: PlanFacts, name: SchemeName): SchemeChoice {
+  const preset: Scheme = schemePresets[name];
+  if (name === 'fp16') return { scheme: preset, why: 'half the size, nearly exact' };
+  if (isX86(facts) || name === 'int8-dynamic') {
+    return { scheme: preset, why: 'u8 activations are what the kernels take' };
   }
   return {
     scheme: { ...preset, activations: 's8' },
@@ -58,21 +77,20 @@ function fallback(facts: PlanFacts, method: 'static' | 'dynamic'): SchemeChoice 
   };
 }
 
-/** Whether 7 bits are needed is read from the CPU: one profile covers x86 with and without VNNI. */
+/** The CPU has the last word on 7 bits: a profile may be matched by board alone. */
 function fitRange(choice: SchemeChoice, facts: PlanFacts): SchemeChoice {
-  if (!isX86(facts)) return choice;
-  const { scheme } = choice;
-  const reduceRange = scheme.weights === 's8' && saturates(facts);
-  const note = reduceRange ? '; 7-bit weights because this CPU has no VNNI' : '';
-  return { scheme: { ...scheme, reduceRange }, why: `${choice.why}${note}` };
+  const { scheme, why } = choice;
+  if (!isX86(facts) || scheme.weights !== 's8') return choice;
+  const reduceRange = saturates(facts);
+  if (reduceRange === scheme.reduceRange) return choice;
+  const note = reduceRange ? '7-bit weights: this CPU has no VNNI' : '8-bit weights: it has VNNI';
+  return { scheme: { ...scheme, reduceRange }, why: `${why}; ${note}` };
 }
 
 function unique(choices: readonly SchemeChoice[]): readonly SchemeChoice[] {
-  const seen = new Map(choices.toReversed().map((one) => [JSON.stringify(one.scheme), one]));
-  return choices.filter((one) => seen.get(JSON.stringify(one.scheme)) === one);
+  const seen = new Set<string>();
+  return choices.filter(({ scheme }) => {
+    const key = JSON.stringify(scheme);
+    return !seen.has(key) && seen.add(key);
+  });
 }
-
-export const fp16Choice: SchemeChoice = {
-  scheme: schemePresets.fp16,
-  why: 'half the size, nearly exact',
-};

@@ -1,4 +1,4 @@
-import type { PlanFacts } from './types.ts';
+import type { PlanFacts, PlanProfile } from './types.ts';
 
 /** Beyond this many threads only "all cores" is tried: batch 1 rarely gains from more. */
 const DENSE_UP_TO = 8;
@@ -20,11 +20,14 @@ export function threadSweep(cores: number): readonly number[] {
   return [...counts, cores];
 }
 
-/** What was asked for without repetitions, or the sweep. */
+/** What was asked for without repetitions, or the sweep up to what the profile finds useful. */
 export function threadCounts(
   asked: readonly number[] | undefined,
   facts: PlanFacts,
+  profile: PlanProfile,
 ): readonly number[] {
-  if (asked === undefined || asked.length === 0) return threadSweep(usableCores(facts));
+  if (asked === undefined || asked.length === 0) {
+    return threadSweep(Math.min(usableCores(facts), profile.threads.max ?? Infinity));
+  }
   return [...new Set(asked)].toSorted((a, b) => a - b);
 }

@@ -27,13 +27,16 @@ export interface ModelSummary {
 /** What `--precision` takes: a precision, or one method of it. */
 export type PrecisionChoice = Precision | 'int8-static' | 'int8-dynamic';
 
+/** A scheme that a profile advises; the integer fields are absent for float ones. */
 export interface ProfileScheme {
   readonly precision: Precision;
   readonly method: Scheme['method'];
-  readonly activations: Scheme['activations'];
-  readonly weights: Scheme['weights'];
-  readonly perChannel: boolean;
-  readonly reduceRange: boolean;
+  readonly activations?: Scheme['activations'] | undefined;
+  readonly weights?: Scheme['weights'] | undefined;
+  readonly perChannel?: boolean | undefined;
+  readonly reduceRange?: boolean | undefined;
+  /** Only with these runtimes; with every one when absent. */
+  readonly runtimes?: readonly RuntimeName[] | undefined;
   readonly why: string;
 }
 
@@ -44,6 +47,8 @@ export interface PlanProfile {
   readonly runtimes: readonly RuntimeName[];
   readonly schemes: readonly ProfileScheme[];
   readonly notWorthTrying: readonly { readonly precision: string; readonly why: string }[];
+  /** The most threads worth using; null: every usable core. */
+  readonly threads: { readonly max: number | null };
 }
 
 export interface PlanRequest {

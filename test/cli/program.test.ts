@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { expect, test } from '@jest/globals';
+import type { LazyCommand } from '../../agent/cli/context.ts';
 import { precisionChoices, runtimeChoices } from '../../agent/cli/parsers.ts';
 import { methods } from '../../agent/contracts/bench.ts';
 import { precisions, runtimeNames } from '../../agent/contracts/facts.ts';
@@ -7,7 +8,11 @@ import { noScheme, observerNames, schemePresets } from '../../agent/contracts/sc
 import { OBSERVERS } from '../../agent/model/statistics.ts';
 import { run } from './support.ts';
 
-const probe = () => new Command('probe').summary('what this machine is').action(() => undefined);
+const probe: LazyCommand = {
+  name: 'probe',
+  summary: 'what this machine is',
+  load: async () => new Command('probe').description('at length').action(() => undefined),
+};
 
 test.each([[['--help']], [['bench', '--help']], [['fit', '--help']], [['quantize', '--help']]])(
   '%j fits 80 columns, shows examples and loads nothing',
@@ -36,9 +41,12 @@ test.each([
   expect(await run(args)).toMatchObject({ code: 2, out: '', err });
 });
 
-test('further commands speak the same way', async () => {
-  expect((await run(['--help'], { commands: [probe()] })).out).toContain('what this machine is');
-  const ran = await run(['probe', '--nonsense'], { commands: [probe()] });
+test('further commands are listed without loading them, and speak the same way', async () => {
+  const unloaded = { ...probe, load: () => Promise.reject(new Error('not needed')) };
+  const help = await run(['--help'], { commands: [unloaded] });
+  expect(help.out).toContain('what this machine is');
+  expect((await run(['help', 'probe'], { commands: [probe] })).out).toContain('at length');
+  const ran = await run(['probe', '--nonsense'], { commands: [probe] });
   expect(ran).toMatchObject({
     code: 2,
     err: "agent: unknown option '--nonsense'; see 'agent probe --help'\n",

@@ -51,7 +51,17 @@ export function profile(changes: Partial<PlanProfile> = {}): PlanProfile {
     id: 'generic-x86-64',
     precisions: ['int8', 'fp32'],
     runtimes: ['onnxruntime'],
-    schemes: [],
+    schemes: ['static', 'dynamic'].map((method) => ({
+      precision: 'int8',
+      method: method === 'static' ? 'static' : 'dynamic',
+      activations: 'u8',
+      weights: 's8',
+      perChannel: true,
+      reduceRange: false,
+      runtimes: ['onnxruntime'],
+      why: 'VNNI multiplies u8 by s8',
+    })),
+    threads: { max: null },
     notWorthTrying: [{ precision: 'fp16', why: 'this CPU computes fp16 in fp32' }],
     ...changes,
   };

@@ -23,7 +23,7 @@ test('a CNN with samples on x86 with VNNI', () => {
     precision: 'int8',
     method: 'static',
     scheme: { activations: 'u8', weights: 's8', perChannel: true, reduceRange: false },
-    why: '21 nodes (Conv/Gemm) can run on integers; u8 activations are what this CPU multiplies fastest',
+    why: '21 nodes (Conv/Gemm) can run on integers; VNNI multiplies u8 by s8',
   });
   expect(made.candidates[4]?.why).toContain('1 node (Gemm) can run on integers without samples');
   expect(made.candidates[4]?.why).toContain('20 Convs stay float');
@@ -57,6 +57,26 @@ test.each([
     request({ asIs: true }),
   );
   expect(ids(made).map((id) => id.split('/')[2])).toEqual(expected);
+});
+
+test('no more threads than the profile finds useful', () => {
+  const made = plan(
+    summary(),
+    cpu({ coresUsable: 16 }),
+    profile({ threads: { max: 4 } }),
+    request({ asIs: true }),
+  );
+  expect(ids(made).map((id) => id.split('/')[2])).toEqual(['t1', 't2', 't4']);
+});
+
+test('a scheme for another runtime is not tried on this one', () => {
+  const schemes = [
+    { precision: 'fp16', method: 'fp16', runtimes: ['tensorrt'], why: 'its GPU' } as const,
+  ];
+  const jetson = profile({ id: 'jetson', schemes, notWorthTrying: [] });
+  const made = plan(summary(), cpu({ coresUsable: 1 }), jetson, request());
+  expect(ids(made)).toEqual(['onnxruntime/fp32/t1']);
+  expect(why(made, 'fp16')).toBe('profile jetson does not list it for onnxruntime');
 });
 
 test('thread counts that were asked for are taken as they are, sorted and once', () => {
@@ -144,7 +164,15 @@ test('one method of int8 can be asked for', () => {
 });
 
 test('the order of the profile is the order to try', () => {
-  const first = profile({ precisions: ['fp16', 'int8', 'fp32'], notWorthTrying: [] });
+  const schemes = [
+    ...profile().schemes,
+    { precision: 'fp16', method: 'fp16', why: 'FP16 arithmetic' } as const,
+  ];
+  const first = profile({
+    schemes,
+    precisions: ['fp16', 'int8', 'fp32'],
+    notWorthTrying: [],
+  });
   const made = plan(summary(), cpu({ coresUsable: 1 }), first, request());
   expect(ids(made).map((id) => id.split('/')[1])).toEqual([
     'fp32',
@@ -186,7 +214,8 @@ test('ARM measures both schemes that its profile lists, the first under the plai
 
 test('ARM without schemes in its profile gets signed activations', () => {
   const facts = cpu({ arch: 'arm64', features: ['asimd'], coresUsable: 1 });
-  const made = plan(summary(), facts, profile(), request({ precisions: ['int8-static'] }));
+  const bare = profile({ schemes: [] });
+  const made = plan(summary(), facts, bare, request({ precisions: ['int8-static'] }));
   expect(made.candidates[1]?.scheme.activations).toBe('s8');
 });
 
@@ -202,7 +231,7 @@ test.each([
   const found = made.candidates.filter(({ precision }) => precision === 'int8');
   expect(found.length).toBeGreaterThan(0);
   expect(found.every((one) => one.scheme.reduceRange === expected)).toBe(true);
-  expect(found[0]?.why.includes('no VNNI')).toBe(expected);
+  expect(found[0]?.why).toContain(expected ? 'this CPU has no VNNI' : 'it has VNNI');
 });
 
 test('a runtime that cannot be used is named, another takes its place', () => {
