@@ -41,7 +41,12 @@ export const candidateSchema = z.object({
     .describe('share of multiply-accumulates that ran in integer kernels'),
   fidelity: fidelitySchema.nullable(),
   accuracy: z
-    .object({ metric: z.string(), value: z.number(), drop: z.number() })
+    .object({
+      metric: z.string(),
+      value: z.number(),
+      drop: z.number(),
+      samples: z.number().int().optional().describe('labelled samples it rests on'),
+    })
     .nullable()
     .describe('task metric on labelled samples; drop = float minus this, same unit'),
   heat: z
@@ -78,6 +83,7 @@ export const benchSchema = z.object({
     optimize: z.enum(['latency', 'size', 'memory']),
     maxAccuracyDrop: z.number().nullable().describe('in points of the task metric (1 = 0.01)'),
     minSqnrDb: z.number().nullable(),
+    maxP90Ms: z.number().nullable().optional(),
   }),
   candidates: z.array(candidateSchema),
   notTried: z.array(z.object({ precision: z.string(), why: z.string() })),

@@ -1,0 +1,158 @@
+import { Option, type Command } from 'commander';
+import type { ImageSpec } from '../contracts/manifest.ts';
+import { observerNames, type SchemeObserver } from '../contracts/scheme.ts';
+import type { RuntimeName } from '../contracts/facts.ts';
+import type { BenchRequest, Optimize, PrecisionChoice, SampleSource } from '../fit/types.ts';
+import { UsageError } from './errors.ts';
+import {
+  namesFrom,
+  numberWithin,
+  parseChannels,
+  parseDeviations,
+  parseImageSize,
+  parseMinTime,
+  parseThreads,
+  precisionChoices,
+  runtimeChoices,
+} from './parsers.ts';
+
+/** Where samples come from and how images become inputs. */
+export interface SampleOptions {
+  readonly samples?: string;
+  readonly samplesCommand?: string;
+  readonly observer?: SchemeObserver;
+  readonly imageSize?: { readonly width: number; readonly height: number };
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly color?: ImageSpec['color'];
+  readonly layout?: ImageSpec['layout'];
+}
+
+/** What and how `bench` and `fit` measure. */
+export interface MeasureOptions extends SampleOptions {
+  readonly precision?: readonly PrecisionChoice[];
+  readonly asIs?: boolean;
+  readonly threads?: readonly number[];
+  readonly runtime?: readonly RuntimeName[];
+  readonly optimize: Optimize;
+  readonly maxAccuracyDrop?: number;
+  readonly minSqnr?: number;
+  readonly maxP90Ms?: number;
+  readonly minTime: number;
+  readonly json?: boolean;
+}
+
+const DEFAULT_MIN_TIME_SECONDS = 1;
+
+export function addSampleOptions(command: Command): Command {
+  return command
+    .option(
+      '--samples <path>',
+      "calibration and evaluation samples: a folder of images, .npy or .npz (default: the manifest's)",
+    )
+    .option('--samples-command <cmd>', 'a shell command that captures samples on this device')
+    .addOption(
+      new Option('--observer <name>', 'how ranges are taken from the samples').choices(
+        observerNames,
+      ),
+    )
+    .option('--image-size <WxH>', 'size images are brought to', parseImageSize)
+    .option('--mean <list>', 'subtracted from pixels, one or one per channel', parseChannels)
+    .option('--std <list>', 'pixels are divided by it, one or one per channel', parseDeviations)
+    .addOption(new Option('--color <order>', 'channels').choices(['rgb', 'bgr', 'gray']))
+    .addOption(new Option('--layout <axes>', 'axes of an image').choices(['nchw', 'nhwc']));
+}
+
+export function addMeasureOptions(command: Command): Command {
+  command
+    .option(
+      '--precision <list>',
+      `only these: ${precisionChoices.join(', ')} (default: what the profile of this machine advises)`,
+      namesFrom(precisionChoices),
+    )
+    .option('--as-is', 'measure the file itself only, quantize nothing')
+    .option(
+      '--threads <list>',
+      'thread counts, such as 1,2,4 (default: powers of two and all cores)',
+      parseThreads,
+    )
+    .option(
+      '--runtime <list>',
+      `only these: ${runtimeChoices.join(', ')} (default: the profile's)`,
+      namesFrom(runtimeChoices),
+    );
+  addSampleOptions(command)
+    .addOption(
+      new Option('--optimize <what>', 'what the best one has least of')
+        .choices(['latency', 'size', 'memory'])
+        .default('latency'),
+    )
+    .option(
+      '--max-accuracy-drop <points>',
+      'points of the task metric that may be lost; needs labels (default: 1)',
+      numberWithin({ min: 0, max: 100 }),
+    )
+    .option(
+      '--min-sqnr <dB>',
+      'lowest SQNR against the float model (default: 20 where there are no labels)',
+      numberWithin({ min: -100, max: 200 }),
+    )
+    .option(
+      '--max-p90-ms <ms>',
+      'limit of the 90th percentile; exit code 3 when the choice misses it',
+      numberWithin({ above: 0 }),
+    )
+    .option(
+      '--min-time <seconds>',
+      'measure every candidate at least this long',
+      parseMinTime,
+      DEFAULT_MIN_TIME_SECONDS,
+    );
+  return command;
+}
+
+export function readSamples(options: SampleOptions): SampleSource {
+  const { samples, samplesCommand } = options;
+  if (samples !== undefined && samplesCommand !== undefined) {
+    throw new UsageError('give either --samples or --samples-command, not both');
+  }
+  return { path: samples, command: samplesCommand };
+}
+
+/** Only what was given: the manifest fills in the rest. */
+export function readImage(options: SampleOptions): Partial<ImageSpec> {
+  const { imageSize, mean, std, color, layout } = options;
+  return {
+    ...imageSize,
+    ...(mean === undefined ? {} : { mean: [...mean] }),
+    ...(std === undefined ? {} : { std: [...std] }),
+    ...(color === undefined ? {} : { color }),
+    ...(layout === undefined ? {} : { layout }),
+  };
+}
+
+/** What was asked for, as the measuring part takes it. Throws `UsageError` on contradictions. */
+export function readBenchRequest(modelPath: string, options: MeasureOptions): BenchRequest {
+  if (options.asIs === true && options.precision !== undefined) {
+    throw new UsageError('--as-is measures the file itself only: leave out --precision');
+  }
+  return {
+    modelPath,
+    plan: {
+      precisions: options.precision,
+      threads: options.threads,
+      runtimes: options.runtime,
+      asIs: options.asIs === true,
+    },
+    samples: readSamples(options),
+    image: readImage(options),
+    objective: {
+      optimize: options.optimize,
+      maxAccuracyDrop: options.maxAccuracyDrop ?? null,
+      minSqnrDb: options.minSqnr ?? null,
+      maxP90Ms: options.maxP90Ms ?? null,
+    },
+    observer: options.observer,
+    minTimeSeconds: options.minTime,
+  };
+}

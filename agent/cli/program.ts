@@ -1,0 +1,80 @@
+import { Command, CommanderError } from 'commander';
+import { benchCommand } from './bench.ts';
+import type { CliContext, Outcome } from './context.ts';
+import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
+import { fitCommand } from './fit.ts';
+import { MIN_WIDTH } from './output.ts';
+import { quantizeCommand } from './quantize.ts';
+
+const EXAMPLES = `
+Examples:
+  agent bench                                what this machine can do
+  agent fit package.json -o fitted/          keep the best version of a model
+  agent quantize model.onnx --to fp16 -o small.onnx
+
+Results go to stdout, everything else to stderr. Every command has --help.`;
+
+/** Runs one command line (without node and script) and returns the exit code. Never throws. */
+export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const outcome: Outcome = { code: EXIT.done };
+  try {
+    const program = await buildProgram(args, context, outcome);
+    await program.parseAsync(args, { from: 'user' });
+    return outcome.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
+    if (context.signal.aborted) {
+      context.io.stderr.write('agent: interrupted\n');
+      return EXIT.failed;
+    }
+    context.io.stderr.write(`${explain(error, wantsDebug(args))}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function wantsDebug(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end === -1 ? args : args.slice(0, end)).includes('--debug');
+}
+
+async function buildProgram(
+  args: readonly string[],
+  context: CliContext,
+  outcome: Outcome,
+): Promise<Command> {
+  const program = new Command('agent')
+    .description('Fits a trained model to the edge device it will run on.')
+    .version(context.version)
+    .addHelpText('after', EXAMPLES)
+    .showSuggestionAfterError(true);
+  const others = (context.commands ?? []).map(async ({ name, summary, load }) =>
+    args.includes(name) ? load() : new Command(name).summary(summary),
+  );
+  const commands = [
+    ...(await Promise.all(others)),
+    benchCommand(context, outcome),
+    fitCommand(context, outcome),
+    quantizeCommand(context),
+  ];
+  for (const command of commands) program.addCommand(command);
+  for (const command of [program, ...commands]) speakOurWay(command, context);
+  return program;
+}
+
+/** Errors on one line with a hint, streams from outside, and no process.exit inside commander. */
+function speakOurWay(command: Command, { io }: CliContext): void {
+  const name = command.parent === null ? 'agent' : `agent ${command.name()}`;
+  command.exitOverride().configureOutput({
+    writeOut: (text) => io.stdout.write(text),
+    writeErr: (text) => io.stderr.write(text),
+    getOutHelpWidth: () => MIN_WIDTH,
+    getErrHelpWidth: () => MIN_WIDTH,
+    outputError: (text, write) => {
+      const line = text
+        .trim()
+        .replace(/^error: /, '')
+        .replaceAll('\n', ' ');
+      write(`agent: ${line}; see '${name} --help'\n`);
+    },
+  });
+}

@@ -1,0 +1,103 @@
+import { Command } from 'commander';
+import type { QuantizeReport } from '../contracts/quantize.ts';
+import { isSchemeName, plannedSchemes, schemeNames, type SchemeName } from '../contracts/scheme.ts';
+import { bytesText, threeDigits, timesText } from '../fit/words.ts';
+import type { CliContext } from './context.ts';
+import { UsageError } from './errors.ts';
+import { addSampleOptions, readImage, readSamples, type SampleOptions } from './options.ts';
+import { widthOf, writeJson } from './output.ts';
+import { createProgress } from './progress.ts';
+import { hang } from './text.ts';
+
+interface QuantizeOptions extends SampleOptions {
+  readonly to: string;
+  readonly output: string;
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Schemes:
+  int8-static   weights and activations in INT8; needs samples (best for CNNs)
+  int8-dynamic  weights in INT8, activations as they arrive (MatMul, Gemm, LSTM)
+  fp16          weights in 16 bits, nearly exact
+
+Examples:
+  agent quantize model.onnx --to fp16 -o model.fp16.onnx
+  agent quantize model.onnx --to int8-static --samples data.npz -o small.onnx
+  agent quantize package.json --to int8-dynamic -o model.onnx --json
+
+It quantizes only. Whether the result is faster and accurate enough on this
+device is what \`agent bench\` and \`agent fit\` find out.`;
+
+/** `agent quantize MODEL --to SCHEME -o FILE`. */
+export function quantizeCommand(context: CliContext): Command {
+  const command = new Command('quantize')
+    .summary('quantize a model, nothing else')
+    .description('Makes a smaller version of MODEL with one scheme.')
+    .argument('<model>', 'float model file or package manifest')
+    .requiredOption('--to <scheme>', schemeNames.join(', '))
+    .requiredOption('-o, --output <file>', 'file to write');
+  return addSampleOptions(command)
+    .option('--json', 'print the account as JSON (edgefit/quantize/1)')
+    .option('--debug', 'show where an error came from')
+    .addHelpText('after', EXAMPLES)
+    .action(async (model: string, options: QuantizeOptions) => {
+      const report = await quantize(model, options, context);
+      const { io } = context;
+      if (options.json === true) writeJson(io, report);
+      else io.stdout.write(renderQuantize(report, widthOf(io.stdout, io.env)));
+    });
+}
+
+async function quantize(
+  modelPath: string,
+  options: QuantizeOptions,
+  { io, signal, loadFit }: CliContext,
+): Promise<QuantizeReport> {
+  const request = {
+    modelPath,
+    scheme: readScheme(options.to),
+    output: options.output,
+    samples: readSamples(options),
+    image: readImage(options),
+    observer: options.observer,
+  };
+  const { quantizeModel } = await loadFit();
+  const progress = createProgress(io.stderr);
+  return quantizeModel(request, { signal, progress: progress.report }).finally(progress.clear);
+}
+
+function readScheme(name: string): SchemeName {
+  if (isSchemeName(name)) return name;
+  const why = plannedSchemes.includes(name) ? 'is not supported yet' : 'is no scheme';
+  throw new UsageError(`--to ${name} ${why}: use ${schemeNames.join(', ')}`);
+}
+
+/** What was written, what it cost, and what stayed float, one line per reason. */
+export function renderQuantize(report: QuantizeReport, width: number): string {
+  const { bytes, floatBytes, integerCoverage, ops } = report;
+  const smaller = bytes < floatBytes ? `, ${timesText(floatBytes / bytes)} smaller` : '';
+  const lines = [
+    ...hang('Wrote     ', `${report.output} (${report.scheme})`, width),
+    `Size      ${bytesText(bytes)}, was ${bytesText(floatBytes)}${smaller}`,
+    `Took      ${threeDigits(report.seconds)} s, peak memory ${bytesText(report.peakRssBytes)}`,
+    `Nodes     ${ops.integer} integer, ${ops.fp16} fp16, ${ops.float} float`,
+    ...(integerCoverage === null
+      ? []
+      : [`Integer   ${(integerCoverage * 100).toFixed(1)}% of the multiply-accumulates`]),
+    ...leftLines(report, width),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function leftLines({ left }: QuantizeReport, width: number): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { op, reason } of left) {
+    const text = `${op}: ${reason}`;
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  const texts = [...counts].map(([text, count]) => `${count} ${text}`);
+  return texts.flatMap((text, index) =>
+    hang((index === 0 ? 'In float' : '').padEnd(10), text, width),
+  );
+}

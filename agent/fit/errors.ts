@@ -1,0 +1,19 @@
+import { AgentError, type ErrorKind } from '../util/errors.ts';
+
+export type FitErrorCode =
+  'no-runtime' | 'needs-labels' | 'bad-samples' | 'nothing-chosen' | 'no-model-file';
+
+/** What went wrong while planning, measuring, deciding or keeping a model. */
+export class FitError extends AgentError {
+  override readonly name = 'FitError';
+  override readonly code: FitErrorCode;
+
+  constructor(
+    code: FitErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly kind?: ErrorKind },
+  ) {
+    super(code, message, options);
+    this.code = code;
+  }
+}

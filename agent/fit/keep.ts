@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import type { CandidateRow } from '../contracts/bench.ts';
+import type { DecisionRecord } from '../contracts/fit.ts';
+import { fileError, writeFileDurably } from '../util/files.ts';
+import { copyDurably } from './copy.ts';
+import { FitError } from './errors.ts';
+import { renderMarkdown } from './markdown.ts';
+import { labelOf } from './columns.ts';
+import type { BenchRun } from './types.ts';
+
+export const RECORD_FILE = 'decision.json';
+export const REPORT_FILE = 'report.md';
+
+/**
+ * Puts the chosen model, its record and the report into `folder` (made when missing). The record is
+ * written last: a folder with a record is complete. Throws `FitError` when nothing was chosen.
+ */
+export async function keepChoice(run: BenchRun, folder: string): Promise<DecisionRecord> {
+  const { report } = run;
+  const chosen = report.candidates.find(({ id }) => id === report.chosen);
+  if (chosen === undefined) {
+    throw new FitError('nothing-chosen', 'no model was kept: nothing was chosen', {
+      kind: 'failure',
+    });
+  }
+  const files = run.files.get(chosen.id);
+  if (files === undefined) {
+    throw new FitError('no-model-file', `the model of ${chosen.id} is gone`, { kind: 'failure' });
+  }
+  await makeFolder(folder);
+  const file = keptName(report.model.name, chosen, files.path);
+  const companions = files.companions.map((path) => basename(path));
+  await copyDurably(files.path, join(folder, file));
+  for (const [index, path] of files.companions.entries()) {
+    // oxlint-disable-next-line no-await-in-loop -- one large file at a time
+    await copyDurably(path, join(folder, companions[index] ?? basename(path)));
+  }
+  const { id, precision, method, runtime, threads, reason } = chosen;
+  const { sha256, bytes } = await digest(join(folder, file));
+  const record: DecisionRecord = {
+    schema: 'edgefit/decision/1',
+    decidedAt: new Date().toISOString(),
+    agent: report.agent,
+    chosen: { id, file, companions, sha256, bytes, precision, method, runtime, threads, reason },
+    bench: report,
+  };
+  await writeFileDurably(join(folder, REPORT_FILE), renderMarkdown(report));
+  await writeFileDurably(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
+  return record;
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw fileError('make the folder', folder, error);
+  }
+}
+
+/** `mobilenet.int8-static.onnx`; the name comes from a manifest, so only safe characters stay. */
+function keptName(model: string, chosen: CandidateRow, path: string): string {
+  const name = model.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[.-]+/, '') || 'model';
+  return `${name}.${labelOf(chosen)}${extname(path)}`;
+}
+
+async function digest(path: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  const { size } = await stat(path);
+  return { sha256: hash.digest('hex'), bytes: size };
+}

@@ -1,0 +1,112 @@
+import type { RuntimeName } from '../contracts/facts.ts';
+import type { SchemeName } from '../contracts/scheme.ts';
+import { listedSchemes } from './schemes.ts';
+import { counted } from './words.ts';
+import type { ModelSummary, PlanProfile, PlanRequest } from './types.ts';
+
+/** What planning decides about, one by one. */
+export type Method = SchemeName;
+
+/** Operators with weights that onnxruntime runs on integers when both sides are calibrated. */
+const STATIC_OPS = ['Conv', 'MatMul', 'Gemm'];
+/** Operators that quantize their input as it arrives; Conv has no fast kernel for that. */
+const DYNAMIC_OPS = ['MatMul', 'Gemm', 'LSTM'];
+
+function countOf(summary: ModelSummary, ops: readonly string[]): number {
+  return ops.reduce((sum, op) => sum + (summary.opCounts.get(op) ?? 0), 0);
+}
+
+function present(summary: ModelSummary, ops: readonly string[]): string {
+  return ops.filter((op) => (summary.opCounts.get(op) ?? 0) > 0).join('/');
+}
+
+/** A rule names a reason against, or undefined. They are asked in order; the first reason counts. */
+type Rule = (context: {
+  readonly method: Method;
+  readonly summary: ModelSummary;
+  readonly profile: PlanProfile;
+  readonly request: PlanRequest;
+  readonly runtime: RuntimeName;
+}) => string | undefined;
+
+const precisionOf = (method: Method) => (method === 'fp16' ? 'fp16' : 'int8');
+
+const wasAsked = (method: Method, request: PlanRequest) =>
+  request.precisions?.some((choice) => choice === method || choice === precisionOf(method)) ??
+  false;
+
+const notAskedFor: Rule = ({ method, request }) =>
+  request.precisions !== undefined && !wasAsked(method, request)
+    ? 'not asked for (--precision)'
+    : undefined;
+
+const alreadySmall: Rule = ({ method, summary }) => {
+  if (summary.alreadyQuantized) {
+    return 'the model is already quantized: give the float model to compare precisions';
+  }
+  return method === 'fp16' && summary.precision === 'fp16'
+    ? 'the weights of the file are fp16 already'
+    : undefined;
+};
+
+/** What the profile advises against is still measured when it was asked for. */
+const profileAdvice: Rule = ({ method, profile, request, runtime }) => {
+  if (wasAsked(method, request)) return undefined;
+  const advice = profile.notWorthTrying.find(
+    ({ precision }) => precision === method || precision === precisionOf(method),
+  );
+  if (advice !== undefined) return advice.why;
+  return listedSchemes(profile, method, runtime).length > 0
+    ? undefined
+    : `profile ${profile.id} does not list it for ${runtime}`;
+};
+
+const needsOps: Rule = ({ method, summary }) => {
+  if (method === 'fp16') {
+    return summary.weightBytes === 0 ? 'the model has no weights to shrink' : undefined;
+  }
+  if (method === 'int8-static') {
+    return countOf(summary, STATIC_OPS) === 0
+      ? `the model has no ${STATIC_OPS.join(', ')} node, so nothing would run on integers`
+      : undefined;
+  }
+  const recurrent = (summary.opCounts.get('LSTM') ?? 0) > 0;
+  return summary.hasMatMul || recurrent
+    ? undefined
+    : `the model has no ${DYNAMIC_OPS.join(', ')} with constant weights${
+        summary.hasConv ? ', and Conv is slower this way' : ''
+      }`;
+};
+
+const needsSamples: Rule = ({ method, request }) =>
+  method === 'int8-static' && !request.samplesAvailable
+    ? 'it needs calibration samples: give --samples'
+    : undefined;
+
+const RULES: readonly Rule[] = [notAskedFor, alreadySmall, profileAdvice, needsOps, needsSamples];
+
+/** Why this method is not worth trying, or undefined when it is. */
+export function obstacleTo(
+  method: Method,
+  summary: ModelSummary,
+  profile: PlanProfile,
+  request: PlanRequest,
+  runtime: RuntimeName,
+): string | undefined {
+  for (const rule of RULES) {
+    const reason = rule({ method, summary, profile, request, runtime });
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+/** What there is to gain in this model. */
+export function whyWorthIt(method: Method, summary: ModelSummary): string {
+  if (method === 'fp16') return '16-bit weights';
+  const ops = method === 'int8-static' ? STATIC_OPS : DYNAMIC_OPS;
+  const nodes = `${counted(countOf(summary, ops), 'node')} (${present(summary, ops)})`;
+  if (method === 'int8-static') return `${nodes} can run on integers`;
+  const convs = summary.opCounts.get('Conv') ?? 0;
+  const rest = convs > 0 ? `, ${counted(convs, 'Conv')} stay float` : '';
+  return `${nodes} can run on integers without samples${rest}`;
+}

@@ -1,0 +1,182 @@
+import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
+import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
+import type { ImageSpec } from '../contracts/manifest.ts';
+import type { QuantizeReport } from '../contracts/quantize.ts';
+import type { Scheme, SchemeName, SchemeObserver } from '../contracts/scheme.ts';
+
+/** What planning needs to know about a model. */
+export interface ModelSummary {
+  readonly name: string;
+  readonly format: 'onnx' | 'tflite';
+  readonly bytes: number;
+  /** Operator type -> number of nodes, branches included. */
+  readonly opCounts: ReadonlyMap<string, number>;
+  readonly weightBytes: number;
+  /** LSTM, GRU or RNN. */
+  readonly hasRecurrent: boolean;
+  readonly hasConv: boolean;
+  /** MatMul or Gemm with constant weights. */
+  readonly hasMatMul: boolean;
+  readonly alreadyQuantized: boolean;
+  /** The precision of the file itself: its weights, or int8 when it is already quantized. */
+  readonly precision: Precision;
+  /** Names of the inputs that take float values. */
+  readonly floatInputs: readonly string[];
+}
+
+/** What `--precision` takes: a precision, or one method of it. */
+export type PrecisionChoice = Precision | 'int8-static' | 'int8-dynamic';
+
+/** A scheme that a profile advises; the integer fields are absent for float ones. */
+export interface ProfileScheme {
+  readonly precision: Precision;
+  readonly method: Scheme['method'];
+  readonly activations?: Scheme['activations'] | undefined;
+  readonly weights?: Scheme['weights'] | undefined;
+  readonly perChannel?: boolean | undefined;
+  readonly reduceRange?: boolean | undefined;
+  /** Only with these runtimes; with every one when absent. */
+  readonly runtimes?: readonly RuntimeName[] | undefined;
+  readonly why: string;
+}
+
+/** The part of a hardware profile that planning reads. */
+export interface PlanProfile {
+  readonly id: string;
+  readonly precisions: readonly Precision[];
+  readonly runtimes: readonly RuntimeName[];
+  readonly schemes: readonly ProfileScheme[];
+  readonly notWorthTrying: readonly { readonly precision: string; readonly why: string }[];
+  /** The most threads worth using; null: every usable core. */
+  readonly threads: { readonly max: number | null };
+}
+
+export interface PlanRequest {
+  readonly precisions?: readonly PrecisionChoice[] | undefined;
+  readonly threads?: readonly number[] | undefined;
+  readonly runtimes?: readonly RuntimeName[] | undefined;
+  /** Calibration samples exist: static quantization needs them. */
+  readonly samplesAvailable: boolean;
+  /** Measure the file itself only. */
+  readonly asIs: boolean;
+}
+
+/** One thing to make and measure. */
+export interface Candidate {
+  /** `onnxruntime/int8-static/t2`; a second scheme of a method adds its activations: `int8-static-u8`. */
+  readonly id: string;
+  readonly precision: Precision;
+  readonly method: Scheme['method'];
+  readonly runtime: RuntimeName;
+  readonly threads: number;
+  readonly scheme: Scheme;
+  readonly why: string;
+}
+
+export interface NotTried {
+  readonly precision: string;
+  readonly why: string;
+}
+
+export interface Plan {
+  readonly candidates: readonly Candidate[];
+  readonly notTried: readonly NotTried[];
+}
+
+export type Optimize = BenchReport['objective']['optimize'];
+
+/** What was asked for; null where nothing was said. */
+export interface ObjectiveRequest {
+  readonly optimize: Optimize;
+  /** Points of the task metric: 1 = 0.01. */
+  readonly maxAccuracyDrop: number | null;
+  readonly minSqnrDb: number | null;
+  readonly maxP90Ms: number | null;
+}
+
+/** What the decision enforces; null where a limit does not apply. Same fields, defaults filled in. */
+export type Objective = ObjectiveRequest;
+
+/** A measured candidate before the decision; `error` says why it could not be measured. */
+export type MeasuredRow = Omit<CandidateRow, 'verdict' | 'reason'> & {
+  readonly error?: string | undefined;
+};
+
+export interface Verdict {
+  readonly id: string;
+  readonly verdict: CandidateRow['verdict'];
+  readonly reason: string;
+}
+
+export interface Decision {
+  /** Id of the chosen row; null when none may be chosen. */
+  readonly chosen: string | null;
+  /** One per row, in the order of the rows. */
+  readonly verdicts: readonly Verdict[];
+  readonly warnings: readonly string[];
+}
+
+/** Where samples come from; null for what the model's manifest says. */
+export interface SampleSource {
+  readonly path?: string | undefined;
+  /** A shell command that writes samples. */
+  readonly command?: string | undefined;
+}
+
+export interface BenchRequest {
+  /** A model file or a package manifest. */
+  readonly modelPath: string;
+  readonly plan: Omit<PlanRequest, 'samplesAvailable'>;
+  readonly samples: SampleSource;
+  /** How images become inputs, as far as it was given; overrides the manifest. */
+  readonly image: Partial<ImageSpec>;
+  readonly objective: ObjectiveRequest;
+  /** undefined: what the scheme prefers. */
+  readonly observer?: SchemeObserver | undefined;
+  /** Measure every candidate at least this long. */
+  readonly minTimeSeconds: number;
+}
+
+export interface QuantizeRequest {
+  readonly modelPath: string;
+  readonly scheme: SchemeName;
+  readonly output: string;
+  readonly samples: SampleSource;
+  readonly image: Partial<ImageSpec>;
+  readonly observer?: SchemeObserver | undefined;
+}
+
+/** Work goes on in phases; a phase may count its steps. */
+export interface ProgressEvent {
+  /** A short phrase: `calibrating`, `measuring onnxruntime/fp32/t1`. */
+  readonly phase: string;
+  readonly done?: number | undefined;
+  readonly total?: number | undefined;
+}
+
+export interface Hooks {
+  readonly signal: AbortSignal;
+  readonly progress: (event: ProgressEvent) => void;
+}
+
+/** A model on disk and the files it refers to by name (external weights), in the same folder. */
+export interface ModelFiles {
+  readonly path: string;
+  readonly companions: readonly string[];
+}
+
+export interface BenchRun {
+  readonly report: BenchReport;
+  /** Candidate id -> its model, until `cleanup` is called. */
+  readonly files: ReadonlyMap<string, ModelFiles>;
+  readonly cleanup: () => Promise<void>;
+}
+
+/** What the command line calls; `fit/run.ts` is the real one. */
+export interface FitService {
+  readonly benchModel: (request: BenchRequest, hooks: Hooks) => Promise<BenchRun>;
+  readonly quantizeModel: (request: QuantizeRequest, hooks: Hooks) => Promise<QuantizeReport>;
+}
+
+/** The machine, as far as planning looks at it. */
+export type PlanFacts = Pick<Facts, 'cpu'>;

@@ -1,0 +1,63 @@
+import { Command } from 'commander';
+import { expect, test } from '@jest/globals';
+import type { LazyCommand } from '../../agent/cli/context.ts';
+import { precisionChoices, runtimeChoices } from '../../agent/cli/parsers.ts';
+import { methods } from '../../agent/contracts/bench.ts';
+import { precisions, runtimeNames } from '../../agent/contracts/facts.ts';
+import { noScheme, observerNames, schemePresets } from '../../agent/contracts/scheme.ts';
+import { OBSERVERS } from '../../agent/model/statistics.ts';
+import { run } from './support.ts';
+
+const probe: LazyCommand = {
+  name: 'probe',
+  summary: 'what this machine is',
+  load: async () => new Command('probe').description('at length').action(() => undefined),
+};
+
+test.each([[['--help']], [['bench', '--help']], [['fit', '--help']], [['quantize', '--help']]])(
+  '%j fits 80 columns, shows examples and loads nothing',
+  async (args) => {
+    const ran = await run(args, { loadFit: () => Promise.reject(new Error('not needed')) });
+    expect(ran).toMatchObject({ code: 0, err: '' });
+    expect(ran.out).toContain('Examples:\n  agent ');
+    expect(ran.out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  },
+);
+
+test('--version', async () => {
+  expect(await run(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n', err: '' });
+});
+
+test('no command: the help on stderr and exit code 2', async () => {
+  const ran = await run([]);
+  expect(ran).toMatchObject({ code: 2, out: '' });
+  expect(ran.err).toContain('Usage: agent');
+});
+
+test.each([
+  [['benhc'], "agent: unknown command 'benhc' (Did you mean bench?); see 'agent --help'\n"],
+  [['--json'], "agent: unknown option '--json'; see 'agent --help'\n"],
+])('refused: %j', async (args, err) => {
+  expect(await run(args)).toMatchObject({ code: 2, out: '', err });
+});
+
+test('further commands are listed without loading them, and speak the same way', async () => {
+  const unloaded = { ...probe, load: () => Promise.reject(new Error('not needed')) };
+  const help = await run(['--help'], { commands: [unloaded] });
+  expect(help.out).toContain('what this machine is');
+  expect((await run(['help', 'probe'], { commands: [probe] })).out).toContain('at length');
+  const ran = await run(['probe', '--nonsense'], { commands: [probe] });
+  expect(ran).toMatchObject({
+    code: 2,
+    err: "agent: unknown option '--nonsense'; see 'agent probe --help'\n",
+  });
+});
+
+test('names of options are those of the contracts', () => {
+  const bare = precisionChoices.filter((name) => !name.includes('-'));
+  expect(bare.toSorted()).toEqual([...precisions].toSorted());
+  expect(runtimeChoices).toEqual(runtimeNames);
+  expect(observerNames).toEqual(OBSERVERS);
+  const schemes = [noScheme, ...Object.values(schemePresets)];
+  expect(schemes.filter(({ method }) => !methods.includes(method))).toEqual([]);
+});

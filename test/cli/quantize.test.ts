@@ -1,0 +1,53 @@
+import { expect, test } from '@jest/globals';
+import { quantizeSchema } from '../../agent/contracts/quantize.ts';
+import { quantizeReport, run } from './support.ts';
+
+test('tells what was written and what stayed float', async () => {
+  const ran = await run(['quantize', 'm.onnx', '--to', 'int8-static', '-o', 'small.onnx']);
+  expect(ran.code).toBe(0);
+  expect(ran.out.split('\n')).toEqual([
+    'Wrote     small.onnx (int8-static u8/s8 per channel)',
+    'Size      486 kB, was 1.88 MB, 3.9x smaller',
+    'Took      1.23 s, peak memory 210 MB',
+    'Nodes     27 integer, 0 fp16, 3 float',
+    'Integer   98.8% of the multiply-accumulates',
+    'In float  2 Softmax: no integer kernel',
+    '          1 Sub: slower in integers',
+    '',
+  ]);
+});
+
+test('--json prints the account', async () => {
+  const line =
+    'quantize m.onnx --to fp16 -o small.onnx --samples data.npz --observer entropy --json';
+  const ran = await run(line.split(' '));
+  expect(quantizeSchema.parse(JSON.parse(ran.out))).toEqual(quantizeReport);
+  expect(ran.quantized).toEqual([
+    {
+      modelPath: 'm.onnx',
+      scheme: 'fp16',
+      output: 'small.onnx',
+      samples: { path: 'data.npz', command: undefined },
+      image: {},
+      observer: 'entropy',
+    },
+  ]);
+});
+
+test.each([
+  ['int16x8', 'is not supported yet: use int8-static, int8-dynamic, fp16'],
+  ['weight-int4', 'is not supported yet'],
+  ['int7', 'is no scheme: use int8-static, int8-dynamic, fp16'],
+  ['toString', 'is no scheme'],
+])('refused: --to %s', async (scheme, message) => {
+  const ran = await run(['quantize', 'm.onnx', '--to', scheme, '-o', 'small.onnx']);
+  expect(ran).toMatchObject({ code: 2, out: '', quantized: [] });
+  expect(ran.err).toContain(message);
+});
+
+test('needs a scheme and a file to write', async () => {
+  expect((await run(['quantize', 'm.onnx', '-o', 'x'])).err).toContain("option '--to <scheme>'");
+  expect((await run(['quantize', 'm.onnx', '--to', 'fp16'])).err).toContain(
+    "'-o, --output <file>'",
+  );
+});

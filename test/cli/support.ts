@@ -1,0 +1,84 @@
+import type { CliContext } from '../../agent/cli/context.ts';
+import { runCli } from '../../agent/cli/program.ts';
+import type { BenchReport } from '../../agent/contracts/bench.ts';
+import type { QuantizeReport } from '../../agent/contracts/quantize.ts';
+import type { BenchRequest, Hooks, ModelFiles, QuantizeRequest } from '../../agent/fit/types.ts';
+import { report } from '../fit/report-fixture.ts';
+
+export const quantizeReport: QuantizeReport = {
+  schema: 'edgefit/quantize/1',
+  output: 'small.onnx',
+  scheme: 'int8-static u8/s8 per channel',
+  bytes: 486_000,
+  floatBytes: 1_876_802,
+  seconds: 1.234,
+  peakRssBytes: 210_000_000,
+  integerCoverage: 0.9876,
+  ops: { integer: 27, fp16: 0, float: 3 },
+  left: [
+    { node: 'a', op: 'Softmax', reason: 'no integer kernel' },
+    { node: 'b', op: 'Softmax', reason: 'no integer kernel' },
+    { node: 'c', op: 'Sub', reason: 'slower in integers' },
+  ],
+};
+
+/** What a command line did. */
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly benched: readonly BenchRequest[];
+  readonly quantized: readonly QuantizeRequest[];
+  readonly cleanups: number;
+}
+
+export interface Situation extends Partial<CliContext> {
+  readonly report?: BenchReport;
+  readonly files?: ReadonlyMap<string, ModelFiles>;
+  readonly error?: Error;
+  readonly during?: (hooks: Hooks) => void;
+  readonly env?: Record<string, string>;
+}
+
+/** Runs a command line in this process against a service that answers at once. */
+export async function run(args: readonly string[], situation: Situation = {}): Promise<Ran> {
+  const written = { out: '', err: '' };
+  const benched: BenchRequest[] = [];
+  const quantized: QuantizeRequest[] = [];
+  let cleanups = 0;
+  const answer = (hooks: Hooks) => {
+    hooks.progress({ phase: 'measuring', done: 1, total: 2 });
+    situation.during?.(hooks);
+    if (situation.error !== undefined) throw situation.error;
+  };
+  const code = await runCli(args, {
+    io: {
+      stdout: { write: (text) => (written.out += text) },
+      stderr: { write: (text) => (written.err += text) },
+      env: situation.env ?? {},
+    },
+    version: '1.2.3',
+    signal: new AbortController().signal,
+    demoModel: 'demo/manifest.json',
+    loadFit: async () => ({
+      benchModel: async (request, hooks) => {
+        benched.push(request);
+        answer(hooks);
+        return {
+          report: situation.report ?? report,
+          files: situation.files ?? new Map(),
+          cleanup: async () => {
+            cleanups += 1;
+          },
+        };
+      },
+      quantizeModel: async (request, hooks) => {
+        quantized.push(request);
+        answer(hooks);
+        return quantizeReport;
+      },
+    }),
+    ...situation,
+  });
+  return { code, ...written, benched, quantized, cleanups };
+}
