@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { openSamples } from '../../agent/calibration/samples/open.ts';
 import type { SampleRange } from '../../agent/calibration/samples/open.ts';
-import type { InputSpec } from '../../agent/contracts/manifest.ts';
+import { imageInputSchema, type InputSpec } from '../../agent/contracts/manifest.ts';
 import type { SessionDescription } from '../../agent/runtime/types.ts';
 import { npy, npyWithHeader, npz } from './make-arrays.ts';
 import { all, model, temporaryFolder } from './support.ts';
@@ -96,15 +96,13 @@ describe('.npy', () => {
 
   test('uint8 under an image spec is a picture', async () => {
     const pictures = model({ x: ['float32', [1, 3, 1, 2]] });
-    const image = {
+    const image = imageInputSchema.parse({
       width: 2,
       height: 1,
       color: 'bgr',
-      layout: 'nchw',
       mean: [10, 20, 30],
       std: [2, 4, 5],
-      resize: 'stretch',
-    } as const;
+    });
     const pixels = npy('|u1', [1, 1, 2, 3], Uint8Array.of(40, 60, 12, 90, 100, 14));
     const [sample] = await all(await read(pixels, pictures, { x: { image } }));
     // Blue, green, red: each minus its own mean, over its own std.
@@ -117,16 +115,8 @@ describe('.npy', () => {
 
   test('floats under an image spec are ready values', async () => {
     const pictures = model({ x: ['float32', [1, 1, 1, 3]] });
-    const spec: InputSpec = {
-      image: {
-        width: 3,
-        height: 1,
-        color: 'gray',
-        layout: 'nchw',
-        mean: [9],
-        std: [9],
-        resize: 'stretch',
-      },
+    const spec = {
+      image: imageInputSchema.parse({ width: 3, height: 1, color: 'gray', mean: [9], std: [9] }),
     };
     const [sample] = await all(await read(npy('<f4', [2, 1, 1, 3], six), pictures, { x: spec }));
     expect(sample?.feeds['x']?.data).toEqual(six.slice(0, 3));
@@ -193,8 +183,7 @@ describe('.npy', () => {
   test('feeds one input only', async () => {
     const two = model({ x: ['float32', [1, 3]], y: ['float32', [1, 3]] });
     await expect(read(npy('<f4', [2, 3], six), two)).rejects.toThrow('(x, y); use .npz');
-    const constant = { dtype: 'float32', shape: [1, 3], data: [7, 8, 9] } as const;
-    const spec = { constant: { ...constant, shape: [1, 3], data: [7, 8, 9] } };
+    const spec: InputSpec = { constant: { dtype: 'float32', shape: [1, 3], data: [7, 8, 9] } };
     const [sample] = await all(await read(npy('<f4', [2, 3], six), two, { y: spec }));
     expect(sample?.feeds['y']?.data).toEqual(Float32Array.of(7, 8, 9));
   });
@@ -302,16 +291,7 @@ test('specs that fit no input are refused', async () => {
   await expect(read(content, vector, { z: array })).rejects.toThrow(
     'inputs.z: the model has no such input, only x',
   );
-  const image = {
-    width: 8,
-    height: 8,
-    color: 'rgb',
-    layout: 'nchw',
-    mean: [0],
-    std: [1],
-    resize: 'stretch',
-  } as const;
-  const spec: InputSpec = { image: { ...image, mean: [0], std: [1] } };
+  const spec = { image: imageInputSchema.parse({ width: 8, height: 8 }) };
   await expect(read(content, vector, { x: spec })).rejects.toThrow(
     'inputs.x.image: expected [1, 3] for input x, got [1, 3, 8, 8]',
   );

@@ -29,3 +29,8 @@ export async function all(source: SampleSource): Promise<Sample[]> {
   for await (const sample of source) samples.push(sample);
   return samples;
 }
+
+/** The values that a sample feeds to an input, as plain numbers. */
+export function valuesOf(sample: Sample | undefined, input = 'x'): number[] {
+  return Array.from<number | bigint | string, number>(sample?.feeds[input]?.data ?? [], Number);
+}

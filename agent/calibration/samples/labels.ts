@@ -64,7 +64,7 @@ export function parseLabels(text: string, title: string): readonly LabelledFile[
 
 /** Cells of one line; quotes protect commas and doubled quotes (RFC 4180). */
 function cellsOf(line: string): string[] {
-  const cells = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)];
+  const cells = [...`,${line}`.matchAll(/,(?:"((?:[^"]|"")*)"|([^,]*))/g)];
   return cells.map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? (plain ?? '').trim());
 }
 
