@@ -2,30 +2,74 @@ import { z } from 'zod';
 
 /** Model package manifest, `edgefit/model/1`. Paths are relative to the manifest. */
 
-export const imageInputSchema = z.object({
-  width: z.number().int().positive(),
-  height: z.number().int().positive(),
-  color: z.enum(['rgb', 'bgr', 'gray']).default('rgb'),
-  layout: z.enum(['nchw', 'nhwc']).default('nchw'),
-  mean: z.array(z.number()).min(1).default([0]),
-  std: z
-    .array(z.number().refine((n) => n !== 0, 'must not be zero'))
-    .min(1)
-    .default([1]),
-  resize: z.enum(['stretch', 'crop']).default('stretch'),
-});
+const MAX_IMAGE_SIDE = 16_384;
+const MAX_CHANNELS = 4;
+const MAX_RANK = 8;
+const MAX_CONSTANT_VALUES = 1_000_000;
+const MAX_RATE_HZ = 768_000;
+const MAX_WINDOW_SAMPLES = 50_000_000;
+
+/** A path of a file on this machine; an empty one would silently mean the manifest's own folder. */
+const path = z.string().min(1).max(4096);
+
+const perChannel = z.array(z.number()).min(1).max(MAX_CHANNELS);
+
+export const imageInputSchema = z
+  .object({
+    width: z.number().int().positive().max(MAX_IMAGE_SIDE),
+    height: z.number().int().positive().max(MAX_IMAGE_SIDE),
+    color: z.enum(['rgb', 'bgr', 'gray']).default('rgb'),
+    layout: z.enum(['nchw', 'nhwc']).default('nchw'),
+    mean: perChannel.default([0]),
+    std: z
+      .array(z.number().refine((n) => n !== 0, 'must not be zero'))
+      .min(1)
+      .max(MAX_CHANNELS)
+      .default([1]),
+    resize: z.enum(['stretch', 'crop']).default('stretch'),
+  })
+  .superRefine((image, context) => {
+    const channels = image.color === 'gray' ? 1 : 3;
+    for (const field of ['mean', 'std'] as const) {
+      if (image[field].length === 1 || image[field].length === channels) continue;
+      const message = `must hold 1 or ${channels} numbers for color ${image.color}`;
+      context.addIssue({ code: 'custom', path: [field], message });
+    }
+  });
 
 export const audioInputSchema = z.object({
-  rateHz: z.number().positive(),
-  windowSamples: z.number().int().positive(),
-  hopSamples: z.number().int().positive().optional(),
+  rateHz: z.number().positive().max(MAX_RATE_HZ),
+  windowSamples: z.number().int().positive().max(MAX_WINDOW_SAMPLES),
+  hopSamples: z.number().int().positive().max(MAX_WINDOW_SAMPLES).optional(),
 });
 
-export const constantInputSchema = z.object({
-  dtype: z.string(),
-  shape: z.array(z.number().int().nonnegative()),
-  data: z.array(z.union([z.number(), z.boolean(), z.string()])),
-});
+export const constantDtypes = [
+  'float32',
+  'float64',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'bool',
+  'string',
+] as const;
+
+export const constantInputSchema = z
+  .object({
+    dtype: z.enum(constantDtypes),
+    shape: z.array(z.number().int().nonnegative()).max(MAX_RANK),
+    data: z.array(z.union([z.number(), z.boolean(), z.string()])).max(MAX_CONSTANT_VALUES),
+  })
+  .superRefine(({ shape, data }, context) => {
+    const size = shape.reduce((product, n) => product * n, 1);
+    if (size === data.length) return;
+    const message = `holds ${data.length} values, but shape [${shape.join(', ')}] needs ${size}`;
+    context.addIssue({ code: 'custom', path: ['data'], message });
+  });
 
 export const inputSchema = z.union([
   z.object({ image: imageInputSchema }).strict(),
@@ -34,11 +78,16 @@ export const inputSchema = z.union([
   z.object({ array: z.object({}) }).strict(),
 ]);
 
-export const sampleSetSchema = z.object({
-  path: z.string(),
-  from: z.number().int().nonnegative().optional(),
-  to: z.number().int().positive().optional(),
-});
+export const sampleSetSchema = z
+  .object({
+    path,
+    from: z.number().int().nonnegative().optional(),
+    to: z.number().int().positive().optional(),
+  })
+  .refine(({ from, to }) => to === undefined || (from ?? 0) < to, {
+    message: 'must be more than "from"',
+    path: ['to'],
+  });
 
 export const taskSchema = z
   .object({
@@ -54,13 +103,13 @@ export const manifestSchema = z
     schema: z.literal('edgefit/model/1'),
     name: z.string().min(1),
     version: z.string().optional(),
-    model: z.string(),
+    model: path,
     inputs: z.record(z.string(), inputSchema).default({}),
     task: taskSchema.optional(),
     samples: z
       .object({ calibration: sampleSetSchema.optional(), evaluation: sampleSetSchema.optional() })
       .optional(),
-    published: z.record(z.string(), z.string()).optional(),
+    published: z.record(z.string(), path).optional(),
   })
   .loose();
 
@@ -68,5 +117,6 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type InputSpec = z.infer<typeof inputSchema>;
 export type ImageSpec = z.infer<typeof imageInputSchema>;
 export type AudioSpec = z.infer<typeof audioInputSchema>;
+export type ConstantSpec = z.infer<typeof constantInputSchema>;
 export type SampleSetSpec = z.infer<typeof sampleSetSchema>;
 export type TaskSpec = z.infer<typeof taskSchema>;

@@ -1,0 +1,81 @@
+import { open } from 'node:fs/promises';
+import { basename, extname, resolve } from 'node:path';
+import type { InputSpec, Manifest, SampleSetSpec, TaskSpec } from '../contracts/manifest.ts';
+import { parseManifest } from '../model/manifest/parse.ts';
+import { resolveManifest } from '../model/manifest/resolve.ts';
+import { fileError } from '../util/files.ts';
+
+/** A model and what is known about feeding and judging it. Every path is absolute. */
+export interface ModelPackage {
+  readonly name: string;
+  readonly modelPath: string;
+  /** Null for a plain model file. */
+  readonly manifestPath: string | null;
+  readonly inputs: Readonly<Record<string, InputSpec>>;
+  readonly task: TaskSpec | null;
+  readonly calibration: SampleSetSpec | null;
+  readonly evaluation: SampleSetSpec | null;
+  /** Quantized versions by others, for comparison only. */
+  readonly published: Readonly<Record<string, string>>;
+}
+
+/** A manifest longer than this is refused unread; constants of a megabyte still fit. */
+const MAX_MANIFEST_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Reads what the user named on the command line: a model package manifest, or a plain model file.
+ * Told apart by content: a manifest is JSON, no model file starts with a brace.
+ * Throws FileError (missing, unreadable) or ManifestError.
+ */
+export async function readPackage(path: string): Promise<ModelPackage> {
+  const text = await readManifestText(path);
+  if (text === null) return plainModel(resolve(path));
+  return fromManifest(resolveManifest(parseManifest(text, path), path), resolve(path));
+}
+
+async function readManifestText(path: string): Promise<string | null> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const head = Buffer.alloc(64);
+      const { bytesRead } = await file.read(head, 0, head.length, 0);
+      const start = head.toString('utf8', 0, bytesRead).replace(/^\uFEFF/, '');
+      const { size } = await file.stat();
+      if (!start.trimStart().startsWith('{') && extname(path) !== '.json') return null;
+      if (size > MAX_MANIFEST_BYTES) {
+        throw new Error(`it is larger than ${MAX_MANIFEST_BYTES} bytes, too large for a manifest`);
+      }
+      return await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError('read', path, error);
+  }
+}
+
+function plainModel(modelPath: string): ModelPackage {
+  return {
+    name: basename(modelPath, extname(modelPath)),
+    modelPath,
+    manifestPath: null,
+    inputs: {},
+    task: null,
+    calibration: null,
+    evaluation: null,
+    published: {},
+  };
+}
+
+function fromManifest(manifest: Manifest, manifestPath: string): ModelPackage {
+  return {
+    name: manifest.name,
+    modelPath: manifest.model,
+    manifestPath,
+    inputs: manifest.inputs,
+    task: manifest.task ?? null,
+    calibration: manifest.samples?.calibration ?? null,
+    evaluation: manifest.samples?.evaluation ?? null,
+    published: manifest.published ?? {},
+  };
+}
