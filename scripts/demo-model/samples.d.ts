@@ -1,0 +1,7 @@
+export const STREAMS: Readonly<Record<'training' | 'calibration' | 'evaluation', number>>;
+export const ROWS: Readonly<Record<'calibration' | 'evaluation', number>>;
+export function drawRows(
+  range: 'calibration' | 'evaluation',
+  count?: number,
+): { label: number; pixels: Uint8Array }[];
+export function manifest(): unknown;
