@@ -36,7 +36,7 @@ export function installToolchain(folder, wanted) {
 function versionOf(folder) {
   /** @type {{ version: string }} */
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  return manifest.version;
+  return manifest.version.replace(/^v/, ''); // Some node packages write v20.19.0.
 }
 
 /**

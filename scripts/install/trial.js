@@ -142,9 +142,18 @@ async function runStep(step, log, environment, folder) {
   output.end();
   const printed = step.prints === undefined || text.split('\n').includes(step.prints);
   const ok = status === 0 && printed;
-  const tail = text.trim().split('\n').slice(-15).join('\n');
-  const problem = ok ? '' : `${step.command.join(' ')} (status ${String(status)}):\n${tail}`;
+  const problem = ok ? '' : `${step.command.join(' ')} (status ${String(status)}):\n${ends(text)}`;
   return { name: step.name, ok, seconds: (Date.now() - started) / 1000, problem };
+}
+
+/**
+ * The first and last lines of what a command printed: npm says what is wrong first, jest last.
+ * @param {string} text
+ */
+function ends(text) {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('npm warn'));
+  if (lines.length <= 20) return lines.join('\n');
+  return [...lines.slice(0, 10), '...', ...lines.slice(-10)].join('\n');
 }
 
 /**
