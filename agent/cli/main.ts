@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { shippedPath } from '../util/paths.ts';
 import { tolerateClosedPipe } from './output.ts';
 import { runCli } from './program.ts';
+import { mqttReporting } from './reporting.ts';
 import { abortOnSignals } from './signals.ts';
 
 function readVersion(): string {
@@ -13,10 +14,20 @@ function readVersion(): string {
 
 tolerateClosedPipe(process.stdout);
 tolerateClosedPipe(process.stderr);
+const io = { stdout: process.stdout, stderr: process.stderr, env: process.env };
+const version = readVersion();
 process.exitCode = await runCli(process.argv.slice(2), {
-  io: { stdout: process.stdout, stderr: process.stderr, env: process.env },
-  version: readVersion(),
+  io,
+  version,
   signal: abortOnSignals(process),
   loadFit: () => import('../fit/run.ts'),
   demoModel: shippedPath('demo', 'manifest.json'),
+  reporting: mqttReporting(io, version),
+  commands: [
+    {
+      name: 'probe',
+      summary: 'show what this machine is and what is worth trying on it',
+      load: async () => (await import('./probe.ts')).probeCommand(),
+    },
+  ],
 });

@@ -1,0 +1,32 @@
+import type { Reporting } from './context.ts';
+import { addMqttOptions, readMqttSettings } from './mqtt-options.ts';
+import type { Io } from './output.ts';
+
+/**
+ * Reporting over MQTT for commands that measure. Settings are checked before the long work; the
+ * client library is loaded only when there is something to send.
+ */
+export function mqttReporting(io: Io, version: string): Reporting {
+  return {
+    addOptions: addMqttOptions,
+    prepare: async (options, env) => {
+      const settings = await readMqttSettings(options, env);
+      if (settings === null) return null;
+      return async (report, signal) => {
+        const { publishOrKeep } = await import('../fleet/report.ts');
+        const { stateFolder } = await import('../fleet/unsent.ts');
+        const { defaultDeviceId } = await import('../hardware/device-id.ts');
+        const deviceId = settings.deviceId ?? (await defaultDeviceId());
+        const facts = report.device;
+        const sent = await publishOrKeep(
+          { ...settings, deviceId, facts, report, agent: version, signal },
+          stateFolder(env),
+        );
+        for (const warning of sent.warnings) io.stderr.write(`agent: ${warning}\n`);
+        const weaker =
+          sent.protocol === 4 ? ' (MQTT 3.1.1: the broker cannot say no to a topic)' : '';
+        io.stderr.write(`reported as ${deviceId}: ${sent.topics.join(', ')}${weaker}\n`);
+      };
+    },
+  };
+}

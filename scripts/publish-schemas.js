@@ -1,0 +1,122 @@
+// @ts-check
+// Writes the JSON Schema of everything that enters or leaves the program to docs/schemas/, from the
+// zod schemas in agent/contracts/. Needs a build. `--check` writes nothing and fails when a file is
+// missing, out of date, or belongs to no contract. Both fail when a contract is not in the table.
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { z } from 'zod';
+
+/**
+ * `io`: a document that people write may leave out what has a default; one we write has everything.
+ * @typedef {{ file: string, module: string, name: string, io: 'input' | 'output', title: string }} Contract
+ */
+
+/** @type {readonly Contract[]} */
+const CONTRACTS = [
+  {
+    file: 'facts',
+    module: 'facts',
+    name: 'factsSchema',
+    io: 'output',
+    title: 'What a device is: agent probe --json',
+  },
+  {
+    file: 'bench',
+    module: 'bench',
+    name: 'benchSchema',
+    io: 'output',
+    title: 'Precisions measured side by side, and the choice: agent bench --json',
+  },
+  {
+    file: 'quantize',
+    module: 'quantize',
+    name: 'quantizeSchema',
+    io: 'output',
+    title: 'What became of each operation: agent quantize --json',
+  },
+  {
+    file: 'model',
+    module: 'manifest',
+    name: 'manifestSchema',
+    io: 'input',
+    title: 'Model package manifest: accepted wherever a model file is',
+  },
+];
+
+const root = dirname(import.meta.dirname);
+const contracts = join(root, 'dist/agent/contracts');
+const folder = join(root, 'docs/schemas');
+const SUFFIX = '.schema.json';
+
+/**
+ * @param {string} module
+ * @returns {Promise<Record<string, unknown>>}
+ */
+const exportsOf = (module) => import(join(contracts, `${module}.js`));
+
+/** Documents by their own `schema` field, as `module.name`, that the table does not publish. */
+async function unpublished() {
+  const modules = readdirSync(contracts).filter((file) => file.endsWith('.js'));
+  const found = modules.map(async (file) => {
+    const module = file.slice(0, -'.js'.length);
+    return Object.entries(await exportsOf(module))
+      .filter(([, value]) => value instanceof z.ZodObject && value.shape['schema'] !== undefined)
+      .map(([name]) => `${module}.${name}`);
+  });
+  const listed = new Set(CONTRACTS.map(({ module, name }) => `${module}.${name}`));
+  return (await Promise.all(found)).flat().filter((name) => !listed.has(name));
+}
+
+/** @param {Contract} contract */
+async function textOf({ file, module, name, io, title }) {
+  const schema = (await exportsOf(module))[name];
+  if (!(schema instanceof z.ZodType)) throw new Error(`contracts/${module} exports no ${name}`);
+  const { $schema, ...rest } = z.toJSONSchema(schema, {
+    io,
+    // Fields may be added to what we write (docs/architecture.md); readers must not refuse them.
+    override: ({ jsonSchema }) => {
+      if (io === 'output' && jsonSchema.additionalProperties === false) {
+        delete jsonSchema.additionalProperties;
+      }
+    },
+  });
+  const path = join(folder, `${file}${SUFFIX}`);
+  const document = { $schema, $id: `urn:edgefit:schema:${file}:1`, title, ...rest };
+  const style = await resolveConfig(path);
+  return { path, text: await format(JSON.stringify(document), { ...style, filepath: path }) };
+}
+
+/** @param {string} path */
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // Not published yet: differs from any text.
+  }
+}
+
+/** @param {string[]} problems */
+function fail(problems) {
+  for (const problem of problems) console.error(`schemas: ${problem}`);
+  if (problems.length > 0) process.exitCode = 1;
+}
+
+mkdirSync(folder, { recursive: true });
+const wanted = await Promise.all(CONTRACTS.map(textOf));
+const stale = wanted.filter(({ path, text }) => read(path) !== text).map(({ path }) => path);
+const orphans = readdirSync(folder)
+  .filter((name) => name.endsWith(SUFFIX))
+  .map((name) => join(folder, name))
+  .filter((path) => !wanted.some((one) => one.path === path));
+const relativeTo = (/** @type {string} */ path) => relative(root, path);
+
+fail((await unpublished()).map((name) => `${name} is not in scripts/publish-schemas.js: add it`));
+if (process.argv.includes('--check')) {
+  fail(stale.map((path) => `${relativeTo(path)} is out of date: run npm run schemas`));
+  fail(orphans.map((path) => `${relativeTo(path)} belongs to no contract: run npm run schemas`));
+} else {
+  for (const { path, text } of wanted) if (stale.includes(path)) writeFileSync(path, text);
+  for (const path of orphans) rmSync(path);
+  console.log(`${wanted.length} schemas in docs/schemas, ${stale.length} changed`);
+}
