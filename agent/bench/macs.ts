@@ -26,9 +26,9 @@ const COSTS: Readonly<Record<string, OpCost>> = {
   ConvTranspose: { float: transposedConvolution(1) },
   QLinearConvTranspose: { integer: transposedConvolution(3) },
 
-  MatMul: { float: product },
-  FusedMatMul: { family: 'MatMul', float: product },
-  FusedMatMulActivation: { family: 'MatMul', float: product },
+  MatMul: { float: matrixProduct },
+  FusedMatMul: { family: 'MatMul', float: matrixProduct },
+  FusedMatMulActivation: { family: 'MatMul', float: matrixProduct },
   MatMulNBits: { float: timesLastAxis },
   MatMulBnb4: { float: timesLastAxis },
   MatMulInteger: { integer: timesLastAxis },
@@ -106,7 +106,7 @@ function timesLastAxis({ inputs, outputs }: Kernel): number {
  * A and B may be transposed (FusedMatMul), which the shapes do not tell; but in any orientation
  * (M K) (K N) / (M N) = K squared.
  */
-function product(kernel: Kernel): number {
+function matrixProduct(kernel: Kernel): number {
   const [a, b] = kernel.inputs;
   const vector = [a, b].some((operand) => operand?.shape.length === 1);
   if (vector || size(kernel.outputs[0]) === 0) return timesLastAxis(kernel);
@@ -153,19 +153,36 @@ function attendedSteps(keys: Operand | undefined, present: Operand | undefined):
 }
 
 /**
- * The equation is not in the profile. Taken as a batched matrix product: the longest common leading
- * axes that leave a whole number to sum over are the batch.
+ * The equation is not in the profile, so it is guessed: summed over are axes of A and B, the batch is
+ * axes of A, B and the output, and (batch M K) (batch K N) / (batch M N) = batch K squared.
  */
 function contraction({ inputs, outputs }: Kernel): number {
   const [a, b] = inputs;
   const [out] = outputs;
   if (!a || !b || !out || inputs.length !== 2 || size(out) === 0) return 0;
-  const different = out.shape.findIndex((n, i) => n !== a.shape[i] || n !== b.shape[i]);
-  const common = different === -1 ? out.shape.length : different;
-  for (let batchAxes = common; batchAxes >= 0; batchAxes--) {
-    const batch = out.shape.slice(0, batchAxes).reduce((total, length) => total * length, 1);
-    const inner = Math.sqrt((size(a) * size(b)) / (size(out) * batch));
-    if (Number.isInteger(inner)) return size(out) * inner;
+  const shared = commonAxes(a.shape, b.shape);
+  const batches = products(commonAxes(shared, out.shape));
+  const inner = [...products(shared)]
+    .toSorted((x, y) => y - x)
+    .find((k) => batches.has((size(a) * size(b)) / (size(out) * k * k)));
+  return size(out) * (inner ?? 0);
+}
+
+/** Lengths that are in both shapes, each as often as in the one that has fewer. */
+function commonAxes(a: readonly number[], b: readonly number[]): number[] {
+  const rest = [...b];
+  return a.filter((length) => {
+    const at = rest.indexOf(length);
+    if (at !== -1) rest.splice(at, 1);
+    return at !== -1;
+  });
+}
+
+/** The products of every choice of these lengths; of none, 1. */
+function products(lengths: readonly number[]): Set<number> {
+  let found = new Set([1]);
+  for (const length of lengths) {
+    found = new Set([...found].flatMap((product) => [product, product * length]));
   }
-  return 0;
+  return found;
 }
