@@ -1,0 +1,36 @@
+import { startWorker } from '../runtime/worker.ts';
+import type { Worker } from '../runtime/worker.ts';
+import type { handlers } from './worker.ts';
+
+export type FitWorker = Worker<typeof handlers>;
+
+/** Loading a large model from a slow card. */
+export const LOAD_TIMEOUT_MS = 300_000;
+/** The slowest single sample that is not taken for a hang. */
+export const SAMPLE_TIMEOUT_MS = 60_000;
+
+/** How long a pass over samples may take; without a count, as long as a night's work. */
+export function passTimeoutMs(count: number | null): number {
+  return LOAD_TIMEOUT_MS + (count ?? 1000) * SAMPLE_TIMEOUT_MS;
+}
+
+export interface ChildUse<T> {
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly use: (worker: FitWorker) => Promise<T>;
+}
+
+/** Runs something in a child process of its own, which is gone afterwards. */
+export async function inChild<T>({ name, signal, use }: ChildUse<T>): Promise<T> {
+  const worker = await startWorker<typeof handlers>('fit/worker', { name, signal });
+  try {
+    return await use(worker);
+  } finally {
+    await worker.close();
+  }
+}
+
+/** A child that stays: the caller closes it. */
+export async function openChild(name: string, signal: AbortSignal): Promise<FitWorker> {
+  return startWorker<typeof handlers>('fit/worker', { name, signal });
+}

@@ -1,0 +1,154 @@
+import type { Scheme } from '../contracts/scheme.ts';
+import { exposeTensors } from '../model/onnx/expose.ts';
+import { writeOnnx } from '../model/onnx/open.ts';
+import type { OnnxModel } from '../model/onnx/open.ts';
+import type { TensorProto } from '../model/onnx/generated/messages.ts';
+import { DataType, makeTensor } from '../model/onnx/tensor.ts';
+import type { Statistics } from '../model/statistics.ts';
+import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
+import { toFp16 } from '../quantize/onnx/fp16.ts';
+import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
+import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
+import { quantizeStatic } from '../quantize/onnx/static.ts';
+import type { Quantized } from '../quantize/report.ts';
+import type { Outputs } from '../runtime/types.ts';
+import { writeFileDurably } from '../util/files.ts';
+import { LOAD_TIMEOUT_MS, inChild, passTimeoutMs } from './children.ts';
+import { FitError } from './errors.ts';
+import { foldConstants } from './fold-constants.ts';
+import type { SampleJob } from './sample-jobs.ts';
+import type { Scratch } from './scratch.ts';
+import type { Hooks } from './types.ts';
+
+/** Makes quantized versions of one model; what they share is done once. */
+export class Maker {
+  readonly #float: OnnxModel;
+  readonly #calibration: SampleJob | null;
+  readonly #count: number | null;
+  readonly #threads: number;
+  readonly #scratch: Scratch;
+  readonly #hooks: Hooks;
+  #prepared: Promise<OnnxModel> | undefined;
+  readonly #statistics = new Map<string, Promise<Statistics>>();
+
+  constructor(options: {
+    readonly float: OnnxModel;
+    readonly calibration: SampleJob | null;
+    readonly calibrationCount: number | null;
+    readonly threads: number;
+    readonly scratch: Scratch;
+    readonly hooks: Hooks;
+  }) {
+    this.#float = options.float;
+    this.#calibration = options.calibration;
+    this.#count = options.calibrationCount;
+    this.#threads = options.threads;
+    this.#scratch = options.scratch;
+    this.#hooks = options.hooks;
+  }
+
+  /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
+  async make(scheme: Scheme): Promise<Quantized<OnnxModel>> {
+    if (scheme.method === 'fp16') return toFp16(this.#float, { keepIo: true });
+    const prepared = await this.#prepare();
+    if (scheme.method === 'dynamic') return quantizeDynamic(prepared, scheme);
+    if (scheme.method !== 'static') {
+      throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
+    }
+    return quantizeStatic(prepared, await this.#calibrate(prepared, scheme), scheme);
+  }
+
+  /** Folded and tidied, computing the same function. */
+  #prepare(): Promise<OnnxModel> {
+    return (this.#prepared ??= this.#prepareOnce());
+  }
+
+  async #prepareOnce(): Promise<OnnxModel> {
+    this.#hooks.progress({ phase: 'preparing the model' });
+    const exposed = exposeConstants(this.#float);
+    return inChild({
+      name: 'constant folding',
+      signal: this.#hooks.signal,
+      use: async (worker) => {
+        const folded = await foldConstants(exposed, async (chunks) => {
+          const model = Buffer.concat(chunks);
+          const args = { timeoutMs: LOAD_TIMEOUT_MS };
+          return toTensors(await worker.call('constants', { model }, args));
+        });
+        return simplify(folded);
+      },
+    });
+  }
+
+  #calibrate(prepared: OnnxModel, { observer }: Scheme): Promise<Statistics> {
+    const known = this.#statistics.get(observer);
+    if (known !== undefined) return known;
+    const made = this.#calibrateOnce(prepared, observer);
+    this.#statistics.set(observer, made);
+    return made;
+  }
+
+  async #calibrateOnce(prepared: OnnxModel, observer: Scheme['observer']): Promise<Statistics> {
+    const job = this.#calibration;
+    if (job === null) {
+      const message = 'static INT8 needs calibration samples: give --samples or a manifest';
+      throw new FitError('bad-samples', message);
+    }
+    const tensors = [...tensorsToObserve(prepared.graph)];
+    const path = this.#scratch.file('calibration.onnx');
+    await writeFileDurably(path, writeOnnx(exposeTensors(prepared, tensors)));
+    const phase = 'calibrating';
+    this.#hooks.progress({ phase, done: 0, total: this.#count ?? undefined });
+    return inChild({
+      name: 'calibration',
+      signal: this.#hooks.signal,
+      use: (worker) =>
+        worker.call(
+          'calibrate',
+          { path, job, tensors, observer, threads: this.#threads },
+          {
+            timeoutMs: passTimeoutMs(this.#count),
+            onProgress: (value) => this.#hooks.progress({ phase, ...counted(value) }),
+          },
+        ),
+    });
+  }
+}
+
+/** What a child says of its progress. */
+export function counted(value: unknown): { done?: number; total?: number } {
+  if (typeof value !== 'object' || value === null) return {};
+  const done = 'done' in value && typeof value.done === 'number' ? { done: value.done } : {};
+  const total = 'total' in value && typeof value.total === 'number' ? { total: value.total } : {};
+  return { ...done, ...total };
+}
+
+const TYPES: Readonly<Record<string, number>> = {
+  float32: DataType.FLOAT,
+  float64: DataType.DOUBLE,
+  float16: DataType.FLOAT16,
+  int8: DataType.INT8,
+  uint8: DataType.UINT8,
+  int16: DataType.INT16,
+  uint16: DataType.UINT16,
+  int32: DataType.INT32,
+  uint32: DataType.UINT32,
+  int64: DataType.INT64,
+  uint64: DataType.UINT64,
+  bool: DataType.BOOL,
+};
+
+function toTensors(outputs: Outputs): Map<string, TensorProto> {
+  const tensors = new Map<string, TensorProto>();
+  for (const [name, { dtype, shape, data }] of Object.entries(outputs)) {
+    const type = TYPES[dtype];
+    if (type === undefined || !ArrayBuffer.isView(data)) {
+      throw new FitError(
+        'no-runtime',
+        `the constant '${name}' is of type ${dtype}, which cannot be folded`,
+      );
+    }
+    tensors.set(name, makeTensor(name, type, shape, data));
+  }
+  return tensors;
+}

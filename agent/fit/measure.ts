@@ -1,0 +1,197 @@
+import type { LatencyMs } from '../contracts/bench.ts';
+import { busyShare, readCpuTimes, sampleHeat } from '../hardware/heat.ts';
+import type { HeatSample } from '../hardware/heat.ts';
+import { summarize } from '../bench/statistics.ts';
+import type { Feeds } from '../runtime/types.ts';
+import { messageOf } from '../util/errors.ts';
+import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
+import type { FitWorker } from './children.ts';
+import type { Candidate, Hooks } from './types.ts';
+
+/** What measuring one candidate gave. */
+export interface Measurement {
+  readonly latencyMs: LatencyMs;
+  readonly loadMs: number;
+  readonly peakRssBytes: number | null;
+  /** Time in our own loop per inference. */
+  readonly ownOverheadMs: number;
+  readonly heat: { readonly before: HeatSample; readonly after: HeatSample };
+}
+
+export interface Measurements {
+  /** By candidate id; a text says why a candidate could not be measured. */
+  readonly rows: ReadonlyMap<string, Measurement | string>;
+  readonly warnings: readonly string[];
+}
+
+export interface MeasureOptions {
+  readonly feeds: Feeds;
+  readonly minTimeSeconds: number;
+  /** Memory that the open candidates may take together; null when nobody knows. */
+  readonly memoryBytes: number | null;
+  readonly hooks: Hooks;
+}
+
+/** Interleaved rounds: drift of the machine hits all candidates alike. */
+const ROUNDS = 5;
+/** Inferences per round at least, unless the model is very slow. */
+const MIN_COUNT = 5;
+const MAX_ROUND_MS = 20_000;
+/** A child with onnxruntime in it, before any model. */
+const CHILD_BYTES = 120 * 2 ** 20;
+/** Weights, their repacked copy and activations, as a multiple of the file. */
+const FILE_FACTOR = 4;
+/** Others using more than this share of the machine disturb the figures. */
+const BUSY_LIMIT = 0.1;
+
+interface Entry {
+  readonly candidate: Candidate;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+interface Running extends Entry {
+  readonly worker: FitWorker;
+  readonly loadMs: number;
+  readonly before: HeatSample;
+  readonly latencies: number[];
+  ownMs: number;
+}
+
+/** Measures latency, load time and memory of candidates that lie in files, side by side. */
+export async function measureAll(
+  entries: readonly Entry[],
+  options: MeasureOptions,
+): Promise<Measurements> {
+  const rows = new Map<string, Measurement | string>();
+  const warnings = new Set<string>();
+  const groups = groupByMemory(entries, options.memoryBytes);
+  if (groups.length > 1) {
+    warnings.add(
+      `memory allows only ${groups[0]?.length ?? 1} candidates at a time: the groups were measured one after the other`,
+    );
+  }
+  for (const group of groups) {
+    // oxlint-disable-next-line no-await-in-loop -- candidates of two groups do not fit into memory
+    await measureGroup(group, options, rows, warnings);
+  }
+  return { rows, warnings: [...warnings] };
+}
+
+function groupByMemory(entries: readonly Entry[], memory: number | null): Entry[][] {
+  const groups: Entry[][] = [];
+  let free = 0;
+  for (const entry of entries) {
+    const need = CHILD_BYTES + FILE_FACTOR * entry.bytes;
+    const group = groups.at(-1);
+    if (group !== undefined && (memory === null || need <= free)) group.push(entry);
+    else {
+      groups.push([entry]);
+      free = (memory ?? 0) / 2;
+    }
+    free -= need;
+  }
+  return groups;
+}
+
+async function measureGroup(
+  group: readonly Entry[],
+  options: MeasureOptions,
+  rows: Map<string, Measurement | string>,
+  warnings: Set<string>,
+): Promise<void> {
+  const running: Running[] = [];
+  try {
+    for (const entry of group) {
+      // oxlint-disable-next-line no-await-in-loop -- loading is timed, so one at a time
+      const started = await attempt(options, () => start(entry, options));
+      if (typeof started === 'string') rows.set(entry.candidate.id, started);
+      else running.push(started);
+    }
+    const times = await readCpuTimes({ pid: process.pid }).catch(() => null);
+    for (let round = 0; round < ROUNDS; round++) {
+      // oxlint-disable-next-line no-await-in-loop -- rounds are interleaved on purpose
+      await measureRounds(running, round, options, rows);
+    }
+    const after = await readCpuTimes({ pid: process.pid }).catch(() => null);
+    const others = times === null || after === null ? 0 : busyShare(times, after);
+    if (others > BUSY_LIMIT) {
+      warnings.add(
+        `other programs used ${Math.round(others * 100)} % of the machine: figures may be too high`,
+      );
+    }
+    for (const one of running) {
+      if (rows.has(one.candidate.id)) continue;
+      // oxlint-disable-next-line no-await-in-loop -- a handful of small files
+      const made = await finish(one);
+      rows.set(one.candidate.id, made);
+      for (const reason of made.heat.after.throttled)
+        warnings.add(`the machine is throttled: ${reason}`);
+    }
+  } finally {
+    await Promise.all(running.map(({ worker }) => worker.close()));
+  }
+}
+
+/** The result, or what went wrong in words; an abort is passed on. */
+async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Promise<T | string> {
+  try {
+    return await work();
+  } catch (error) {
+    hooks.signal.throwIfAborted();
+    return messageOf(error);
+  }
+}
+
+async function start(entry: Entry, { feeds, hooks }: MeasureOptions): Promise<Running> {
+  const { id, threads } = entry.candidate;
+  hooks.progress({ phase: `loading ${id}` });
+  const worker = await openChild(id, hooks.signal);
+  try {
+    const before = await sampleHeat();
+    const args = { path: entry.path, threads, feeds };
+    const loadMs = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
+    await worker.call('warmUp', undefined, { timeoutMs: SAMPLE_TIMEOUT_MS });
+    return { ...entry, worker, loadMs, before, latencies: [], ownMs: 0 };
+  } catch (error) {
+    await worker.close();
+    throw error;
+  }
+}
+
+async function measureRounds(
+  running: readonly Running[],
+  round: number,
+  options: MeasureOptions,
+  rows: Map<string, Measurement | string>,
+): Promise<void> {
+  const minTimeMs = (options.minTimeSeconds * 1000) / ROUNDS;
+  const limits = { minCount: MIN_COUNT, minTimeMs, maxTimeMs: Math.max(MAX_ROUND_MS, minTimeMs) };
+  const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
+  // Every other round runs backwards, so that no candidate always follows the same neighbour.
+  const order = round % 2 === 0 ? running : running.toReversed();
+  for (const [index, one] of order.entries()) {
+    const { id } = one.candidate;
+    if (rows.has(id)) continue;
+    const done = round * running.length + index;
+    options.hooks.progress({ phase: `measuring ${id}`, done, total: ROUNDS * running.length });
+    // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
+    const made = await attempt(options, () => one.worker.call('round', { limits }, { timeoutMs }));
+    if (typeof made === 'string') rows.set(id, made);
+    else {
+      one.latencies.push(...made.latenciesMs);
+      one.ownMs += made.ownMs;
+    }
+  }
+}
+
+async function finish(one: Running): Promise<Measurement> {
+  const { latencies, ownMs, loadMs, before, worker } = one;
+  return {
+    latencyMs: summarize(latencies),
+    loadMs,
+    peakRssBytes: worker.peakRssBytes() ?? null,
+    ownOverheadMs: ownMs / latencies.length,
+    heat: { before, after: await sampleHeat() },
+  };
+}

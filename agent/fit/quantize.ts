@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import type { QuantizeReport } from '../contracts/quantize.ts';
+import { schemePresets } from '../contracts/scheme.ts';
+import type { Scheme } from '../contracts/scheme.ts';
+import { writeOnnx } from '../model/onnx/open.ts';
+import { countOps } from '../quantize/report.ts';
+import { fileError, writeFileDurably } from '../util/files.ts';
+import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { makerFor, openSubject } from './run.ts';
+import type { Subject } from './run.ts';
+import { makeScratch } from './scratch.ts';
+import { schemesFor } from './schemes.ts';
+import { syntheticFeeds } from './synthetic.ts';
+import type { Hooks, QuantizeRequest } from './types.ts';
+
+/** Quantizes one model as asked and writes it; measures which share runs in integers. */
+export async function quantizeModel(
+  request: QuantizeRequest,
+  hooks: Hooks,
+): Promise<QuantizeReport> {
+  const start = performance.now();
+  const subject = await openSubject(request.modelPath, request.samples, request.image, hooks);
+  const scheme = schemeFor(request, subject);
+  const scratch = await makeScratch();
+  try {
+    const { model, ops } = await makerFor(subject, scratch, hooks).make(scheme);
+    const chunks = writeOnnx(model);
+    const trial = scratch.file('quantized.onnx');
+    await writeFileDurably(trial, chunks);
+    hooks.progress({ phase: 'checking the result' });
+    const integerCoverage = await coverageOf(trial, subject, hooks);
+    await writeFileDurably(request.output, chunks);
+    return {
+      schema: 'edgefit/quantize/1',
+      output: request.output,
+      scheme: request.scheme,
+      bytes: chunks.reduce((sum, { length }) => sum + length, 0),
+      floatBytes: subject.loaded.bytes,
+      seconds: (performance.now() - start) / 1000,
+      peakRssBytes: peakRssBytes(),
+      integerCoverage,
+      ops: countOps(ops),
+      left: ops.flatMap(({ node, op, precision, reason }) =>
+        precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
+      ),
+    };
+  } finally {
+    await scratch.remove();
+  }
+}
+
+/** The profile's own version of a scheme (element types, 7-bit weights), else the preset. */
+function schemeFor({ scheme, observer }: QuantizeRequest, subject: Subject): Scheme {
+  const preset = schemePresets[scheme];
+  const [advised] = schemesFor(preset.method, subject.profile, subject.facts, 'onnxruntime');
+  const chosen = advised?.scheme ?? preset;
+  return observer === undefined ? chosen : { ...chosen, observer };
+}
+
+/** Runs the result once: what cannot run must not be handed over. */
+async function coverageOf(
+  path: string,
+  subject: Subject,
+  { signal }: Hooks,
+): Promise<number | null> {
+  return inChild({
+    name: 'the quantized model',
+    signal,
+    use: async (worker) => {
+      const job = subject.samples.evaluation ?? subject.samples.calibration;
+      const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
+      const sample =
+        job === null
+          ? null
+          : await worker.call('firstFeeds', { path: subject.loaded.path, job }, timeout);
+      const feeds = sample ?? syntheticFeeds(subject.description);
+      const { coverage } = await worker.call('coverage', { path, feeds }, timeout);
+      return coverage;
+    },
+  });
+}
+
+/** High-water mark of this process; children end before their figures could be added. */
+function peakRssBytes(): number {
+  try {
+    const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    return Number(kilobytes ?? 0) * 1024;
+  } catch (error) {
+    throw fileError('read', '/proc/self/status', error);
+  }
+}

@@ -1,0 +1,71 @@
+import type { ModelPackage } from '../calibration/package.ts';
+import type { SampleOrigin } from '../calibration/samples/open.ts';
+import type { ImageSpec, InputSpec, SampleSetSpec } from '../contracts/manifest.ts';
+import type { SampleSource } from './types.ts';
+
+/** Samples to be read by a child process: plain data. */
+export interface SampleJob {
+  readonly origin: SampleOrigin;
+  /** What is known of the inputs; the rest is guessed from the model. */
+  readonly inputs: Readonly<Record<string, InputSpec>>;
+  readonly image: Partial<ImageSpec>;
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+}
+
+export interface SampleInfo {
+  readonly count: number | null;
+  readonly labelled: boolean;
+  readonly describe: string;
+  readonly warnings: readonly string[];
+}
+
+export interface SampleSets {
+  readonly calibration: SampleJob | null;
+  readonly evaluation: SampleJob | null;
+  readonly warnings: readonly string[];
+}
+
+/** Calibration gains little beyond this; what is left over measures accuracy. */
+const MOST_CALIBRATION_SAMPLES = 200;
+/** Fewer than this are not worth splitting. */
+const FEWEST_TO_SPLIT = 8;
+
+/** The whole of what the user pointed at, before it is split; null when the manifest decides. */
+export function requestedSamples(
+  model: ModelPackage,
+  source: SampleSource,
+  image: Partial<ImageSpec>,
+): SampleJob | null {
+  const inputs = model.inputs;
+  if (source.command !== undefined) return { origin: { command: source.command }, inputs, image };
+  return source.path === undefined ? null : { origin: { path: source.path }, inputs, image };
+}
+
+/** One set of samples for two purposes: ranges are learned on the first part, judged on the rest. */
+export function splitSamples(job: SampleJob, count: number | null): SampleSets {
+  if (count === null || count < FEWEST_TO_SPLIT) {
+    const why = count === null ? 'a command gives' : `there are only ${count}`;
+    const warning = `${why} samples: the same ones calibrate and judge, which flatters the result`;
+    return { calibration: job, evaluation: job, warnings: [warning] };
+  }
+  const middle = Math.min(MOST_CALIBRATION_SAMPLES, Math.floor(count / 2));
+  return {
+    calibration: { ...job, from: 0, to: middle },
+    evaluation: { ...job, from: middle, to: count },
+    warnings: [],
+  };
+}
+
+/** The sets that a manifest names. */
+export function manifestSamples(model: ModelPackage, image: Partial<ImageSpec>): SampleSets {
+  const job = (set: SampleSetSpec | null): SampleJob | null =>
+    set === null
+      ? null
+      : { origin: { path: set.path }, inputs: model.inputs, image, from: set.from, to: set.to };
+  const calibration = job(model.calibration ?? model.evaluation);
+  const evaluation = job(model.evaluation ?? model.calibration);
+  const both = model.calibration !== null && model.evaluation !== null;
+  const warning = 'the manifest names one set of samples: it calibrates and judges';
+  return { calibration, evaluation, warnings: both || calibration === null ? [] : [warning] };
+}

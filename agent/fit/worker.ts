@@ -1,0 +1,178 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Evaluation } from '../bench/evaluate.ts';
+import type { Coverage } from '../bench/coverage.ts';
+import type { Round, RoundLimits } from '../bench/latency.ts';
+import type { Warmup } from '../bench/warmup.ts';
+import { inputSpecsFromModel } from '../calibration/inputs.ts';
+import type { SampleSource } from '../calibration/samples/types.ts';
+import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
+import type { ObserverName, Statistics } from '../model/statistics.ts';
+import { onnxRuntime } from '../runtime/onnxruntime.ts';
+import type { WorkerContext } from '../runtime/protocol.ts';
+import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
+import type { SampleInfo, SampleJob } from './sample-jobs.ts';
+
+/**
+ * What runs in child processes: everything that loads a native library. Modules that only one of the
+ * handlers needs are imported there, so that the memory of a benchmark is the model's own.
+ */
+
+const PRODUCTION: Omit<OpenOptions, 'threads'> = { optimization: 'all', arena: true };
+/** Every tensor keeps its name and no memory is kept back. */
+const LOOKING: OpenOptions = { threads: 0, optimization: 'disabled', arena: false };
+
+/** The model under measurement; one child measures one candidate. */
+let measured: { readonly session: Session; readonly feeds: Feeds } | undefined;
+
+export const handlers = {
+  /** Inputs and outputs of a model, by loading it once. */
+  describe: ({ path }: { path: string }): Promise<SessionDescription> =>
+    withSession(path, { ...PRODUCTION, threads: 1 }, async (session) => session.describe()),
+
+  /** The outputs of a model without inputs: the values of constants. */
+  constants: async ({ model }: { model: Uint8Array }): Promise<Outputs> => {
+    const folder = await mkdtemp(join(tmpdir(), 'edgefit-constants-'));
+    try {
+      const path = join(folder, 'constants.onnx');
+      await writeFile(path, model);
+      return await withSession(path, { ...LOOKING, threads: 1 }, (session) => session.run({}));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+
+  sampleInfo: async ({ path, job }: { path: string; job: SampleJob }): Promise<SampleInfo> => {
+    const description = await handlers.describe({ path });
+    const { source, assumed } = await openJob(job, description);
+    const { count, labelled, describe, warnings } = source;
+    return { count, labelled, describe, warnings: [...warnings, ...assumed] };
+  },
+
+  /** The first sample, for timing. */
+  firstFeeds: async ({ path, job }: { path: string; job: SampleJob }): Promise<Feeds | null> => {
+    const { source } = await openJob(job, await handlers.describe({ path }));
+    for await (const { feeds } of source) return feeds;
+    return null;
+  },
+
+  /** One streaming pass over the calibration samples. */
+  calibrate: async (
+    request: {
+      path: string;
+      job: SampleJob;
+      tensors: readonly string[];
+      observer: ObserverName;
+      threads: number;
+    },
+    context: WorkerContext,
+  ): Promise<Statistics> => {
+    const { collectStatistics } = await import('../calibration/collect.ts');
+    return withSession(request.path, { ...LOOKING, threads: request.threads }, async (session) => {
+      const { source } = await openJob(request.job, session.describe());
+      return collectStatistics(session, source, {
+        tensors: request.tensors,
+        observer: request.observer,
+        onSample: (done) => context.progress({ done, total: source.count ?? undefined }),
+        signal: context.signal,
+      });
+    });
+  },
+
+  /** Runs a model over the evaluation samples and keeps or compares its outputs. */
+  evaluate: async (
+    request: {
+      path: string;
+      job: SampleJob;
+      task: TaskSpec | null;
+      reference: string;
+      record: boolean;
+      threads: number;
+    },
+    context: WorkerContext,
+  ): Promise<Evaluation> => {
+    const { evaluate, recordReference } = await import('../bench/evaluate.ts');
+    const { path, job, task, reference, record, threads } = request;
+    return withSession(path, { ...PRODUCTION, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe());
+      const options = {
+        task: task ?? undefined,
+        onSample: (done: number) => context.progress({ done, total: source.count ?? undefined }),
+        signal: context.signal,
+      };
+      return record
+        ? recordReference(reference, session, source, options)
+        : evaluate(session, source, reference, options);
+    });
+  },
+
+  coverage: async (request: { path: string; feeds: Feeds }): Promise<Coverage> => {
+    const { measureCoverage } = await import('../bench/coverage.ts');
+    return measureCoverage(onnxRuntime, request.path, request.feeds, { threads: 1 });
+  },
+
+  /** Loads the model to be measured; returns how long that took. */
+  open: async (request: { path: string; threads: number; feeds: Feeds }): Promise<number> => {
+    await onnxRuntime.version();
+    const start = performance.now();
+    const session = await onnxRuntime.open(request.path, {
+      ...PRODUCTION,
+      threads: request.threads,
+    });
+    const loadMs = performance.now() - start;
+    measured = { session, feeds: request.feeds };
+    return loadMs;
+  },
+
+  warmUp: async (): Promise<Warmup> => {
+    const { warmUp } = await import('../bench/warmup.ts');
+    const { session, feeds } = current();
+    return warmUp(session, feeds);
+  },
+
+  round: async ({ limits }: { limits: RoundLimits }): Promise<Round> => {
+    const { measureRound } = await import('../bench/latency.ts');
+    const { session, feeds } = current();
+    return measureRound(session, feeds, limits);
+  },
+};
+
+function current() {
+  if (measured === undefined) throw new Error('no model is open');
+  return measured;
+}
+
+async function withSession<T>(
+  path: string,
+  options: OpenOptions,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await onnxRuntime.open(path, options);
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+async function openJob(
+  job: SampleJob,
+  description: SessionDescription,
+): Promise<{ source: SampleSource; assumed: readonly string[] }> {
+  const { openSamples } = await import('../calibration/samples/open.ts');
+  const { width, height, ...image } = job.image;
+  const size = width === undefined || height === undefined ? {} : { imageSize: { width, height } };
+  const given = Object.fromEntries(
+    Object.entries(job.inputs).map(([name, spec]) => [name, withImage(spec, job.image)]),
+  );
+  // Extra outputs of a model under calibration are no inputs; only inputs are described by specs.
+  const flags = Object.keys(given).length > 0 ? {} : { ...image, ...size };
+  const { inputs, assumed } = inputSpecsFromModel(description, flags, given);
+  const source = await openSamples(job.origin, inputs, description, { from: job.from, to: job.to });
+  return { source, assumed };
+}
+
+function withImage(spec: InputSpec, image: SampleJob['image']): InputSpec {
+  return 'image' in spec ? { image: { ...spec.image, ...image } } : spec;
+}
