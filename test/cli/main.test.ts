@@ -6,8 +6,11 @@ import { builtModule } from '../../agent/util/paths.ts';
 const DEADLINE_MS = 20_000;
 
 /** Runs the built program; `closeOutput` stops reading as soon as something arrives. */
-async function agent(args: readonly string[], closeOutput = false) {
-  const child = spawn(process.execPath, [builtModule('cli/main'), ...args], {
+async function agent(
+  args: readonly string[],
+  { closeOutput = false, nodeArgs = [] }: { closeOutput?: boolean; nodeArgs?: string[] } = {},
+) {
+  const child = spawn(process.execPath, [...nodeArgs, builtModule('cli/main'), ...args], {
     signal: AbortSignal.timeout(DEADLINE_MS),
   });
   let out = '';
@@ -34,6 +37,29 @@ test('usage errors', async () => {
 });
 
 test('a reader that went away is no error', async () => {
-  const { code, err } = await agent(['bench', '--help'], true);
+  const { code, err } = await agent(['bench', '--help'], { closeOutput: true });
   expect({ code, err }).toEqual({ code: 0, err: '' });
 });
+
+test('help loads nothing heavy', async () => {
+  // Loading the schemas, the MQTT client or a runtime by accident takes several times as long.
+  const modules = await loadedModules(['--help']);
+  expect(
+    modules.filter((name) => /zod|mqtt\/|onnxruntime|sharp|systeminformation/.test(name)),
+  ).toEqual([]);
+  expect(modules.some((name) => name.includes('commander'))).toBe(true);
+});
+
+/** Paths of all files that a command line makes Node open as modules. */
+async function loadedModules(args: readonly string[]): Promise<readonly string[]> {
+  const hook = `
+    import { register } from 'node:module';
+    register('data:text/javascript,' + encodeURIComponent(\`
+      export async function load(url, context, next) {
+        process._rawDebug('LOADED ' + url);
+        return next(url, context);
+      }\`));`;
+  const hooked = `data:text/javascript,${encodeURIComponent(hook)}`;
+  const { err } = await agent(args, { nodeArgs: ['--import', hooked] });
+  return err.split('\n').filter((line) => line.startsWith('LOADED'));
+}
