@@ -49,7 +49,10 @@ export class Maker {
 
   /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
   async make(scheme: Scheme): Promise<Quantized<OnnxModel>> {
-    if (scheme.method === 'fp16') return toFp16(this.#float, { keepIo: true });
+    if (scheme.method === 'fp16') {
+      const { model, rows } = toFp16(this.#float, { blockedNodes: scheme.excluded });
+      return { model, ops: rows };
+    }
     const prepared = await this.#prepare();
     if (scheme.method === 'dynamic') return quantizeDynamic(prepared, scheme);
     if (scheme.method !== 'static') {

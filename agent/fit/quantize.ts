@@ -51,9 +51,8 @@ export async function quantizeModel(
 
 /** The profile's own version of a scheme (element types, 7-bit weights), else the preset. */
 function schemeFor({ scheme, observer }: QuantizeRequest, subject: Subject): Scheme {
-  const preset = schemePresets[scheme];
-  const [advised] = schemesFor(preset.method, subject.profile, subject.facts, 'onnxruntime');
-  const chosen = advised?.scheme ?? preset;
+  const [advised] = schemesFor(subject.profile, subject.facts, scheme, 'onnxruntime');
+  const chosen: Scheme = advised?.scheme ?? schemePresets[scheme];
   return observer === undefined ? chosen : { ...chosen, observer };
 }
 

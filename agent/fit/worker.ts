@@ -68,15 +68,18 @@ export const handlers = {
     },
     context: WorkerContext,
   ): Promise<Statistics> => {
-    const { collectStatistics } = await import('../calibration/collect.ts');
-    return withSession(request.path, { ...LOOKING, threads: request.threads }, async (session) => {
-      const { source } = await openJob(request.job, session.describe());
-      return collectStatistics(session, source, {
-        tensors: request.tensors,
-        observer: request.observer,
-        onSample: (done) => context.progress({ done, total: source.count ?? undefined }),
+    const { collect, feedsOf } = await import('../calibration/collect.ts');
+    const { needsOf, toStatistics } = await import('../calibration/observers/statistics.ts');
+    const { path, job, tensors, observer, threads } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe());
+      const collected = await collect(session, feedsOf(source), {
+        tensors,
+        needs: needsOf(observer, true),
+        onProgress: (done) => context.progress({ done, total: source.count ?? undefined }),
         signal: context.signal,
       });
+      return toStatistics(collected, observer);
     });
   },
 

@@ -12,8 +12,10 @@ export type ModelErrorCode =
 /** A model file that cannot be used. The message says where (offset, tensor or node). */
 export class ModelError extends AgentError {
   override readonly name = 'ModelError';
+  override readonly code: ModelErrorCode;
 
   constructor(code: ModelErrorCode, message: string, cause?: unknown) {
     super(code, message, { cause });
+    this.code = code;
   }
 }
