@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { collect, feedsOf } from '../../agent/calibration/collect.ts';
+import { collect, collectStatistics, feedsOf } from '../../agent/calibration/collect.ts';
 import { needsOf, toStatistics } from '../../agent/calibration/observers/statistics.ts';
 import { readPackage } from '../../agent/calibration/package.ts';
 import { openSamples } from '../../agent/calibration/samples/open.ts';
@@ -38,6 +38,10 @@ async function* samplesOf(...samples: readonly (readonly number[])[]): AsyncGene
   for (const sample of samples) yield Promise.resolve({ x: float32(...sample) });
 }
 
+async function* labelled(...samples: readonly (readonly number[])[]) {
+  for await (const feeds of samplesOf(...samples)) yield { feeds, label: 1 };
+}
+
 test('observes inputs and outputs, floats only', async () => {
   const progress: number[] = [];
   const collection = await collect(doubling(), samplesOf([1, -2], [3]), {
@@ -53,6 +57,27 @@ test('observes inputs and outputs, floats only', async () => {
     ['y', -4, 6, 'float32'],
     ['h', 1, 1, 'float16'],
   ]);
+});
+
+test('lets an observer choose the ranges', async () => {
+  const done: number[] = [];
+  const { observer, tensors } = await collectStatistics(doubling(), labelled([1, -2], [3, 4]), {
+    tensors: ['y'],
+    observer: 'percentile',
+    percentile: 100,
+    channels: true,
+    onSample: (n) => done.push(n),
+  });
+  expect([observer, done]).toEqual(['percentile', [1, 2]]);
+  expect(tensors.get('y')).toEqual({
+    dtype: 'float32',
+    shape: [2],
+    min: -4,
+    max: 8,
+    seenMin: -4,
+    seenMax: 8,
+    channelMean: Float64Array.of(4, 2),
+  });
 });
 
 test('stops when told to, and closes the samples', async () => {
