@@ -54,7 +54,10 @@ describe('inputSpecsFromModel', () => {
 
   test('a manifest comes before everything', () => {
     const given = { x: { array: {} } };
-    const both = model({ x: ['float32', [1, 3, 8, 8]], ['constructor']: ['float32', [2]] });
+    const pictures = model({ x: ['float32', [1, 3, 8, 8]] });
+    // A name that every object seems to have.
+    const other = { name: 'constructor', dtype: 'float32', shape: [2] } as const;
+    const both = { inputs: [...pictures.inputs, other], outputs: [] };
     const { inputs, assumed } = inputSpecsFromModel(both, {}, given);
     expect(Object.entries(inputs)).toEqual([
       ['x', { array: {} }],

@@ -166,13 +166,12 @@ async function within<T>(
 }
 
 async function stopCommand(child: ChildProcess): Promise<void> {
-  const closed = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null;
-  killGroup(child, 'SIGTERM');
   child.stdout?.destroy();
-  if (closed === null || child.pid === undefined) return;
+  killGroup(child, 'SIGTERM');
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const timer = setTimeout(() => killGroup(child, 'SIGKILL'), KILL_AFTER_MS);
   try {
-    await closed;
+    await once(child, 'exit');
   } finally {
     clearTimeout(timer);
   }
