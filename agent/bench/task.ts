@@ -34,6 +34,8 @@ export interface Accuracy {
   readonly metric: string;
   /** Share that was right, 0..1. */
   readonly value: number;
+  /** What the share is of: labelled samples, or positions of a language task. */
+  readonly samples: number;
 }
 
 /** Adds up a task's metric, sample by sample. */
@@ -61,7 +63,7 @@ export class TaskMeter {
   /** Null without a task of a known kind, and when no sample had a label. */
   result(): Accuracy | null {
     if (!this.#metric || this.#of === 0) return null;
-    return { metric: this.#metric.name, value: this.#right / this.#of };
+    return { metric: this.#metric.name, value: this.#right / this.#of, samples: this.#of };
   }
 }
 

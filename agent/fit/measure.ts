@@ -174,7 +174,11 @@ async function measureRounds(
     const { id } = one.candidate;
     if (rows.has(id)) continue;
     const done = round * running.length + index;
-    options.hooks.progress({ phase: `measuring ${id}`, done, total: ROUNDS * running.length });
+    options.hooks.progress({
+      phase: 'measuring candidates in turn',
+      done,
+      total: ROUNDS * running.length,
+    });
     // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
     const made = await attempt(options, () => one.worker.call('round', { limits }, { timeoutMs }));
     if (typeof made === 'string') rows.set(id, made);

@@ -6,11 +6,11 @@ import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
 import { fileError, writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
-import { makerFor, openSubject } from './run.ts';
-import type { Subject } from './run.ts';
+import { makerFor } from './make-files.ts';
 import { makeScratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
-import { syntheticFeeds } from './synthetic.ts';
+import { openSubject, timingFeeds } from './subject.ts';
+import type { Subject } from './subject.ts';
 import type { Hooks, QuantizeRequest } from './types.ts';
 
 /** Quantizes one model as asked and writes it; measures which share runs in integers. */
@@ -57,24 +57,14 @@ function schemeFor({ scheme, observer }: QuantizeRequest, subject: Subject): Sch
 }
 
 /** Runs the result once: what cannot run must not be handed over. */
-async function coverageOf(
-  path: string,
-  subject: Subject,
-  { signal }: Hooks,
-): Promise<number | null> {
+async function coverageOf(path: string, subject: Subject, hooks: Hooks): Promise<number | null> {
+  const feeds = await timingFeeds(subject, hooks);
   return inChild({
     name: 'the quantized model',
-    signal,
+    signal: hooks.signal,
     use: async (worker) => {
-      const job = subject.samples.evaluation ?? subject.samples.calibration;
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
-      const sample =
-        job === null
-          ? null
-          : await worker.call('firstFeeds', { path: subject.loaded.path, job }, timeout);
-      const feeds = sample ?? syntheticFeeds(subject.description);
-      const { coverage } = await worker.call('coverage', { path, feeds }, timeout);
-      return coverage;
+      return (await worker.call('coverage', { path, feeds }, timeout)).coverage;
     },
   });
 }

@@ -113,7 +113,7 @@ describe('evaluation', () => {
     const float = await openScaled(1);
     expect(await recordReference(file, float, each(samples), { task })).toEqual({
       fidelity: null,
-      accuracy: { metric: 'top1', value: expect.closeTo(2 / 3, 12) },
+      accuracy: { metric: 'top1', value: expect.closeTo(2 / 3, 12), samples: 3 },
       samples: 3,
     });
     const seen: number[] = [];
@@ -127,7 +127,7 @@ describe('evaluation', () => {
         top1Agreement: 1,
         samples: 3,
       },
-      accuracy: { metric: 'top1', value: expect.closeTo(2 / 3, 12) },
+      accuracy: { metric: 'top1', value: expect.closeTo(2 / 3, 12), samples: 3 },
       samples: 3,
     });
     expect(seen).toEqual([1, 2, 3]);

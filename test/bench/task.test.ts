@@ -27,7 +27,11 @@ describe('classification', () => {
       { output: tie, label: 0 },
       { output: tie, label: 1 },
     ];
-    expect(measure({ kind: 'classification' }, rows)).toEqual({ metric: 'top1', value: 0.5 });
+    expect(measure({ kind: 'classification' }, rows)).toEqual({
+      metric: 'top1',
+      value: 0.5,
+      samples: 4,
+    });
   });
 
   test('subtracts the offset of the labels, over the flattened output', () => {
@@ -67,7 +71,11 @@ describe('ctc', () => {
     [[2, 2, 2], [0], 0],
   ])('decodes %j against %j', (classes, label, value) => {
     const metric = 'exactSequence';
-    expect(measure(task, [{ output: path(...classes), label }])).toEqual({ metric, value });
+    expect(measure(task, [{ output: path(...classes), label }])).toEqual({
+      metric,
+      value,
+      samples: 1,
+    });
   });
 
   test('needs a blank and three axes; a row of -1 is no label', () => {
@@ -87,6 +95,7 @@ test('language: the logits of a step against the next token', () => {
   expect(measure({ kind: 'language' }, [{ output, feeds: { length, ids } }])).toEqual({
     metric: 'nextTokenTop1',
     value: 0.5,
+    samples: 2,
   });
   expect(() => measure({ kind: 'language' }, [{ output }])).toThrow('integer input of 3 tokens');
 });

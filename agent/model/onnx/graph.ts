@@ -29,6 +29,11 @@ export function intsAttribute(node: NodeProto, name: string): number[] | undefin
   return find(node, name)?.ints.map(Number);
 }
 
+/** As stored, for values such as the largest int64. */
+export function longsAttribute(node: NodeProto, name: string): readonly bigint[] | undefined {
+  return find(node, name)?.ints;
+}
+
 export function floatAttribute(node: NodeProto, name: string): number | undefined {
   return find(node, name)?.f;
 }

@@ -233,7 +233,7 @@ export function floatTensor(name: string, values: number | ArrayLike<number>): T
 }
 
 /** An int64 vector, the type of axes and shapes. */
-export function int64Tensor(name: string, values: readonly number[]): TensorProto {
+export function int64Tensor(name: string, values: readonly (number | bigint)[]): TensorProto {
   return makeTensor(name, DataType.INT64, [values.length], BigInt64Array.from(values, BigInt));
 }
 

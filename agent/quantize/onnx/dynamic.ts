@@ -50,14 +50,14 @@ export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<Onn
       ops,
     };
     for (const node of one.node) convert(node, context);
-    return applyEdit(one, context.edit);
+    return dropUnused(applyEdit(one, context.edit));
   });
   if (!ops.some(({ precision }) => precision === 'integer')) {
     const message =
       'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically';
     throw new QuantizeError('NOTHING_TO_QUANTIZE', message);
   }
-  return { model: withOpset(withGraph(model, dropUnused(graph)), MS_DOMAIN, 1), ops };
+  return { model: withOpset(withGraph(model, graph), MS_DOMAIN, 1), ops };
 }
 
 interface Context {

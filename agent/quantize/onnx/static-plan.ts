@@ -138,20 +138,12 @@ function roleProblem(
   rule: OpRule,
   activations: readonly string[],
 ): string | undefined {
-  // oxlint-disable-next-line typescript/consistent-return -- every role returns
-  switch (rule.role) {
-    case 'conv':
-      return weightProblem(draft, rule, node.input[1], node.input[2]);
-    case 'gemm':
-      return gemmProblem(node) ?? weightProblem(draft, rule, node.input[1], node.input[2]);
-    case 'matmul':
-      return weightProblem(draft, rule, node.input[1], undefined);
-    case 'clamp':
-      return 'not behind an integer op whose range makes it superfluous';
-    case 'layout':
-    case 'rescaling':
-      return islandProblem(draft, node, activations);
-  }
+  const { role } = rule;
+  if (role === 'clamp') return 'not behind an integer op whose range makes it superfluous';
+  if (role === 'layout' || role === 'rescaling') return islandProblem(draft, node, activations);
+  if (role === 'matmul') return weightProblem(draft, rule, node.input[1], undefined);
+  const gemm = role === 'gemm' ? gemmProblem(node) : undefined;
+  return gemm ?? weightProblem(draft, rule, node.input[1], node.input[2]);
 }
 
 function gemmProblem(node: NodeProto): string | undefined {

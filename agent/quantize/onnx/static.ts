@@ -47,19 +47,28 @@ export function quantizeStatic(
   const plan = planStatic(model.graph, model.opset, statistics, scheme);
   const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule.role));
   if (weighted.length === 0) {
-    throw new QuantizeError('NOTHING_TO_QUANTIZE', nothingMessage(plan));
+    throw new QuantizeError(
+      'NOTHING_TO_QUANTIZE',
+      `nothing of this model can run in static INT8: ${nothingMessage(model.graph, plan)}`,
+    );
   }
   const graph = new QdqWriter(model.graph, plan, statistics, scheme).write();
   return { model: withGraph(model, dropUnused(graph)), ops: reportOps(model.graph, plan) };
 }
 
+const HEAVY = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+
 const isWeighted = (role: string) => role === 'conv' || role === 'gemm' || role === 'matmul';
 
-function nothingMessage({ reasons }: StaticPlan): string {
-  const counts = new Map<string, number>();
-  for (const reason of reasons.values()) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  const [most] = [...counts].toSorted((a, b) => b[1] - a[1]);
-  return `no op of this model can run in static INT8 (${most?.[0] ?? 'it has none'})`;
+function nothingMessage(graph: GraphProto, { reasons }: StaticPlan): string {
+  const heavy = [...allNodes(graph)].filter((node) => HEAVY.has(opName(node)));
+  if (heavy.length === 0) return 'it has no convolution and no matrix product';
+  const main = heavy.find((node) => reasons.has(node));
+  if (main === undefined) {
+    const message = 'all its convolutions and matrix products are inside control-flow bodies';
+    return `${message}, which cannot be calibrated: try --to int8-dynamic`;
+  }
+  return `${opName(main)} '${nodeLabel(main)}': ${reasons.get(main) ?? ''}`;
 }
 
 function reportOps(graph: GraphProto, plan: StaticPlan): OpReport[] {

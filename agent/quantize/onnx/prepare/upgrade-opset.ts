@@ -3,6 +3,7 @@ import {
   floatAttribute,
   intAttribute,
   intsAttribute,
+  longsAttribute,
   makeNode,
   mapGraphs,
   nameMaker,
@@ -80,14 +81,15 @@ function constant({ unique, added }: Context, tensor: TensorProto): string {
   return name;
 }
 
-const ints = (context: Context, stem: string, values: readonly number[]) =>
+const ints = (context: Context, stem: string, values: readonly (number | bigint)[]) =>
   constant(context, int64Tensor(stem, values));
 
 /** Attributes that became inputs: the listed names, in the order of the new inputs. */
 function intsToInputs(...names: readonly string[]): Rewrite {
   return (node, context) => {
     const added = names.map((name) => {
-      const values = intsAttribute(node, name);
+      // Not through Number: the largest int64 stands for "to the end".
+      const values = longsAttribute(node, name);
       return values === undefined ? '' : ints(context, `${nodeLabel(node)}_${name}`, values);
     });
     while (added.at(-1) === '') added.pop();

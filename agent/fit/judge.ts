@@ -1,0 +1,90 @@
+import type { Evaluation } from '../bench/evaluate.ts';
+import type { Feeds } from '../runtime/types.ts';
+import { messageOf } from '../util/errors.ts';
+import { LOAD_TIMEOUT_MS, inChild, passTimeoutMs } from './children.ts';
+import { counted } from './make.ts';
+import type { MadeFile } from './make-files.ts';
+import type { Scratch } from './scratch.ts';
+import { workThreads } from './subject.ts';
+import type { Subject } from './subject.ts';
+import type { Hooks } from './types.ts';
+
+/** What running a file over the samples showed. */
+export interface Judged {
+  readonly evaluation: Evaluation | null;
+  readonly integerCoverage: number | null;
+  readonly error?: string;
+}
+
+export interface Judgements {
+  readonly byPath: ReadonlyMap<string, Judged>;
+  readonly floatPath: string;
+}
+
+/** Accuracy and integer coverage of every distinct file; the float model comes first. */
+export async function judgeFiles(
+  files: readonly MadeFile[],
+  subject: Subject,
+  feeds: Feeds,
+  scratch: Scratch,
+  hooks: Hooks,
+): Promise<Judgements> {
+  const floatPath = subject.loaded.path;
+  const names = new Map(
+    files.flatMap(({ file, candidate }) => ('path' in file ? [[file.path, candidate.id]] : [])),
+  );
+  const reference = scratch.file('reference.bin');
+  const byPath = new Map<string, Judged>();
+  const order = [floatPath, ...[...names.keys()].filter((path) => path !== floatPath)];
+  for (const path of order) {
+    const name = (names.get(path) ?? 'the float model').replace(/\/t\d+$/, '');
+    // oxlint-disable-next-line no-await-in-loop -- one model in memory at a time
+    byPath.set(path, await judge({ path, name, subject, feeds, reference, hooks }));
+  }
+  return { byPath, floatPath };
+}
+
+async function judge(options: {
+  readonly path: string;
+  readonly name: string;
+  readonly subject: Subject;
+  readonly feeds: Feeds;
+  readonly reference: string;
+  readonly hooks: Hooks;
+}): Promise<Judged> {
+  const { path, name, subject, feeds, reference, hooks } = options;
+  const job = subject.samples.evaluation;
+  const isFloat = path === subject.loaded.path;
+  const phase = `judging ${name}`;
+  try {
+    return await inChild({
+      name,
+      signal: hooks.signal,
+      use: async (worker) => {
+        const coverage = await worker.call(
+          'coverage',
+          { path, feeds },
+          { timeoutMs: LOAD_TIMEOUT_MS },
+        );
+        const integerCoverage = coverage.coverage;
+        if (job === null) return { evaluation: null, integerCoverage };
+        const task = subject.package.task;
+        const threads = workThreads(subject);
+        const evaluation = await worker.call(
+          'evaluate',
+          { path, job, task, reference, record: isFloat, threads },
+          {
+            timeoutMs: passTimeoutMs(subject.evaluationInfo?.count ?? null),
+            onProgress: (value) => hooks.progress({ phase, ...counted(value) }),
+          },
+        );
+        return { evaluation, integerCoverage };
+      },
+    });
+  } catch (error) {
+    hooks.signal.throwIfAborted();
+    // Without the reference nothing can be judged: a bad sample, most often.
+    if (isFloat) throw error;
+    return { evaluation: null, integerCoverage: null, error: messageOf(error) };
+  }
+}

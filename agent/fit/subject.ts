@@ -1,0 +1,80 @@
+import { readPackage } from '../calibration/package.ts';
+import type { ModelPackage } from '../calibration/package.ts';
+import type { Facts } from '../contracts/facts.ts';
+import type { HardwareProfile } from '../contracts/profile.ts';
+import { probe } from '../hardware/probe.ts';
+import { loadProfiles } from '../hardware/profiles.ts';
+import type { Feeds, SessionDescription } from '../runtime/types.ts';
+import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { loadModel } from './model-file.ts';
+import type { LoadedModel } from './model-file.ts';
+import { manifestSamples, requestedSamples, splitSamples } from './sample-jobs.ts';
+import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
+import { syntheticFeeds } from './synthetic.ts';
+import type { BenchRequest, Hooks, SampleSource } from './types.ts';
+
+/** A model, its samples and this machine, before anything is made. */
+export interface Subject {
+  readonly package: ModelPackage;
+  readonly loaded: LoadedModel;
+  readonly description: SessionDescription;
+  readonly samples: SampleSets;
+  readonly calibrationInfo: SampleInfo | null;
+  readonly evaluationInfo: SampleInfo | null;
+  readonly facts: Facts;
+  readonly profile: HardwareProfile;
+}
+
+/** Reads the model and its samples, loads it once, and probes the machine. */
+export async function openSubject(
+  modelPath: string,
+  source: SampleSource,
+  image: BenchRequest['image'],
+  { signal, progress }: Hooks,
+): Promise<Subject> {
+  progress({ phase: 'reading the model' });
+  const described = await readPackage(modelPath);
+  const loaded = await loadModel(described.modelPath);
+  const facts = await probe();
+  const profile = (await loadProfiles()).find(({ id }) => id === facts.profile.id);
+  if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
+  const path = described.modelPath;
+  return inChild({
+    name: 'loading the model',
+    signal,
+    use: async (worker) => {
+      const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
+      const description = await worker.call('describe', { path }, timeout);
+      const look = async (job: SampleJob | null) =>
+        job === null ? null : worker.call('sampleInfo', { path, job }, timeout);
+      const requested = requestedSamples(described, source, image);
+      const samples =
+        requested === null
+          ? manifestSamples(described, image)
+          : splitSamples(requested, (await look(requested))?.count ?? null);
+      const calibrationInfo = await look(samples.calibration);
+      const evaluationInfo = await look(samples.evaluation);
+      const parts = { package: described, loaded, description, samples };
+      return { ...parts, calibrationInfo, evaluationInfo, facts, profile };
+    },
+  });
+}
+
+/** How many threads work that is not measured may use. */
+export function workThreads({ facts }: Subject): number {
+  return Math.max(1, Math.floor(facts.cpu.coresUsable ?? 1));
+}
+
+/** One input for timing: the first evaluation sample, or made-up values. */
+export async function timingFeeds(subject: Subject, { signal }: Hooks): Promise<Feeds> {
+  const job = subject.samples.evaluation;
+  if (job === null) return syntheticFeeds(subject.description);
+  const path = subject.loaded.path;
+  const args = { timeoutMs: LOAD_TIMEOUT_MS };
+  const feeds = await inChild({
+    name: 'reading the first sample',
+    signal,
+    use: (worker) => worker.call('firstFeeds', { path, job }, args),
+  });
+  return feeds ?? syntheticFeeds(subject.description);
+}
