@@ -36,6 +36,27 @@ const CONTRACTS = [
     title: 'What became of each operation: agent quantize --json',
   },
   {
+    file: 'decision',
+    module: 'fit',
+    name: 'decisionSchema',
+    io: 'output',
+    title: 'What was kept and why: decision.json of agent fit',
+  },
+  {
+    file: 'birth',
+    module: 'messages',
+    name: 'birthSchema',
+    io: 'output',
+    title: 'What a device is and can run, over MQTT',
+  },
+  {
+    file: 'unsent',
+    module: 'messages',
+    name: 'unsentSchema',
+    io: 'output',
+    title: 'A message kept on the device until its broker takes it',
+  },
+  {
     file: 'model',
     module: 'manifest',
     name: 'manifestSchema',
@@ -43,6 +64,9 @@ const CONTRACTS = [
     title: 'Model package manifest: accepted wherever a model file is',
   },
 ];
+
+/** Beside the files it describes: hardware-profiles/schema.json, which test/hardware compares. */
+const ELSEWHERE = ['profile.profileSchema'];
 
 const root = dirname(import.meta.dirname);
 const contracts = join(root, 'dist/agent/contracts');
@@ -64,8 +88,8 @@ async function unpublished() {
       .filter(([, value]) => value instanceof z.ZodObject && value.shape['schema'] !== undefined)
       .map(([name]) => `${module}.${name}`);
   });
-  const listed = new Set(CONTRACTS.map(({ module, name }) => `${module}.${name}`));
-  return (await Promise.all(found)).flat().filter((name) => !listed.has(name));
+  const listed = [...CONTRACTS.map(({ module, name }) => `${module}.${name}`), ...ELSEWHERE];
+  return (await Promise.all(found)).flat().filter((name) => !listed.includes(name));
 }
 
 /** @param {Contract} contract */
