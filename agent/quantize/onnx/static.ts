@@ -83,7 +83,10 @@ function reportOps(graph: GraphProto, plan: StaticPlan): OpReport[] {
   });
 }
 
-/** Rewrites one graph by a plan. Tensors keep their names; what is added takes them as stems. */
+/**
+ * Rewrites one graph by a plan. Tensors keep their names. What is added gets short names (`s12`) and
+ * shares its zero points: in small models, names weigh as much as weights.
+ */
 class QdqWriter {
   private readonly index: GraphIndex;
   private readonly unique: (wish: string) => string;
@@ -97,6 +100,8 @@ class QdqWriter {
   private readonly statistics: Statistics;
   private readonly integerMade = new Set<string>();
   private readonly absorbed = new Set<NodeProto>();
+  private readonly zeroPoints = new Map<string, string>();
+  private count = 0;
 
   constructor(graph: GraphProto, plan: StaticPlan, statistics: Statistics, scheme: Scheme) {
     this.graph = graph;
@@ -136,7 +141,7 @@ class QdqWriter {
       this.nodes.push({ ...node, input });
       return;
     }
-    const raw = unit.outputs.map((name) => this.unique(`${name}_raw`));
+    const raw = unit.outputs.map(() => this.short('r'));
     this.nodes.push({ ...node, input, output: raw });
     unit.outputs.forEach((name, i) => this.quantizeDequantize(raw[i] ?? '', name, name));
   }
@@ -146,7 +151,7 @@ class QdqWriter {
     if (this.integerMade.has(name)) return name;
     const known = this.copies.get(name);
     if (known !== undefined) return known;
-    const copy = this.unique(`${name}_dequantized`);
+    const copy = this.short('d');
     this.copies.set(name, copy);
     this.quantizeDequantize(name, copy, name);
     return copy;
@@ -156,17 +161,32 @@ class QdqWriter {
   private quantizeDequantize(from: string, to: string, tensor: string): void {
     const params = this.plan.tensors.get(tensor);
     if (params === undefined) throw new Error(`no parameters for ${tensor}`);
-    const [scale, zeroPoint] = this.addParams(tensor, params);
-    const quantized = this.unique(`${tensor}_quantized`);
+    const [scale, zeroPoint] = this.addParams(params);
+    const quantized = this.short('q');
     this.add('QuantizeLinear', [from, scale, zeroPoint], quantized);
     this.add('DequantizeLinear', [quantized, scale, zeroPoint], to);
   }
 
-  private addParams(stem: string, { type, scale, zeroPoint }: QuantParams): [string, string] {
-    const scaleName = this.unique(`${stem}_scale`);
-    const zeroName = this.unique(`${stem}_zero_point`);
-    this.initializers.push(floatTensor(scaleName, scale), zeroTensor(zeroName, type, zeroPoint));
-    return [scaleName, zeroName];
+  private addParams({ type, scale, zeroPoint }: QuantParams): [string, string] {
+    const name = this.short('s');
+    this.initializers.push(floatTensor(name, scale));
+    return [name, this.zeroPoint(TENSOR_TYPE[type], zeroTensor(type, zeroPoint), [])];
+  }
+
+  /** One initializer for all zero points that are alike. */
+  private zeroPoint(dataType: number, data: ArrayBufferView, dims: readonly number[]): string {
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
+    const key = `${dataType} ${dims.join()} ${bytes}`;
+    const known = this.zeroPoints.get(key);
+    if (known !== undefined) return known;
+    const name = this.short('z');
+    this.zeroPoints.set(key, name);
+    this.initializers.push(makeTensor(name, dataType, dims, data));
+    return name;
+  }
+
+  private short(prefix: string): string {
+    return this.unique(`${prefix}${this.count++}`);
   }
 
   /** A constant operand of Add, Mul or Concat, per tensor in the type of the activations. */
@@ -175,13 +195,13 @@ class QdqWriter {
     if (known !== undefined) return known;
     const tensor = this.index.initializers.get(name);
     const values = tensor === undefined ? new Float32Array(0) : floatsOf(tensor);
-    const copy = this.unique(`${name}_dequantized`);
+    const copy = this.short('d');
     this.copies.set(name, copy);
     const [min, max] = extremes(values);
     const params = affineParams(min, max, activationType(this.scheme));
-    const [scale, zeroPoint] = this.addParams(name, params);
+    const [scale, zeroPoint] = this.addParams(params);
     // Stored in float and quantized by a node, which the runtime folds when it loads the model.
-    const quantized = this.unique(`${name}_quantized`);
+    const quantized = this.short('q');
     this.add('QuantizeLinear', [name, scale, zeroPoint], quantized);
     this.add('DequantizeLinear', [quantized, scale, zeroPoint], copy);
     return copy;
@@ -206,18 +226,12 @@ class QdqWriter {
       inputMean:
         unit.rule.role === 'matmul' ? undefined : this.statistics.tensors.get(x)?.channelMean,
     });
-    const stem = weight.name ?? 'weight';
     const axis = this.scheme.perChannel ? layout.axis : undefined;
-    const tensor = makeTensor(
-      this.unique(`${stem}_int8`),
-      DataType.INT8,
-      weight.dims,
-      made.weights,
-    );
+    const tensor = makeTensor(this.short('w'), DataType.INT8, weight.dims, made.weights);
     input[1] = this.dequantizedConstant(tensor, made.scales, axis);
     if (made.bias === undefined) return;
-    const name = this.unique(`${bias?.name ?? stem}_int32`);
-    const biasTensor = makeTensor(name, DataType.INT32, [made.bias.length], made.bias);
+    const dims = [made.bias.length];
+    const biasTensor = makeTensor(this.short('b'), DataType.INT32, dims, made.bias);
     input[2] = this.dequantizedConstant(biasTensor, made.biasScales, axis === undefined ? axis : 0);
   }
 
@@ -226,39 +240,29 @@ class QdqWriter {
     scales: Float32Array,
     axis: number | undefined,
   ): string {
-    const stem = tensor.name ?? '';
-    const type = tensor.dataType ?? 0;
     const vector = axis !== undefined;
-    const scale = floatTensor(this.unique(`${stem}_scale`), vector ? scales : (scales[0] ?? 1));
-    const zeros =
-      type === DataType.INT32 ? new Int32Array(scales.length) : new Int8Array(scales.length);
-    const dims = vector ? [scales.length] : [];
-    const zero = makeTensor(this.unique(`${stem}_zero_point`), type, dims, zeros);
-    this.initializers.push(tensor, scale, zero);
-    const output = this.unique(`${stem}_dequantized`);
-    const names = [stem, scale.name ?? '', zero.name ?? ''];
+    const scale = floatTensor(this.short('s'), vector ? scales : (scales[0] ?? 1));
+    this.initializers.push(tensor, scale);
+    const names = [tensor.name ?? '', scale.name ?? ''];
+    // An int32 bias may go without: its zero point is 0 by definition, and no kernel reads it.
+    if (tensor.dataType === DataType.INT8) {
+      const dims = vector ? [scales.length] : [];
+      names.push(this.zeroPoint(DataType.INT8, new Int8Array(scales.length), dims));
+    }
+    const output = this.short('d');
     this.add('DequantizeLinear', names, output, axis);
     return output;
   }
 
   private add(op: string, input: readonly string[], output: string, axis?: number): void {
-    this.nodes.push(
-      makeNode(op, input, [output], {
-        name: this.unique(`${output}_${op}`),
-        ...(axis === undefined ? {} : { attributes: { axis: BigInt(axis) } }),
-      }),
-    );
+    const attributes = axis === undefined ? {} : { axis: BigInt(axis) };
+    this.nodes.push({ ...makeNode(op, input, [output], { attributes }), name: undefined });
   }
 }
 
-function zeroTensor(name: string, type: QuantType, value: number): TensorProto {
-  const data =
-    type === 'u8'
-      ? Uint8Array.of(value)
-      : type === 's8'
-        ? Int8Array.of(value)
-        : Int16Array.of(value);
-  return makeTensor(name, TENSOR_TYPE[type], [], data);
+function zeroTensor(type: QuantType, value: number): ArrayBufferView {
+  if (type === 'u8') return Uint8Array.of(value);
+  return type === 's8' ? Int8Array.of(value) : Int16Array.of(value);
 }
 
 function floatsOf(tensor: TensorProto): Float32Array {

@@ -6,7 +6,7 @@ import type { OnnxModel } from '../../../model/onnx/open.ts';
 import { constantNodesToInitializers, initializersAreNoInputs } from './constants.ts';
 import { foldAffine } from './fold-affine.ts';
 import { foldPad } from './fold-pad.ts';
-import { removeIdentities } from './tidy.ts';
+import { dropNotes, removeIdentities } from './tidy.ts';
 import { upgradeOpset } from './upgrade-opset.ts';
 
 type Pass = (graph: GraphProto) => GraphProto;
@@ -19,7 +19,7 @@ const FIRST: readonly Pass[] = [
 ];
 
 /** Brings the graph into the form that integer kernels fuse in. */
-const THEN: readonly Pass[] = [removeIdentities, foldAffine, foldPad, dropUnused];
+const THEN: readonly Pass[] = [removeIdentities, foldAffine, foldPad, dropUnused, dropNotes];
 
 /** Brings the model to a current opset and makes every constant, bodies included, an initializer. */
 export function exposeConstants(model: OnnxModel): OnnxModel {

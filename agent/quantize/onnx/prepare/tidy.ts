@@ -37,3 +37,14 @@ function isIdentity(node: NodeProto, index: GraphIndex): boolean {
   const trains = (node.input[2] ?? '') !== '';
   return op === 'Dropout' && !trains && (index.consumers.get(mask)?.length ?? 0) === 0;
 }
+
+/**
+ * Leaves out what no runtime reads: shapes of inner tensors, which are inferred anew, and comments,
+ * which exporters fill with stack traces.
+ */
+export function dropNotes(graph: GraphProto): GraphProto {
+  const node = graph.node.map((one) =>
+    one.docString === undefined ? one : { ...one, docString: undefined },
+  );
+  return { ...graph, node, valueInfo: [], docString: undefined };
+}
