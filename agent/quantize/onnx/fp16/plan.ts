@@ -4,7 +4,14 @@ import type { OnnxModel } from '../../../model/onnx/open.ts';
 import { DataType } from '../../../model/onnx/tensor.ts';
 import { inferTypes } from '../../../model/onnx/types.ts';
 import type { TypeMap } from '../../../model/onnx/types.ts';
-import { isAnyInput, isCounted, isFloatInput, isFloatOutput, whyFloat } from './policy.ts';
+import {
+  isAnyInput,
+  isBatchTranspose,
+  isCounted,
+  isFloatInput,
+  isFloatOutput,
+  whyFloat,
+} from './policy.ts';
 import type { Blocked } from './policy.ts';
 
 /**
@@ -29,6 +36,8 @@ export interface Tensor {
 export interface Frame {
   readonly own: Map<string, Tensor | undefined>;
   readonly outer: Frame | undefined;
+  /** What a MatMul of the graph reads. */
+  readonly multiplied: ReadonlySet<string>;
 }
 
 export interface Decision {
@@ -98,7 +107,9 @@ class Planner implements Fp16Plan {
 
   /** `edge` is the precision of the graph's float inputs and outputs. */
   graph(graph: GraphProto, outer: Frame | undefined, edge: Precision): void {
-    const frame: Frame = { own: new Map(), outer };
+    const matMuls = graph.node.filter((node) => opName(node) === 'MatMul');
+    const multiplied = new Set(matMuls.flatMap(({ input }) => input));
+    const frame: Frame = { own: new Map(), outer, multiplied };
     this.frames.set(graph, frame);
     const typeOf = this.types.inside(graph);
     const add = (name: string, made: Precision | undefined) => {
@@ -186,6 +197,9 @@ class Planner implements Fp16Plan {
     if (!touches && !hasBody) return { precision: 'none' };
     if (used.some((name) => typeOf(name) === undefined)) {
       return { precision: 'float', reason: 'a tensor of unknown type' };
+    }
+    if (isBatchTranspose(node) && node.output.some((name) => frame.multiplied.has(name))) {
+      return { precision: 'float', reason: 'onnxruntime fails on it before a float16 MatMul' };
     }
     const constants = node.input.flatMap((name) => {
       const tensor = lookUp(frame, name);

@@ -1,5 +1,5 @@
 import type { NodeProto, TensorProto } from '../../../model/onnx/generated/messages.ts';
-import { opName } from '../../../model/onnx/graph.ts';
+import { intsAttribute, nodeLabel, opName } from '../../../model/onnx/graph.ts';
 import { tensorData } from '../../../model/onnx/tensor.ts';
 
 /** Which ops may compute in float16, and why the others may not. */
@@ -79,7 +79,7 @@ export function whyFloat(
   blocked: Blocked,
 ): string | undefined {
   const op = opName(node);
-  if (blocked.nodes.has(node.name ?? '')) return 'excluded by name';
+  if (blocked.nodes.has(nodeLabel(node))) return 'excluded by name';
   if (blocked.ops.has(op)) return 'excluded by op';
   if (BLOCKED.has(op) || FLOAT_ONLY.has(op)) return `${op} is not made for float16`;
   if (NEAR_ZERO.has(op)) return `${op} needs numbers near zero`;
@@ -99,6 +99,22 @@ function outOfRange(tensor: TensorProto, op: string): string | undefined {
     return `the constant ${Number(only)} is too small for float16`;
   }
   if (CLAMP_IS_HARMLESS.has(op)) return undefined;
-  const large = data.find((value) => Math.abs(Number(value)) > LARGEST && Number.isFinite(value));
-  return large === undefined ? undefined : `the constant ${large} is beyond float16`;
+  for (const value of data) {
+    if (value > LARGEST || value < -LARGEST) {
+      if (Number.isFinite(value)) return `the constant ${value} is beyond float16`;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * A Transpose that moves the first axis to one of the last two. onnxruntime 1.30 fuses it with the
+ * MatMul behind it, and in float16 the process dies of that (seen on x64 with all optimizations).
+ */
+export function isBatchTranspose(node: NodeProto): boolean {
+  const perm = intsAttribute(node, 'perm') ?? [];
+  const moved = perm.indexOf(0);
+  const rest = perm.filter((axis) => axis !== 0);
+  const inOrder = rest.every((axis, index) => axis === index + 1);
+  return opName(node) === 'Transpose' && perm.length > 2 && inOrder && moved >= perm.length - 2;
 }
