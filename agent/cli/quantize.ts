@@ -12,6 +12,8 @@ import { hang } from './text.ts';
 interface QuantizeOptions extends SampleOptions {
   readonly to: string;
   readonly output: string;
+  readonly ranges?: readonly string[];
+  readonly saveRanges?: string;
   readonly json?: boolean;
 }
 
@@ -25,6 +27,7 @@ Examples:
   agent quantize model.onnx --to fp16 -o model.fp16.onnx
   agent quantize model.onnx --to int8-static --samples data.npz -o small.onnx
   agent quantize package.json --to int8-dynamic -o model.onnx --json
+  agent quantize model.onnx --to int8-static --ranges pi-1.json,pi-2.json -o small.onnx
 
 It quantizes only. Whether the result is faster and accurate enough on this
 device is what \`agent bench\` and \`agent fit\` find out.`;
@@ -38,6 +41,12 @@ export function quantizeCommand(context: CliContext): Command {
     .requiredOption('--to <scheme>', schemeNames.join(', '))
     .requiredOption('-o, --output <file>', 'file to write');
   return addSampleOptions(command)
+    .option(
+      '--ranges <files>',
+      'calibrate with saved ranges, a list of files is merged; no samples needed',
+      (text) => text.split(','),
+    )
+    .option('--save-ranges <file>', 'keep what calibration found, for --ranges (int8-static)')
     .option('--json', 'print the account as JSON (edgefit/quantize/1)')
     .option('--debug', 'show where an error came from')
     .addHelpText('after', EXAMPLES)
@@ -54,10 +63,15 @@ async function quantize(
   options: QuantizeOptions,
   { io, signal, loadFit }: CliContext,
 ): Promise<QuantizeReport> {
+  if (options.saveRanges !== undefined && options.to !== 'int8-static') {
+    throw new UsageError('--save-ranges needs --to int8-static: nothing else is calibrated');
+  }
   const request = {
     modelPath,
     scheme: readScheme(options.to),
     output: options.output,
+    ranges: options.ranges ?? [],
+    saveRanges: options.saveRanges,
     samples: readSamples(options),
     image: readImage(options),
     observer: options.observer,

@@ -40,7 +40,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     samplesAvailable: subject.samples.calibration !== null,
   });
   const candidates = withObserver(planned.candidates, request.observer);
-  const files = await makeFiles(candidates, subject, scratch, hooks);
+  const { files, warnings: madeWith } = await makeFiles(candidates, subject, scratch, hooks);
   const feeds = await timingFeeds(subject, hooks);
   const judged = await judgeFiles(files, subject, feeds, scratch, hooks);
   const measured = await measureAll(
@@ -60,6 +60,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     ...subject.samples.warnings,
     ...(subject.calibrationInfo?.warnings ?? []),
     ...(subject.evaluationInfo?.warnings ?? []),
+    ...madeWith,
     ...measured.warnings,
     ...decision.warnings,
   ];

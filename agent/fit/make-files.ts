@@ -1,3 +1,4 @@
+import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { messageOf } from '../util/errors.ts';
@@ -20,7 +21,7 @@ export async function makeFiles(
   subject: Subject,
   scratch: Scratch,
   hooks: Hooks,
-): Promise<MadeFile[]> {
+): Promise<{ readonly files: readonly MadeFile[]; readonly warnings: readonly string[] }> {
   const maker = makerFor(subject, scratch, hooks);
   const made = new Map<string, MadeFile['file']>();
   for (const { scheme, id } of candidates) {
@@ -30,10 +31,11 @@ export async function makeFiles(
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
     made.set(key, await makeFile(scheme, scratch.file(name), subject, maker, hooks));
   }
-  return candidates.map((candidate) => ({
+  const files = candidates.map((candidate) => ({
     candidate,
     file: made.get(JSON.stringify(candidate.scheme)) ?? { error: 'was not made' },
   }));
+  return { files, warnings: maker.warnings };
 }
 
 async function makeFile(
@@ -57,12 +59,18 @@ async function makeFile(
   }
 }
 
-export function makerFor(subject: Subject, scratch: Scratch, hooks: Hooks): Maker {
+export function makerFor(
+  subject: Subject,
+  scratch: Scratch,
+  hooks: Hooks,
+  ranges: Collection | null = null,
+): Maker {
   return new Maker({
     float: subject.loaded.model,
     calibration: subject.samples.calibration,
     calibrationCount: subject.calibrationInfo?.count ?? null,
     threads: workThreads(subject),
+    ranges,
     scratch,
     hooks,
   });

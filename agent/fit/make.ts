@@ -1,10 +1,12 @@
+import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
+import { needsOf, nonFiniteTensors, toStatistics } from '../calibration/observers/statistics.ts';
+import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { exposeTensors } from '../model/onnx/expose.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import type { TensorProto } from '../model/onnx/generated/messages.ts';
 import { DataType, makeTensor } from '../model/onnx/tensor.ts';
-import type { Statistics } from '../model/statistics.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
@@ -29,13 +31,19 @@ export class Maker {
   readonly #scratch: Scratch;
   readonly #hooks: Hooks;
   #prepared: Promise<OnnxModel> | undefined;
-  readonly #statistics = new Map<string, Promise<Statistics>>();
+  readonly #ranges: Collection | null;
+  #collected:
+    { readonly needs: ObserverNeeds; readonly collection: Promise<Collection> } | undefined;
+  /** Worth telling the user once everything is made. */
+  readonly warnings: string[] = [];
 
   constructor(options: {
     readonly float: OnnxModel;
     readonly calibration: SampleJob | null;
     readonly calibrationCount: number | null;
     readonly threads: number;
+    /** Ranges of an earlier calibration, in place of samples. */
+    readonly ranges?: Collection | null | undefined;
     readonly scratch: Scratch;
     readonly hooks: Hooks;
   }) {
@@ -43,6 +51,7 @@ export class Maker {
     this.#calibration = options.calibration;
     this.#count = options.calibrationCount;
     this.#threads = options.threads;
+    this.#ranges = options.ranges ?? null;
     this.#scratch = options.scratch;
     this.#hooks = options.hooks;
   }
@@ -58,7 +67,9 @@ export class Maker {
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
     }
-    return quantizeStatic(prepared, await this.#calibrate(prepared, scheme), scheme);
+    const { observer } = scheme;
+    const statistics = toStatistics(await this.collection(observer), observer);
+    return quantizeStatic(prepared, statistics, scheme);
   }
 
   /** Folded and tidied, computing the same function. */
@@ -83,15 +94,21 @@ export class Maker {
     });
   }
 
-  #calibrate(prepared: OnnxModel, { observer }: Scheme): Promise<Statistics> {
-    const known = this.#statistics.get(observer);
-    if (known !== undefined) return known;
-    const made = this.#calibrateOnce(prepared, observer);
-    this.#statistics.set(observer, made);
-    return made;
+  /**
+   * What the calibration samples showed, with all that `observer` needs: taken once for all schemes,
+   * and again only when a later one needs histograms.
+   */
+  async collection(observer: Scheme['observer']): Promise<Collection> {
+    const needs = needsOf(observer, true);
+    const enough = this.#collected?.needs.histogram === true || !needs.histogram;
+    if (this.#collected === undefined || !enough) {
+      this.#collected = { needs, collection: this.#collect(await this.#prepare(), needs) };
+    }
+    return this.#collected.collection;
   }
 
-  async #calibrateOnce(prepared: OnnxModel, observer: Scheme['observer']): Promise<Statistics> {
+  async #collect(prepared: OnnxModel, needs: ObserverNeeds): Promise<Collection> {
+    if (this.#ranges !== null) return this.#ranges;
     const job = this.#calibration;
     if (job === null) {
       const message = 'static INT8 needs calibration samples: give --samples or a manifest';
@@ -102,19 +119,23 @@ export class Maker {
     await writeFileDurably(path, writeOnnx(exposeTensors(prepared, tensors)));
     const phase = 'calibrating';
     this.#hooks.progress({ phase, done: 0, total: this.#count ?? undefined });
-    return inChild({
+    const collection = await inChild({
       name: 'calibration',
       signal: this.#hooks.signal,
       use: (worker) =>
         worker.call(
           'calibrate',
-          { path, job, tensors, observer, threads: this.#threads },
+          { path, job, tensors, needs, threads: this.#threads },
           {
             timeoutMs: passTimeoutMs(this.#count),
             onProgress: (value) => this.#hooks.progress({ phase, ...counted(value) }),
           },
         ),
     });
+    for (const [name, count] of nonFiniteTensors(collection)) {
+      this.warnings.push(`tensor '${name}' had ${count} NaN or infinite values in calibration`);
+    }
+    return collection;
   }
 }
 

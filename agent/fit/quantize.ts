@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
+import { mergeRanges } from '../calibration/ranges/merge.ts';
+import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import { schemePresets } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
@@ -6,6 +9,7 @@ import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
 import { fileError, writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
 import { makeScratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
@@ -23,8 +27,15 @@ export async function quantizeModel(
   const scheme = schemeFor(request, subject);
   const scratch = await makeScratch();
   try {
-    const { model, ops } = await makerFor(subject, scratch, hooks).make(scheme);
-    const chunks = writeOnnx(model);
+    const ranges = await readRanges(request.ranges, subject);
+    const maker = makerFor(subject, scratch, hooks, ranges);
+    const { model: quantized, ops } = await maker.make(scheme);
+    if (request.saveRanges !== undefined) {
+      const collection = await maker.collection(scheme.observer);
+      const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
+      await saveRanges(request.saveRanges, { ...collection, model });
+    }
+    const chunks = writeOnnx(quantized);
     const trial = scratch.file('quantized.onnx');
     await writeFileDurably(trial, chunks);
     hooks.progress({ phase: 'checking the result' });
@@ -47,6 +58,17 @@ export async function quantizeModel(
   } finally {
     await scratch.remove();
   }
+}
+
+/** Ranges from one or more devices as one; null when samples are to be used. */
+async function readRanges(files: readonly string[], { loaded }: Subject): Promise<Ranges | null> {
+  const all = await Promise.all(files.map((file) => loadRanges(file)));
+  const [first, ...others] = all;
+  if (first === undefined) return null;
+  if (first.model.sha256 !== loaded.sha256) {
+    throw new FitError('bad-samples', `${files[0]} holds the ranges of another model`);
+  }
+  return others.reduce((merged, one) => mergeRanges(merged, one), first);
 }
 
 /** The profile's own version of a scheme (element types, 7-bit weights), else the preset. */

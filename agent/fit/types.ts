@@ -141,6 +141,10 @@ export interface QuantizeRequest {
   readonly modelPath: string;
   readonly scheme: SchemeName;
   readonly output: string;
+  /** Files of ranges to calibrate with, merged; in place of samples. */
+  readonly ranges: readonly string[];
+  /** Where to keep the ranges that were collected. */
+  readonly saveRanges?: string | undefined;
   readonly samples: SampleSource;
   readonly image: Partial<ImageSpec>;
   readonly observer?: SchemeObserver | undefined;

@@ -6,9 +6,10 @@ import type { Coverage } from '../bench/coverage.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
 import { inputSpecsFromModel } from '../calibration/inputs.ts';
+import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
+import type { Collection } from '../calibration/observers/statistics.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
-import type { ObserverName, Statistics } from '../model/statistics.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
@@ -63,23 +64,21 @@ export const handlers = {
       path: string;
       job: SampleJob;
       tensors: readonly string[];
-      observer: ObserverName;
+      needs: ObserverNeeds;
       threads: number;
     },
     context: WorkerContext,
-  ): Promise<Statistics> => {
+  ): Promise<Collection> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
-    const { needsOf, toStatistics } = await import('../calibration/observers/statistics.ts');
-    const { path, job, tensors, observer, threads } = request;
+    const { path, job, tensors, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe());
-      const collected = await collect(session, feedsOf(source), {
+      return collect(session, feedsOf(source), {
         tensors,
-        needs: needsOf(observer, true),
+        needs,
         onProgress: (done) => context.progress({ done, total: source.count ?? undefined }),
         signal: context.signal,
       });
-      return toStatistics(collected, observer);
     });
   },
 
