@@ -152,7 +152,8 @@ function problemOf(draft: Draft, node: NodeProto, rule: OpRule): string | undefi
   if (activations.length === 0) return 'computes on constants only';
   const infinite = constants.find(({ tensor }) => !allFinite(tensor));
   if (infinite !== undefined) return `its constant '${infinite.name}' is not finite`;
-  return isIsland(rule) ? islandProblem(draft, activations) : undefined;
+  if (!isIsland(rule)) return undefined;
+  return islandProblem(draft, activations) ?? slowPool(draft, node, activations);
 }
 
 interface Operands {
@@ -178,6 +179,21 @@ const isIsland = ({ role }: OpRule) => role === 'layout' || role === 'rescaling'
 function islandProblem(draft: Draft, activations: readonly string[]): string | undefined {
   const float = activations.find((name) => makerUnit(draft, name) === undefined);
   return float === undefined ? undefined : `its input '${float}' is float, and it does little work`;
+}
+
+/** QLinearAveragePool turns all its input into floats and back; that pays only where it is small. */
+const LARGEST_POOLED = 4096;
+
+function slowPool(
+  draft: Draft,
+  node: NodeProto,
+  [input = '']: readonly string[],
+): string | undefined {
+  if (opName(node) !== 'AveragePool') return undefined;
+  const shape = statisticsOf(draft, input)?.shape ?? [];
+  const elements = shape.reduce((product, size) => product * size, 1);
+  if (elements <= LARGEST_POOLED) return undefined;
+  return 'AveragePool of a large tensor runs slower on bytes than in float';
 }
 
 /** The integer unit that makes a tensor, if one does. */

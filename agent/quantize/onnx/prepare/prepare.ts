@@ -5,6 +5,7 @@ import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
 import { constantNodesToInitializers, initializersAreNoInputs } from './constants.ts';
 import { foldAffine } from './fold-affine.ts';
+import { flattenPool } from './flatten-pool.ts';
 import { foldPad } from './fold-pad.ts';
 import { dropNotes, removeIdentities } from './tidy.ts';
 import { upgradeOpset } from './upgrade-opset.ts';
@@ -19,7 +20,14 @@ const FIRST: readonly Pass[] = [
 ];
 
 /** Brings the graph into the form that integer kernels fuse in. */
-const THEN: readonly Pass[] = [removeIdentities, foldAffine, foldPad, dropUnused, dropNotes];
+const THEN: readonly Pass[] = [
+  removeIdentities,
+  foldAffine,
+  foldPad,
+  flattenPool,
+  dropUnused,
+  dropNotes,
+];
 
 /** Brings the model to a current opset and makes every constant, bodies included, an initializer. */
 export function exposeConstants(model: OnnxModel): OnnxModel {
