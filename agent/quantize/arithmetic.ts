@@ -31,6 +31,8 @@ const REDUCED_LIMIT = 64;
 /** Below this a float32 scale is subnormal and its reciprocal infinite. */
 const SMALLEST_SCALE = 2 ** -126;
 
+const isUsable = (scale: number) => scale >= SMALLEST_SCALE && scale < Infinity;
+
 /** Rounds halves to even, as the IEEE default and QuantizeLinear do. */
 export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
@@ -47,7 +49,7 @@ export function affineParams(min: number, max: number, type: QuantType): QuantPa
   const high = Math.max(max, 0);
   const limits = FULL_RANGE[type];
   const scale = (high - low) / (limits.max - limits.min);
-  if (!(scale >= SMALLEST_SCALE)) return { type, scale: 1, zeroPoint: 0 };
+  if (!isUsable(scale)) return { type, scale: 1, zeroPoint: 0 };
   const zeroPoint = roundHalfEven(limits.min - low / scale);
   return { type, scale: Math.fround(scale), zeroPoint: clamp(zeroPoint, limits) };
 }
@@ -60,7 +62,7 @@ export function symmetricParams(
 ): QuantParams {
   const limit = reduceRange ? REDUCED_LIMIT : SYMMETRIC_LIMIT[type];
   const scale = Math.fround(largest / limit);
-  return { type, scale: scale >= SMALLEST_SCALE ? scale : 1, zeroPoint: 0 };
+  return { type, scale: isUsable(scale) ? scale : 1, zeroPoint: 0 };
 }
 
 /** The real values at both ends of the type. */
