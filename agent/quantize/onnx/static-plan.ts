@@ -2,7 +2,7 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
 import { floatAttribute, indexGraph, intAttribute, opName } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
-import { DataType, tensorNumbers } from '../../model/onnx/tensor.ts';
+import { DataType, tensorData, tensorNumbers } from '../../model/onnx/tensor.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import { affineParams, representable } from '../arithmetic.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
@@ -98,23 +98,21 @@ function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined
   const op = opName(node);
   const rule = OP_TABLE.get(op);
   if (rule === undefined) return whyFloat(op);
-  const label = node.name ?? '';
-  if (scheme.excluded.includes(label) || scheme.excluded.includes(node.output[0] ?? '')) {
-    return 'excluded by request';
-  }
+  if (isExcluded(scheme, node)) return 'excluded by request';
   if ((rule.minimumOpset ?? 0) > draft.opset) {
     return `integer ${op} needs opset ${rule.minimumOpset}, the model has ${draft.opset}`;
   }
   const inputs = dataInputs(node, rule);
   const activations = inputs.filter((name) => !index.initializers.has(name));
   const missing = activations.find((name) => statisticsOf(draft, name) === undefined);
-  if (missing !== undefined) return `no range was seen for '${missing}'`;
+  if (missing !== undefined) return `no finite range was seen for '${missing}'`;
+  if (activations.length === 0) return 'computes on constants only';
   const problem = roleProblem(draft, node, rule, activations);
   if (problem !== undefined) return problem;
-  const absorbed = rule.role === 'layout' ? undefined : absorbableClamp(draft, node);
+  const absorbed = rule.role === 'layout' ? undefined : absorbableClamp(draft, node, rule);
   const outputs = (absorbed ?? node).output.filter((name) => name !== '');
   const unseen = outputs.find((name) => statisticsOf(draft, name) === undefined);
-  if (unseen !== undefined) return `no range was seen for '${unseen}'`;
+  if (unseen !== undefined) return `no finite range was seen for '${unseen}'`;
   return {
     node,
     rule,
@@ -126,9 +124,15 @@ function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined
   };
 }
 
+/** Nodes are named by their name or by what they make. */
+function isExcluded({ excluded }: Scheme, { name = '', output }: NodeProto): boolean {
+  return excluded.includes(name) || excluded.includes(output[0] ?? '');
+}
+
 function statisticsOf({ statistics }: Draft, name: string): TensorStatistics | undefined {
   const found = statistics.tensors.get(name);
-  return found?.dtype === 'float32' ? found : undefined;
+  const usable = Number.isFinite(found?.min) && Number.isFinite(found?.max);
+  return usable && found?.dtype === 'float32' ? found : undefined;
 }
 
 /** What keeps this node from its integer kernel, in words; undefined when nothing does. */
@@ -164,11 +168,21 @@ function weightProblem(
   if (tensor.dataType !== DataType.FLOAT) return 'its weights are not float32';
   if (tensor.dims.length < 2) return 'its weights are a vector';
   if (role !== 'conv' && tensor.dims.length > 2) return 'its weights have a batch axis';
-  const wanted = bias !== undefined && bias !== '';
-  if (wanted && index.initializers.get(bias)?.dataType !== DataType.FLOAT) {
-    return 'its bias is not constant';
-  }
-  return undefined;
+  if (!isFinite(tensor)) return 'its weights are not finite';
+  return bias === undefined || bias === '' ? undefined : biasProblem(index.initializers.get(bias));
+}
+
+function biasProblem(bias: TensorProto | undefined): string | undefined {
+  if (bias?.dataType !== DataType.FLOAT) return 'its bias is not constant';
+  // Gemm adds C by broadcasting: a row, or one value for all; only a column or a matrix is no bias.
+  if (bias.dims.slice(0, -1).some((dim) => dim !== 1)) return 'its bias is a matrix';
+  return isFinite(bias) ? undefined : 'its bias is not finite';
+}
+
+function isFinite(tensor: TensorProto): boolean {
+  const values: ArrayLike<number | bigint> = tensorData(tensor);
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }
 
 /** Between float neighbours an integer op of little work costs more than it saves. */
@@ -177,7 +191,6 @@ function islandProblem(
   node: NodeProto,
   activations: readonly string[],
 ): string | undefined {
-  if (activations.length === 0) return 'computes on constants only';
   const float = activations.find((name) => makerUnit(draft, name) === undefined);
   if (float !== undefined) return `its input '${float}' is float, and it does little work`;
   if (opName(node) === 'MaxPool' && (node.output[1] ?? '') !== '') {
@@ -193,7 +206,7 @@ function makerUnit({ index, units, absorbed }: Draft, name: string): IntegerUnit
 }
 
 /** A Relu or Clip that alone reads this node and that the quantized range makes superfluous. */
-function absorbableClamp(draft: Draft, node: NodeProto): NodeProto | undefined {
+function absorbableClamp(draft: Draft, node: NodeProto, rule: OpRule): NodeProto | undefined {
   const { index } = draft;
   const output = node.output[0] ?? '';
   const readers = index.consumers.get(output) ?? [];
@@ -202,7 +215,9 @@ function absorbableClamp(draft: Draft, node: NodeProto): NodeProto | undefined {
   const bounds = clampBounds(reader, index);
   const seen = statisticsOf(draft, reader.output[0] ?? '');
   if (bounds === undefined || seen === undefined || reader.input[0] !== output) return undefined;
-  const params = affineParams(seen.min, seen.max, activationType(draft.scheme));
+  if (isExcluded(draft.scheme, reader)) return undefined;
+  const range = rule.fixedOutput ?? seen;
+  const params = affineParams(range.min, range.max, activationType(draft.scheme));
   const { min, max } = representable(params);
   // Half a step of slack: a value that rounds to the bound is the bound.
   const slack = params.scale / 2;

@@ -221,7 +221,7 @@ class QdqWriter {
       inputScale: this.plan.tensors.get(x)?.scale ?? 1,
       perChannel: this.scheme.perChannel,
       reduceRange: this.scheme.reduceRange,
-      bias: bias === undefined ? undefined : floatsOf(bias),
+      bias: bias === undefined ? undefined : perOutput(floatsOf(bias), weight.dims[layout.axis]),
       // A product without a bias input has nowhere to put a correction.
       inputMean:
         unit.rule.role === 'matmul' ? undefined : this.statistics.tensors.get(x)?.channelMean,
@@ -268,6 +268,11 @@ function zeroTensor(type: QuantType, value: number): ArrayBufferView {
 function floatsOf(tensor: TensorProto): Float32Array {
   const data = tensorData(tensor);
   return data instanceof Float32Array ? data : new Float32Array(0);
+}
+
+/** Gemm takes one bias for all outputs, too. */
+function perOutput(bias: Float32Array, outputs = 1): Float32Array {
+  return bias.length === outputs ? bias : new Float32Array(outputs).fill(bias[0] ?? 0);
 }
 
 function extremes(values: Float32Array): [number, number] {
