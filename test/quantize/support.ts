@@ -64,11 +64,11 @@ export async function run(
   return outputs!;
 }
 
-/** The kernels that really run, sorted: `['DequantizeLinear', 'QLinearConv', 'QuantizeLinear']`. */
+/** The kernels that really run, sorted, each as often as it runs. */
 export function kernelsOf(model: OnnxModel, feeds: Feeds): Promise<string[]> {
   return withFile(model, async (path) => {
     const { byOp } = await measureCoverage(onnxRuntime, path, feeds, { threads: 1 });
-    return byOp.map(({ op }) => op).toSorted();
+    return byOp.flatMap(({ op, count }) => Array<string>(count).fill(op)).toSorted();
   });
 }
 

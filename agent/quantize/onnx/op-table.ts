@@ -52,6 +52,11 @@ export const OP_TABLE: ReadonlyMap<string, OpRule> = new Map<string, OpRule>([
   ['Clip', { role: 'clamp', data: [0] }],
 ]);
 
+/** Whether the op multiplies with weights. */
+export function isWeighted({ role }: OpRule): boolean {
+  return role === 'conv' || role === 'gemm' || role === 'matmul';
+}
+
 /** Why an op that has no row stays in float. */
 export function whyFloat(op: string): string {
   return WHY_FLOAT.get(op) ?? `onnxruntime has no integer kernel for ${op} on the CPU`;

@@ -1,11 +1,13 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
-import { floatAttribute, indexGraph, intAttribute, opName } from '../../model/onnx/graph.ts';
+import { indexGraph, opName } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
-import { DataType, tensorData, tensorNumbers } from '../../model/onnx/tensor.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
-import { affineParams, representable } from '../arithmetic.ts';
+import { affineParams } from '../arithmetic.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
+import { clampBounds, isSuperfluous } from './clamps.ts';
+import { allFinite, obstacle } from './obstacles.ts';
+import { inputsToShield } from './shield.ts';
 import { OP_TABLE, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
 
@@ -30,6 +32,8 @@ export interface StaticPlan {
   readonly units: ReadonlyMap<NodeProto, IntegerUnit>;
   readonly tensors: ReadonlyMap<string, QuantParams>;
   readonly reasons: ReadonlyMap<NodeProto, string>;
+  /** Float nodes that the runtime would quantize unasked, with the input to keep it from that. */
+  readonly shields: ReadonlyMap<NodeProto, string>;
 }
 
 interface Draft {
@@ -62,7 +66,17 @@ export function planStatic(
   for (const node of graph.node) consider(draft, node);
   pruneTails(draft, graph);
   const units = finishOutputs(draft);
-  return { units, tensors: chooseParams(graph, units, draft), reasons: draft.reasons };
+  const isExcludedHere = (node: NodeProto) => isExcluded(scheme, node);
+  return {
+    units,
+    tensors: chooseParams(graph, units, draft),
+    reasons: draft.reasons,
+    shields: inputsToShield(graph.node, {
+      index: draft.index,
+      units,
+      isExcluded: isExcludedHere,
+    }),
+  };
 }
 
 /** Tensors whose ranges the plan may ask for. */
@@ -93,31 +107,22 @@ function consider(draft: Draft, node: NodeProto): void {
 
 /** The node as an integer unit; or why not; or undefined for what an integer unit absorbed. */
 function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined {
-  const { index, scheme, absorbed: clamps } = draft;
-  if (clamps.has(node)) return undefined;
-  const op = opName(node);
-  const rule = OP_TABLE.get(op);
-  if (rule === undefined) return whyFloat(op);
-  if (isExcluded(scheme, node)) return 'excluded by request';
-  if ((rule.minimumOpset ?? 0) > draft.opset) {
-    return `integer ${op} needs opset ${rule.minimumOpset}, the model has ${draft.opset}`;
-  }
-  const inputs = dataInputs(node, rule);
-  const activations = inputs.filter((name) => !index.initializers.has(name));
-  const missing = activations.find((name) => statisticsOf(draft, name) === undefined);
-  if (missing !== undefined) return `no finite range was seen for '${missing}'`;
-  if (activations.length === 0) return 'computes on constants only';
-  const problem = roleProblem(draft, node, rule, activations);
+  if (draft.absorbed.has(node)) return undefined;
+  const rule = OP_TABLE.get(opName(node));
+  if (rule === undefined) return whyFloat(opName(node));
+  if (isExcluded(draft.scheme, node)) return 'excluded by request';
+  const problem = problemOf(draft, node, rule);
   if (problem !== undefined) return problem;
+  const { activations, constants } = operands(draft, node, rule);
   const absorbed = rule.role === 'layout' ? undefined : absorbableClamp(draft, node, rule);
   const outputs = (absorbed ?? node).output.filter((name) => name !== '');
-  const unseen = outputs.find((name) => statisticsOf(draft, name) === undefined);
+  const unseen = [...activations, ...outputs].find((name) => !statisticsOf(draft, name));
   if (unseen !== undefined) return `no finite range was seen for '${unseen}'`;
   return {
     node,
     rule,
     inputs: activations,
-    constants: inputs.filter((name) => index.initializers.has(name)),
+    constants: constants.map(({ name }) => name),
     outputs,
     quantizedOutput: true,
     ...(absorbed === undefined ? {} : { absorbed }),
@@ -136,67 +141,43 @@ function statisticsOf({ statistics }: Draft, name: string): TensorStatistics | u
 }
 
 /** What keeps this node from its integer kernel, in words; undefined when nothing does. */
-function roleProblem(
-  draft: Draft,
-  node: NodeProto,
-  rule: OpRule,
-  activations: readonly string[],
-): string | undefined {
-  const { role } = rule;
-  if (role === 'clamp') return 'not behind an integer op whose range makes it superfluous';
-  if (role === 'layout' || role === 'rescaling') return islandProblem(draft, node, activations);
-  if (role === 'matmul') return weightProblem(draft, rule, node.input[1], undefined);
-  const gemm = role === 'gemm' ? gemmProblem(node) : undefined;
-  return gemm ?? weightProblem(draft, rule, node.input[1], node.input[2]);
+function problemOf(draft: Draft, node: NodeProto, rule: OpRule): string | undefined {
+  if ((rule.minimumOpset ?? 0) > draft.opset) {
+    return `integer ${opName(node)} needs opset ${rule.minimumOpset}, the model has ${draft.opset}`;
+  }
+  if (rule.role === 'clamp') return 'not behind an integer op whose range makes it superfluous';
+  const problem = obstacle(node, rule, draft.index);
+  if (problem !== undefined) return problem;
+  const { activations, constants } = operands(draft, node, rule);
+  if (activations.length === 0) return 'computes on constants only';
+  const infinite = constants.find(({ tensor }) => !allFinite(tensor));
+  if (infinite !== undefined) return `its constant '${infinite.name}' is not finite`;
+  return isIsland(rule) ? islandProblem(draft, activations) : undefined;
 }
 
-function gemmProblem(node: NodeProto): string | undefined {
-  if ((intAttribute(node, 'transA') ?? 0) !== 0) return 'Gemm with transA has no integer kernel';
-  const scaled =
-    (floatAttribute(node, 'alpha') ?? 1) !== 1 || (floatAttribute(node, 'beta') ?? 1) !== 1;
-  return scaled ? 'Gemm with alpha or beta other than 1' : undefined;
+interface Operands {
+  readonly activations: readonly string[];
+  readonly constants: readonly { readonly name: string; readonly tensor: TensorProto }[];
 }
 
-function weightProblem(
-  { index }: Draft,
-  { role }: OpRule,
-  weight: string | undefined,
-  bias: string | undefined,
-): string | undefined {
-  const tensor = index.initializers.get(weight ?? '');
-  if (tensor === undefined) return 'its weights are not constant';
-  if (tensor.dataType !== DataType.FLOAT) return 'its weights are not float32';
-  if (tensor.dims.length < 2) return 'its weights are a vector';
-  if (role !== 'conv' && tensor.dims.length > 2) return 'its weights have a batch axis';
-  if (!isFinite(tensor)) return 'its weights are not finite';
-  return bias === undefined || bias === '' ? undefined : biasProblem(index.initializers.get(bias));
+function operands({ index }: Draft, node: NodeProto, rule: OpRule): Operands {
+  const names = dataInputs(node, rule);
+  return {
+    activations: names.filter((name) => !index.initializers.has(name)),
+    constants: names.flatMap((name) => {
+      const tensor = index.initializers.get(name);
+      return tensor === undefined ? [] : [{ name, tensor }];
+    }),
+  };
 }
 
-function biasProblem(bias: TensorProto | undefined): string | undefined {
-  if (bias?.dataType !== DataType.FLOAT) return 'its bias is not constant';
-  // Gemm adds C by broadcasting: a row, or one value for all; only a column or a matrix is no bias.
-  if (bias.dims.slice(0, -1).some((dim) => dim !== 1)) return 'its bias is a matrix';
-  return isFinite(bias) ? undefined : 'its bias is not finite';
-}
-
-function isFinite(tensor: TensorProto): boolean {
-  const values: ArrayLike<number | bigint> = tensorData(tensor);
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
-}
+/** Ops of little work, which pay only among integer neighbours. */
+const isIsland = ({ role }: OpRule) => role === 'layout' || role === 'rescaling';
 
 /** Between float neighbours an integer op of little work costs more than it saves. */
-function islandProblem(
-  draft: Draft,
-  node: NodeProto,
-  activations: readonly string[],
-): string | undefined {
+function islandProblem(draft: Draft, activations: readonly string[]): string | undefined {
   const float = activations.find((name) => makerUnit(draft, name) === undefined);
-  if (float !== undefined) return `its input '${float}' is float, and it does little work`;
-  if (opName(node) === 'MaxPool' && (node.output[1] ?? '') !== '') {
-    return 'MaxPool that returns indices has no integer kernel';
-  }
-  return undefined;
+  return float === undefined ? undefined : `its input '${float}' is float, and it does little work`;
 }
 
 /** The integer unit that makes a tensor, if one does. */
@@ -218,36 +199,7 @@ function absorbableClamp(draft: Draft, node: NodeProto, rule: OpRule): NodeProto
   if (isExcluded(draft.scheme, reader)) return undefined;
   const range = rule.fixedOutput ?? seen;
   const params = affineParams(range.min, range.max, activationType(draft.scheme));
-  const { min, max } = representable(params);
-  // Half a step of slack: a value that rounds to the bound is the bound.
-  const slack = params.scale / 2;
-  return min >= bounds.min - slack && max <= bounds.max + slack ? reader : undefined;
-}
-
-/** The interval that a Relu or Clip with constant bounds lets through. */
-export function clampBounds(
-  node: NodeProto,
-  index: GraphIndex,
-): { min: number; max: number } | undefined {
-  const op = opName(node);
-  if (op === 'Relu') return { min: 0, max: Infinity };
-  if (op !== 'Clip') return undefined;
-  const min = bound(node, 1, 'min', -Infinity, index);
-  const max = bound(node, 2, 'max', Infinity, index);
-  return min === undefined || max === undefined ? undefined : { min, max };
-}
-
-function bound(
-  node: NodeProto,
-  position: number,
-  attribute: string,
-  absent: number,
-  index: GraphIndex,
-): number | undefined {
-  const name = node.input[position] ?? '';
-  if (name === '') return floatAttribute(node, attribute) ?? absent;
-  const tensor: TensorProto | undefined = index.initializers.get(name);
-  return tensor === undefined ? undefined : (tensorNumbers(tensor)[0] ?? absent);
+  return isSuperfluous(bounds, params) ? reader : undefined;
 }
 
 export function activationType(scheme: Scheme): QuantType {
@@ -258,7 +210,7 @@ export function activationType(scheme: Scheme): QuantType {
 function pruneTails(draft: Draft, graph: GraphProto): void {
   for (const node of graph.node.toReversed()) {
     const unit = draft.units.get(node);
-    if (unit === undefined || !['layout', 'rescaling'].includes(unit.rule.role)) continue;
+    if (unit === undefined || !isIsland(unit.rule)) continue;
     if (opName(node).endsWith('Pool') || hasIntegerReader(draft, unit)) continue;
     draft.units.delete(node);
     draft.reasons.set(node, 'all that reads it is float, and it does little work');

@@ -1,0 +1,205 @@
+import type { Scheme } from '../../contracts/scheme.ts';
+import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
+import {
+  indexGraph,
+  nameMaker,
+  nodeLabel,
+  opName,
+  withAttributes,
+} from '../../model/onnx/graph.ts';
+import type { GraphIndex } from '../../model/onnx/graph.ts';
+import { DataType, tensorData } from '../../model/onnx/tensor.ts';
+import type { Statistics } from '../../model/statistics.ts';
+import { affineParams } from '../arithmetic.ts';
+import { isWeighted } from './op-table.ts';
+import { QdqParts } from './qdq-parts.ts';
+import { activationType } from './static-plan.ts';
+import type { IntegerUnit, StaticPlan } from './static-plan.ts';
+import { integerWeights, weightLayout } from './weights.ts';
+import type { IntegerWeights, WeightLayout } from './weights.ts';
+
+/** Rewrites one graph by a plan. Tensors keep their names. */
+export class QdqWriter {
+  private readonly index: GraphIndex;
+  private readonly parts: QdqParts;
+  /** Float tensor made outside integer units -> its dequantized copy for integer units. */
+  private readonly copies = new Map<string, string>();
+  private readonly graph: GraphProto;
+  private readonly plan: StaticPlan;
+  private readonly scheme: Scheme;
+  private readonly statistics: Statistics;
+  private readonly integerMade = new Set<string>();
+  private readonly absorbed = new Set<NodeProto>();
+  /** By float tensor: units that share weights share their integers where the scales agree. */
+  private readonly written = new Map<string, { made: IntegerWeights; name: string }[]>();
+
+  constructor(graph: GraphProto, plan: StaticPlan, statistics: Statistics, scheme: Scheme) {
+    this.graph = graph;
+    this.statistics = statistics;
+    this.plan = plan;
+    this.scheme = scheme;
+    this.index = indexGraph(graph);
+    this.parts = new QdqParts(nameMaker(graph));
+    for (const unit of plan.units.values()) {
+      if (unit.absorbed !== undefined) this.absorbed.add(unit.absorbed);
+      if (unit.quantizedOutput) for (const name of unit.outputs) this.integerMade.add(name);
+    }
+  }
+
+  write(): GraphProto {
+    const { nodes, initializers } = this.parts;
+    for (const node of this.graph.node) {
+      if (this.absorbed.has(node)) continue;
+      const unit = this.plan.units.get(node);
+      if (unit === undefined) nodes.push(this.shielded(node));
+      else this.writeUnit(unit);
+    }
+    return {
+      ...this.graph,
+      node: nodes,
+      initializer: [...this.graph.initializer, ...initializers],
+    };
+  }
+
+  /** A Sum of one is a copy that no optimizer removes: the float node is out of a fusion's sight. */
+  private shielded(node: NodeProto): NodeProto {
+    const tensor = this.plan.shields.get(node);
+    if (tensor === undefined) return node;
+    const copy = this.parts.short('f');
+    this.parts.add('Sum', [tensor], copy);
+    const input = node.input.map((name) => (name === tensor ? copy : name));
+    return { ...node, input };
+  }
+
+  private writeUnit(unit: IntegerUnit): void {
+    const renamed = new Map<string, string>();
+    for (const name of unit.inputs) renamed.set(name, this.dequantizedInput(name));
+    for (const name of unit.constants) renamed.set(name, this.constant(name));
+    const node = withoutDilations(unit.node);
+    const input = node.input.map((name) => renamed.get(name) ?? name);
+    if (isWeighted(unit.rule)) this.weights(unit, input);
+    if (!unit.quantizedOutput) {
+      this.parts.nodes.push({ ...node, input });
+      return;
+    }
+    const raw = unit.outputs.map(() => this.parts.short('r'));
+    this.parts.nodes.push({ ...node, input, output: raw });
+    unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name));
+  }
+
+  /** The name under which an integer unit reads an activation. */
+  private dequantizedInput(name: string): string {
+    if (this.integerMade.has(name)) return name;
+    const known = this.copies.get(name);
+    if (known !== undefined) return known;
+    const copy = this.parts.short('d');
+    this.copies.set(name, copy);
+    this.roundTrip(name, copy, name);
+    return copy;
+  }
+
+  private roundTrip(from: string, to: string, tensor: string): void {
+    const params = this.plan.tensors.get(tensor);
+    if (params === undefined) throw new Error(`no parameters for ${tensor}`);
+    this.parts.roundTrip(from, to, params);
+  }
+
+  /** A constant operand of Add, Mul or Concat, per tensor in the type of the activations. */
+  private constant(name: string): string {
+    const known = this.copies.get(name);
+    if (known !== undefined) return known;
+    const copy = this.parts.short('d');
+    this.copies.set(name, copy);
+    const [min, max] = extremes(floatsOf(this.index.initializers.get(name)));
+    // Stored in float and quantized by a node, which the runtime folds when it loads the model.
+    this.parts.roundTrip(name, copy, affineParams(min, max, activationType(this.scheme)));
+    return copy;
+  }
+
+  /** Replaces weights and bias in `input` by int8 and int32 initializers behind DequantizeLinear. */
+  private weights(unit: IntegerUnit, input: string[]): void {
+    const weight = this.index.initializers.get(unit.node.input[1] ?? '');
+    if (weight === undefined) throw new Error(`no weights for ${nodeLabel(unit.node)}`);
+    const layout = weightLayout(unit.node, weight.dims);
+    const bias = this.index.initializers.get(unit.node.input[2] ?? '');
+    const made = this.integers(unit, weight, bias, layout);
+    const { perChannel } = this.scheme;
+    input[1] = this.storedWeights(weight, made, perChannel ? layout.axis : undefined);
+    if (made.bias === undefined) return;
+    input[2] = this.parts.dequantized({
+      dataType: DataType.INT32,
+      dims: [made.bias.length],
+      values: made.bias,
+      scales: made.biasScales,
+      axis: perChannel ? 0 : undefined,
+    });
+  }
+
+  private integers(
+    { inputs: [x = ''], rule }: IntegerUnit,
+    weight: TensorProto,
+    bias: TensorProto | undefined,
+    layout: WeightLayout,
+  ): IntegerWeights {
+    const outputs = weight.dims[layout.axis] ?? 1;
+    return integerWeights({
+      values: floatsOf(weight),
+      layout,
+      inputScale: this.plan.tensors.get(x)?.scale ?? 1,
+      perChannel: this.scheme.perChannel,
+      reduceRange: this.scheme.reduceRange,
+      bias: bias === undefined ? undefined : perOutput(floatsOf(bias), outputs),
+      // A product without a bias input has nowhere to put a correction.
+      inputMean: rule.role === 'matmul' ? undefined : this.statistics.tensors.get(x)?.channelMean,
+    });
+  }
+
+  private storedWeights(
+    weight: TensorProto,
+    made: IntegerWeights,
+    axis: number | undefined,
+  ): string {
+    const stem = weight.name ?? 'weight';
+    const before = this.written.get(stem) ?? [];
+    const same = before.find((one) => sameWeights(one.made, made));
+    if (same !== undefined) return same.name;
+    const { weights: values, scales } = made;
+    const { dims } = weight;
+    const output = this.parts.dequantized({ dataType: DataType.INT8, dims, values, scales, axis });
+    this.written.set(stem, [...before, { made, name: output }]);
+    return output;
+  }
+}
+
+/** The attribute came with opset 19; the integer kernel does not know it, not even with ones. */
+function withoutDilations(node: NodeProto): NodeProto {
+  return opName(node) === 'AveragePool' ? withAttributes(node, { dilations: undefined }) : node;
+}
+
+function sameWeights(a: IntegerWeights, b: IntegerWeights): boolean {
+  return equal(a.scales, b.scales) && equal(a.weights, b.weights);
+}
+
+function equal(a: Float32Array | Int8Array, b: Float32Array | Int8Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+/** Gemm takes one bias for all outputs, too. */
+function perOutput(bias: Float32Array, outputs: number): Float32Array {
+  return bias.length === outputs ? bias : new Float32Array(outputs).fill(bias[0] ?? 0);
+}
+
+function floatsOf(tensor: TensorProto | undefined): Float32Array {
+  const data = tensor === undefined ? undefined : tensorData(tensor);
+  return data instanceof Float32Array ? data : new Float32Array(0);
+}
+
+function extremes(values: Float32Array): [number, number] {
+  let min = 0;
+  let max = 0;
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return [min, max];
+}
