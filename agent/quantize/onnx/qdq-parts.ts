@@ -11,14 +11,16 @@ const TENSOR_TYPE: Readonly<Record<QuantType, number>> = {
 
 /** Integers with one scale, or with one along `axis`; their zero point is 0. */
 export interface Stored {
-  readonly tensor: TensorProto;
+  readonly dataType: number;
+  readonly dims: readonly number[];
+  readonly values: Int8Array | Int32Array;
   readonly scales: Float32Array;
   readonly axis: number | undefined;
 }
 
 /**
- * Collects the nodes and initializers of a graph in QDQ form, in the order they are asked for. They
- * get short names (`s12`) and share zero points: in small models, names weigh as much as weights.
+ * Collects the nodes and initializers of a graph in QDQ form. They get short names (`s12`) and share
+ * their zero points: in small models, names weigh as much as weights.
  */
 export class QdqParts {
   readonly initializers: TensorProto[] = [];
@@ -31,35 +33,46 @@ export class QdqParts {
     this.unique = unique;
   }
 
-  /** A new name: the prefix and a number. */
-  name(prefix: string): string {
+  /** A new name. */
+  short(prefix: string): string {
     return this.unique(`${prefix}${this.count++}`);
+  }
+
+  add(op: string, input: readonly string[], output: string, axis?: number): void {
+    const attributes = axis === undefined ? {} : { axis: BigInt(axis) };
+    this.nodes.push({ ...makeNode(op, input, [output], { attributes }), name: undefined });
   }
 
   /** from -> QuantizeLinear -> DequantizeLinear -> to */
   roundTrip(from: string, to: string, { type, scale, zeroPoint }: QuantParams): void {
-    const scaleName = this.name('s');
-    this.initializers.push(floatTensor(scaleName, scale));
-    const zero = this.zeroPoint(TENSOR_TYPE[type], zeroValue(type, zeroPoint), []);
-    const quantized = this.name('q');
-    this.add('QuantizeLinear', [from, scaleName, zero], quantized);
-    this.add('DequantizeLinear', [quantized, scaleName, zero], to);
+    const scaleName = this.scale(scale);
+    const zeroName = this.zeroPoint(TENSOR_TYPE[type], zeroOf(type, zeroPoint), []);
+    const quantized = this.short('q');
+    this.add('QuantizeLinear', [from, scaleName, zeroName], quantized);
+    this.add('DequantizeLinear', [quantized, scaleName, zeroName], to);
   }
 
   /** Adds integers and a DequantizeLinear behind them; returns the name of what it makes. */
-  dequantized({ tensor, scales, axis }: Stored): string {
+  dequantized({ dataType, dims, values, scales, axis }: Stored): string {
+    const isWeight = dataType === DataType.INT8;
+    const stored = this.short(isWeight ? 'w' : 'b');
+    this.initializers.push(makeTensor(stored, dataType, dims, values));
     const vector = axis !== undefined;
-    const scale = floatTensor(this.name('s'), vector ? scales : (scales[0] ?? 1));
-    this.initializers.push(tensor, scale);
-    const names = [tensor.name ?? '', scale.name ?? ''];
+    const input = [stored, this.scale(vector ? scales : (scales[0] ?? 1))];
     // An int32 bias may go without: its zero point is 0 by definition, and no kernel reads it.
-    if (tensor.dataType === DataType.INT8) {
-      const dims = vector ? [scales.length] : [];
-      names.push(this.zeroPoint(DataType.INT8, new Int8Array(scales.length), dims));
+    if (isWeight) {
+      const zeros = new Int8Array(scales.length);
+      input.push(this.zeroPoint(dataType, zeros, vector ? [scales.length] : []));
     }
-    const output = this.name('d');
-    this.add('DequantizeLinear', names, output, axis);
+    const output = this.short('d');
+    this.add('DequantizeLinear', input, output, axis);
     return output;
+  }
+
+  private scale(values: number | Float32Array): string {
+    const name = this.short('s');
+    this.initializers.push(floatTensor(name, values));
+    return name;
   }
 
   /** One initializer for all zero points that are alike. */
@@ -68,19 +81,14 @@ export class QdqParts {
     const key = `${dataType} ${dims.join()} ${bytes}`;
     const known = this.zeroPoints.get(key);
     if (known !== undefined) return known;
-    const name = this.name('z');
+    const name = this.short('z');
     this.zeroPoints.set(key, name);
     this.initializers.push(makeTensor(name, dataType, dims, data));
     return name;
   }
-
-  private add(op: string, input: readonly string[], output: string, axis?: number): void {
-    const attributes = axis === undefined ? {} : { axis: BigInt(axis) };
-    this.nodes.push({ ...makeNode(op, input, [output], { attributes }), name: undefined });
-  }
 }
 
-function zeroValue(type: QuantType, value: number): ArrayBufferView {
+function zeroOf(type: QuantType, value: number): ArrayBufferView {
   if (type === 'u8') return Uint8Array.of(value);
   return type === 's8' ? Int8Array.of(value) : Int16Array.of(value);
 }

@@ -2,14 +2,13 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
 import {
   indexGraph,
-  makeNode,
   nameMaker,
   nodeLabel,
   opName,
   withAttributes,
 } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
-import { DataType, makeTensor, tensorData } from '../../model/onnx/tensor.ts';
+import { DataType, tensorData } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import { isWeighted } from './op-table.ts';
@@ -19,7 +18,7 @@ import type { IntegerUnit, StaticPlan } from './static-plan.ts';
 import { integerWeights, weightLayout } from './weights.ts';
 import type { IntegerWeights, WeightLayout } from './weights.ts';
 
-/** Rewrites one graph by a plan. Tensors and nodes that stay keep their names. */
+/** Rewrites one graph by a plan. Tensors keep their names. */
 export class QdqWriter {
   private readonly index: GraphIndex;
   private readonly parts: QdqParts;
@@ -66,8 +65,8 @@ export class QdqWriter {
   private shielded(node: NodeProto): NodeProto {
     const tensor = this.plan.shields.get(node);
     if (tensor === undefined) return node;
-    const copy = this.parts.name('f');
-    this.parts.nodes.push(makeNode('Sum', [tensor], [copy]));
+    const copy = this.parts.short('f');
+    this.parts.add('Sum', [tensor], copy);
     const input = node.input.map((name) => (name === tensor ? copy : name));
     return { ...node, input };
   }
@@ -83,7 +82,7 @@ export class QdqWriter {
       this.parts.nodes.push({ ...node, input });
       return;
     }
-    const raw = unit.outputs.map(() => this.parts.name('r'));
+    const raw = unit.outputs.map(() => this.parts.short('r'));
     this.parts.nodes.push({ ...node, input, output: raw });
     unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name));
   }
@@ -93,7 +92,7 @@ export class QdqWriter {
     if (this.integerMade.has(name)) return name;
     const known = this.copies.get(name);
     if (known !== undefined) return known;
-    const copy = this.parts.name('d');
+    const copy = this.parts.short('d');
     this.copies.set(name, copy);
     this.roundTrip(name, copy, name);
     return copy;
@@ -109,12 +108,11 @@ export class QdqWriter {
   private constant(name: string): string {
     const known = this.copies.get(name);
     if (known !== undefined) return known;
-    const copy = this.parts.name('d');
+    const copy = this.parts.short('d');
     this.copies.set(name, copy);
     const [min, max] = extremes(floatsOf(this.index.initializers.get(name)));
     // Stored in float and quantized by a node, which the runtime folds when it loads the model.
-    const params = affineParams(min, max, activationType(this.scheme));
-    this.parts.roundTrip(name, copy, params);
+    this.parts.roundTrip(name, copy, affineParams(min, max, activationType(this.scheme)));
     return copy;
   }
 
@@ -128,9 +126,13 @@ export class QdqWriter {
     const { perChannel } = this.scheme;
     input[1] = this.storedWeights(weight, made, perChannel ? layout.axis : undefined);
     if (made.bias === undefined) return;
-    const tensor = makeTensor(this.parts.name('b'), DataType.INT32, [made.bias.length], made.bias);
-    const axis = perChannel ? 0 : undefined;
-    input[2] = this.parts.dequantized({ tensor, scales: made.biasScales, axis });
+    input[2] = this.parts.dequantized({
+      dataType: DataType.INT32,
+      dims: [made.bias.length],
+      values: made.bias,
+      scales: made.biasScales,
+      axis: perChannel ? 0 : undefined,
+    });
   }
 
   private integers(
@@ -161,8 +163,9 @@ export class QdqWriter {
     const before = this.written.get(stem) ?? [];
     const same = before.find((one) => sameWeights(one.made, made));
     if (same !== undefined) return same.name;
-    const tensor = makeTensor(this.parts.name('w'), DataType.INT8, weight.dims, made.weights);
-    const output = this.parts.dequantized({ tensor, scales: made.scales, axis });
+    const { weights: values, scales } = made;
+    const { dims } = weight;
+    const output = this.parts.dequantized({ dataType: DataType.INT8, dims, values, scales, axis });
     this.written.set(stem, [...before, { made, name: output }]);
     return output;
   }
