@@ -72,6 +72,7 @@ export class Maker {
     return inChild({
       name: 'constant folding',
       signal: this.#hooks.signal,
+      scratch: this.#scratch,
       use: async (worker) => {
         const folded = await foldConstants(exposed, async (chunks) => {
           const model = Buffer.concat(chunks);
@@ -105,6 +106,7 @@ export class Maker {
     return inChild({
       name: 'calibration',
       signal: this.#hooks.signal,
+      scratch: this.#scratch,
       use: (worker) =>
         worker.call(
           'calibrate',
