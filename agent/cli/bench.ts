@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { renderReport } from './table.ts';
 import type { BenchRun } from '../fit/types.ts';
-import { writeFileDurably } from '../util/files.ts';
+import { checkCanWriteFile, isSameFile, writeFileDurably } from '../util/files.ts';
 import type { CliContext, Outcome } from './context.ts';
+import { UsageError } from './errors.ts';
 import { measure } from './measure.ts';
 import { addMeasureOptions, type MeasureOptions } from './options.ts';
 import { wantsColor, widthOf, writeJson } from './output.ts';
@@ -42,8 +43,17 @@ export function benchCommand(context: CliContext, outcome: Outcome): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (model: string | undefined, options: BenchOptions) => {
       const path = model ?? context.demoModel;
+      if (options.output !== undefined) await checkOutput(options.output, path);
       await measure(path, options, context, outcome, (run) => present(run, options, context));
     });
+}
+
+/** Found out before the long work, not after. */
+async function checkOutput(output: string, modelPath: string): Promise<void> {
+  await checkCanWriteFile(output);
+  if (await isSameFile(output, modelPath)) {
+    throw new UsageError(`--output ${output} is the model itself: give another name`);
+  }
 }
 
 async function present(run: BenchRun, options: BenchOptions, { io }: CliContext): Promise<void> {

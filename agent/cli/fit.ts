@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { DecisionRecord } from '../contracts/fit.ts';
 import type { BenchRun } from '../fit/types.ts';
+import { checkCanWriteFolder } from '../util/files.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { UsageError } from './errors.ts';
 import { measure } from './measure.ts';
@@ -39,17 +40,18 @@ export function fitCommand(context: CliContext, outcome: Outcome): Command {
   return command
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, options: FitOptions) => {
-      await refuseFile(options.output);
+      await checkFolder(options.output);
       await measure(model, options, context, outcome, (run) => keep(run, options, context));
     });
 }
 
 /** Found out before the long work, not after. */
-async function refuseFile(path: string): Promise<void> {
+async function checkFolder(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (found !== null && !found.isDirectory()) {
     throw new UsageError(`${path} is a file: give a folder with -o`);
   }
+  await checkCanWriteFolder(path);
 }
 
 async function keep(run: BenchRun, options: FitOptions, { io }: CliContext): Promise<void> {

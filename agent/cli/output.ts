@@ -34,9 +34,12 @@ export function writeJson(io: Io, value: unknown): void {
   io.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** A reader that has seen enough (`agent bench | head -1`) is not an error of ours. */
-export function tolerateClosedPipe(stream: NodeJS.WriteStream): void {
+/**
+ * A reader that has seen enough (`agent bench | head -1`) is not an error of ours; anything else, such
+ * as a full disk, is told to `fail`.
+ */
+export function onWriteError(stream: NodeJS.WriteStream, fail: (error: Error) => void): void {
   stream.on('error', (error) => {
-    if (codeOf(error) !== 'EPIPE') throw error;
+    if (codeOf(error) !== 'EPIPE') fail(error);
   });
 }

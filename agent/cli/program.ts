@@ -73,7 +73,8 @@ function speakOurWay(command: Command, { io }: CliContext): void {
       const line = text
         .trim()
         .replace(/^error: /, '')
-        .replaceAll('\n', ' ');
+        .replaceAll('\n', ' ')
+        .replace(/\.$/, '');
       write(`agent: ${line}; see '${name} --help'\n`);
     },
   });

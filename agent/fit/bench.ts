@@ -29,7 +29,7 @@ export async function benchModel(request: BenchRequest, hooks: Hooks): Promise<B
 
 async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Promise<BenchRun> {
   const startedAt = new Date().toISOString();
-  const subject = await openSubject(request.modelPath, request.samples, request.image, hooks);
+  const subject = await openSubject(request, scratch, hooks);
   const objective = resolveObjective(request.objective, subject.evaluationInfo?.labelled ?? false);
   const summary = summarize(subject.loaded.model, {
     name: subject.package.name,
@@ -40,8 +40,9 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     samplesAvailable: subject.samples.calibration !== null,
   });
   const candidates = withObserver(planned.candidates, request.observer);
+  // First of all: samples that cannot be read end the run before the long work.
+  const feeds = await timingFeeds(subject, scratch, hooks);
   const { files, warnings: madeWith } = await makeFiles(candidates, subject, scratch, hooks);
-  const feeds = await timingFeeds(subject, hooks);
   const judged = await judgeFiles(files, subject, feeds, scratch, hooks);
   const measured = await measureAll(
     files.flatMap(({ candidate, file }) =>
@@ -52,6 +53,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
       minTimeSeconds: request.minTimeSeconds,
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
+      scratch,
     },
   );
   const rows = files.map((one) => toRow(one, judged, measured));

@@ -1,5 +1,6 @@
 import { startWorker } from '../runtime/worker.ts';
 import type { Worker } from '../runtime/worker.ts';
+import type { Scratch } from './scratch.ts';
 import type { handlers } from './worker.ts';
 
 export type FitWorker = Worker<typeof handlers>;
@@ -14,15 +15,20 @@ export function passTimeoutMs(count: number | null): number {
   return LOAD_TIMEOUT_MS + (count ?? 1000) * SAMPLE_TIMEOUT_MS;
 }
 
-export interface ChildUse<T> {
+export interface ChildOptions {
   readonly name: string;
   readonly signal: AbortSignal;
+  /** Takes the child's temporary files: a child that is killed cannot remove them. */
+  readonly scratch: Scratch;
+}
+
+export interface ChildUse<T> extends ChildOptions {
   readonly use: (worker: FitWorker) => Promise<T>;
 }
 
 /** Runs something in a child process of its own, which is gone afterwards. */
-export async function inChild<T>({ name, signal, use }: ChildUse<T>): Promise<T> {
-  const worker = await startWorker<typeof handlers>('fit/worker', { name, signal });
+export async function inChild<T>({ use, ...options }: ChildUse<T>): Promise<T> {
+  const worker = await openChild(options);
   try {
     return await use(worker);
   } finally {
@@ -31,6 +37,7 @@ export async function inChild<T>({ name, signal, use }: ChildUse<T>): Promise<T>
 }
 
 /** A child that stays: the caller closes it. */
-export async function openChild(name: string, signal: AbortSignal): Promise<FitWorker> {
-  return startWorker<typeof handlers>('fit/worker', { name, signal });
+export function openChild({ name, signal, scratch }: ChildOptions): Promise<FitWorker> {
+  const env = { TMPDIR: scratch.folder };
+  return startWorker<typeof handlers>('fit/worker', { name, signal, env });
 }

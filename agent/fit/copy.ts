@@ -16,7 +16,8 @@ export async function copyDurably(from: string, to: string): Promise<void> {
     }
     await rename(part, to);
   } catch (error) {
-    await rm(part, { force: true });
+    // It may never have been there; what matters is the error that came first.
+    await rm(part, { force: true }).catch(() => undefined);
     throw fileError('write', to, error);
   }
 }

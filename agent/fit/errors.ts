@@ -1,7 +1,13 @@
 import { AgentError, type ErrorKind } from '../util/errors.ts';
 
 export type FitErrorCode =
-  'no-runtime' | 'needs-labels' | 'bad-samples' | 'nothing-chosen' | 'no-model-file';
+  | 'no-runtime'
+  | 'needs-labels'
+  | 'bad-samples'
+  | 'bad-manifest'
+  | 'bad-output'
+  | 'nothing-chosen'
+  | 'no-model-file';
 
 /** What went wrong while planning, measuring, deciding or keeping a model. */
 export class FitError extends AgentError {

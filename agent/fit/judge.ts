@@ -39,7 +39,7 @@ export async function judgeFiles(
   for (const path of order) {
     const name = (names.get(path) ?? 'the float model').replace(/\/t\d+$/, '');
     // oxlint-disable-next-line no-await-in-loop -- one model in memory at a time
-    byPath.set(path, await judge({ path, name, subject, feeds, reference, hooks }));
+    byPath.set(path, await judge({ path, name, subject, feeds, reference, scratch, hooks }));
   }
   return { byPath, floatPath };
 }
@@ -50,9 +50,10 @@ async function judge(options: {
   readonly subject: Subject;
   readonly feeds: Feeds;
   readonly reference: string;
+  readonly scratch: Scratch;
   readonly hooks: Hooks;
 }): Promise<Judged> {
-  const { path, name, subject, feeds, reference, hooks } = options;
+  const { path, name, subject, feeds, reference, scratch, hooks } = options;
   const job = subject.samples.evaluation;
   const isFloat = path === subject.loaded.path;
   const phase = `judging ${name}`;
@@ -60,6 +61,7 @@ async function judge(options: {
     return await inChild({
       name,
       signal: hooks.signal,
+      scratch,
       use: async (worker) => {
         const coverage = await worker.call(
           'coverage',

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { CandidateRow } from '../contracts/bench.ts';
 import type { DecisionRecord } from '../contracts/fit.ts';
-import { fileError, writeFileDurably } from '../util/files.ts';
+import { fileError, makeFolder, writeFileDurably } from '../util/files.ts';
 import { copyDurably } from './copy.ts';
 import { FitError } from './errors.ts';
 import { renderMarkdown } from './markdown.ts';
@@ -30,7 +30,9 @@ export async function keepChoice(run: BenchRun, folder: string): Promise<Decisio
   if (files === undefined) {
     throw new FitError('no-model-file', `the model of ${chosen.id} is gone`, { kind: 'failure' });
   }
-  await makeFolder(folder);
+  await makeFolder(folder).catch((error: unknown) => {
+    throw fileError('make the folder', folder, error);
+  });
   const file = keptName(report.model.name, chosen, files.path);
   const companions = files.companions.map((path) => basename(path));
   await copyDurably(files.path, join(folder, file));
@@ -50,14 +52,6 @@ export async function keepChoice(run: BenchRun, folder: string): Promise<Decisio
   await writeFileDurably(join(folder, REPORT_FILE), renderMarkdown(report));
   await writeFileDurably(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
   return record;
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw fileError('make the folder', folder, error);
-  }
 }
 
 /** `mobilenet.int8-static.onnx`; the name comes from a manifest, so only safe characters stay. */

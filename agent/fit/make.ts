@@ -83,6 +83,7 @@ export class Maker {
     return inChild({
       name: 'constant folding',
       signal: this.#hooks.signal,
+      scratch: this.#scratch,
       use: async (worker) => {
         const folded = await foldConstants(exposed, async (chunks) => {
           const model = Buffer.concat(chunks);
@@ -122,6 +123,7 @@ export class Maker {
     const collection = await inChild({
       name: 'calibration',
       signal: this.#hooks.signal,
+      scratch: this.#scratch,
       use: (worker) =>
         worker.call(
           'calibrate',

@@ -6,6 +6,7 @@ import type { Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
 import type { FitWorker } from './children.ts';
+import type { Scratch } from './scratch.ts';
 import type { Candidate, Hooks } from './types.ts';
 
 /** What measuring one candidate gave. */
@@ -30,6 +31,7 @@ export interface MeasureOptions {
   /** Memory that the open candidates may take together; null when nobody knows. */
   readonly memoryBytes: number | null;
   readonly hooks: Hooks;
+  readonly scratch: Scratch;
 }
 
 /** Interleaved rounds: drift of the machine hits all candidates alike. */
@@ -143,10 +145,10 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
   }
 }
 
-async function start(entry: Entry, { feeds, hooks }: MeasureOptions): Promise<Running> {
+async function start(entry: Entry, { feeds, hooks, scratch }: MeasureOptions): Promise<Running> {
   const { id, threads } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
-  const worker = await openChild(id, hooks.signal);
+  const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {
     const before = await sampleHeat();
     const args = { path: entry.path, threads, feeds };

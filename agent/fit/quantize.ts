@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
 import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
@@ -7,11 +8,12 @@ import { schemePresets } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
-import { fileError, writeFileDurably } from '../util/files.ts';
+import { checkCanWriteFile, fileError, isSameFile, writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
-import { makeScratch } from './scratch.ts';
+import { withScratch } from './scratch.ts';
+import type { Scratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -22,41 +24,57 @@ export async function quantizeModel(
   request: QuantizeRequest,
   hooks: Hooks,
 ): Promise<QuantizeReport> {
+  await checkCanWriteFile(request.output);
+  return withScratch((scratch) => quantize(request, scratch, hooks));
+}
+
+async function quantize(
+  request: QuantizeRequest,
+  scratch: Scratch,
+  hooks: Hooks,
+): Promise<QuantizeReport> {
   const start = performance.now();
-  const subject = await openSubject(request.modelPath, request.samples, request.image, hooks);
+  const subject = await openSubject(request, scratch, hooks);
+  await refuseOverwriting(request.output, subject);
   const scheme = schemeFor(request, subject);
-  const scratch = await makeScratch();
-  try {
-    const ranges = await readRanges(request.ranges, subject);
-    const maker = makerFor(subject, scratch, hooks, ranges);
-    const { model: quantized, ops } = await maker.make(scheme);
-    if (request.saveRanges !== undefined) {
-      const collection = await maker.collection(scheme.observer);
-      const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
-      await saveRanges(request.saveRanges, { ...collection, model });
-    }
-    const chunks = writeOnnx(quantized);
-    const trial = scratch.file('quantized.onnx');
-    await writeFileDurably(trial, chunks);
-    hooks.progress({ phase: 'checking the result' });
-    const integerCoverage = await coverageOf(trial, subject, hooks);
-    await writeFileDurably(request.output, chunks);
-    return {
-      schema: 'edgefit/quantize/1',
-      output: request.output,
-      scheme: request.scheme,
-      bytes: chunks.reduce((sum, { length }) => sum + length, 0),
-      floatBytes: subject.loaded.bytes,
-      seconds: (performance.now() - start) / 1000,
-      peakRssBytes: peakRssBytes(),
-      integerCoverage,
-      ops: countOps(ops),
-      left: ops.flatMap(({ node, op, precision, reason }) =>
-        precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
-      ),
-    };
-  } finally {
-    await scratch.remove();
+  const ranges = await readRanges(request.ranges, subject);
+  const maker = makerFor(subject, scratch, hooks, ranges);
+  const { model: quantized, ops } = await maker.make(scheme);
+  if (request.saveRanges !== undefined) {
+    const collection = await maker.collection(scheme.observer);
+    const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
+    await saveRanges(request.saveRanges, { ...collection, model });
+  }
+  const chunks = writeOnnx(quantized);
+  const trial = scratch.file('quantized.onnx');
+  await writeFileDurably(trial, chunks);
+  hooks.progress({ phase: 'checking the result' });
+  const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
+  await writeFileDurably(request.output, chunks);
+  return {
+    schema: 'edgefit/quantize/1',
+    output: request.output,
+    scheme: request.scheme,
+    bytes: chunks.reduce((sum, { length }) => sum + length, 0),
+    floatBytes: subject.loaded.bytes,
+    seconds: (performance.now() - start) / 1000,
+    peakRssBytes: peakRssBytes(),
+    integerCoverage,
+    ops: countOps(ops),
+    left: ops.flatMap(({ node, op, precision, reason }) =>
+      precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
+    ),
+  };
+}
+
+/** The float model is worth more than its quantized version, and often there is no second copy. */
+async function refuseOverwriting(output: string, { package: model, loaded }: Subject) {
+  const folder = dirname(loaded.path);
+  const companions = loaded.companions.map((name) => join(folder, name));
+  for (const path of [model.manifestPath, loaded.path, ...companions]) {
+    // oxlint-disable-next-line no-await-in-loop -- two or three files
+    if (path === null || !(await isSameFile(path, output))) continue;
+    throw new FitError('bad-output', `${output} is what is to be quantized: give another name`);
   }
 }
 
@@ -79,11 +97,17 @@ function schemeFor({ scheme, observer }: QuantizeRequest, subject: Subject): Sch
 }
 
 /** Runs the result once: what cannot run must not be handed over. */
-async function coverageOf(path: string, subject: Subject, hooks: Hooks): Promise<number | null> {
-  const feeds = await timingFeeds(subject, hooks);
+async function coverageOf(
+  path: string,
+  subject: Subject,
+  scratch: Scratch,
+  hooks: Hooks,
+): Promise<number | null> {
+  const feeds = await timingFeeds(subject, scratch, hooks);
   return inChild({
     name: 'the quantized model',
     signal: hooks.signal,
+    scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
       return (await worker.call('coverage', { path, feeds }, timeout)).coverage;

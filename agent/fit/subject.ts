@@ -5,13 +5,15 @@ import type { HardwareProfile } from '../contracts/profile.ts';
 import { probe } from '../hardware/probe.ts';
 import { loadProfiles } from '../hardware/profiles.ts';
 import type { Feeds, SessionDescription } from '../runtime/types.ts';
+import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
 import { manifestSamples, requestedSamples, splitSamples } from './sample-jobs.ts';
 import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
 import { syntheticFeeds } from './synthetic.ts';
-import type { BenchRequest, Hooks, SampleSource } from './types.ts';
+import type { Scratch } from './scratch.ts';
+import type { BenchRequest, Hooks } from './types.ts';
 
 /** A model, its samples and this machine, before anything is made. */
 export interface Subject {
@@ -27,9 +29,8 @@ export interface Subject {
 
 /** Reads the model and its samples, loads it once, and probes the machine. */
 export async function openSubject(
-  modelPath: string,
-  source: SampleSource,
-  image: BenchRequest['image'],
+  { modelPath, samples: source, image }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image'>,
+  scratch: Scratch,
   { signal, progress }: Hooks,
 ): Promise<Subject> {
   progress({ phase: 'reading the model' });
@@ -42,9 +43,11 @@ export async function openSubject(
   return inChild({
     name: 'loading the model',
     signal,
+    scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
       const description = await worker.call('describe', { path }, timeout);
+      checkManifest(described, description);
       const look = async (job: SampleJob | null) =>
         job === null ? null : worker.call('sampleInfo', { path, job }, timeout);
       const requested = requestedSamples(described, source, image);
@@ -66,7 +69,11 @@ export function workThreads({ facts }: Subject): number {
 }
 
 /** One input for timing: the first evaluation sample, or made-up values. */
-export async function timingFeeds(subject: Subject, { signal }: Hooks): Promise<Feeds> {
+export async function timingFeeds(
+  subject: Subject,
+  scratch: Scratch,
+  { signal }: Hooks,
+): Promise<Feeds> {
   const job = subject.samples.evaluation;
   if (job === null) return syntheticFeeds(subject.description);
   const path = subject.loaded.path;
@@ -74,6 +81,7 @@ export async function timingFeeds(subject: Subject, { signal }: Hooks): Promise<
   const feeds = await inChild({
     name: 'reading the first sample',
     signal,
+    scratch,
     use: (worker) => worker.call('firstFeeds', { path, job }, args),
   });
   return feeds ?? syntheticFeeds(subject.description);

@@ -52,8 +52,11 @@ export const handlers = {
   },
 
   /** The first sample, for timing. */
-  firstFeeds: async ({ path, job }: { path: string; job: SampleJob }): Promise<Feeds | null> => {
-    const { source } = await openJob(job, await handlers.describe({ path }));
+  firstFeeds: async (
+    { path, job }: { path: string; job: SampleJob },
+    { signal }: WorkerContext,
+  ): Promise<Feeds | null> => {
+    const { source } = await openJob(job, await handlers.describe({ path }), signal);
     for await (const { feeds } of source) return feeds;
     return null;
   },
@@ -72,7 +75,7 @@ export const handlers = {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
     const { path, job, tensors, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
-      const { source } = await openJob(job, session.describe());
+      const { source } = await openJob(job, session.describe(), context.signal);
       return collect(session, feedsOf(source), {
         tensors,
         needs,
@@ -97,7 +100,7 @@ export const handlers = {
     const { evaluate, recordReference } = await import('../bench/evaluate.ts');
     const { path, job, task, reference, record, threads } = request;
     return withSession(path, { ...PRODUCTION, threads }, async (session) => {
-      const { source } = await openJob(job, session.describe());
+      const { source } = await openJob(job, session.describe(), context.signal);
       const options = {
         task: task ?? undefined,
         onSample: (done: number) => context.progress({ done, total: source.count ?? undefined }),
@@ -161,6 +164,8 @@ async function withSession<T>(
 async function openJob(
   job: SampleJob,
   description: SessionDescription,
+  /** Ends a command that captures samples. */
+  signal?: AbortSignal,
 ): Promise<{ source: SampleSource; assumed: readonly string[] }> {
   const { openSamples } = await import('../calibration/samples/open.ts');
   const { width, height, ...image } = job.image;
@@ -171,7 +176,8 @@ async function openJob(
   // Extra outputs of a model under calibration are no inputs; only inputs are described by specs.
   const flags = Object.keys(given).length > 0 ? {} : { ...image, ...size };
   const { inputs, assumed } = inputSpecsFromModel(description, flags, given);
-  const source = await openSamples(job.origin, inputs, description, { from: job.from, to: job.to });
+  const range = { from: job.from, to: job.to, signal };
+  const source = await openSamples(job.origin, inputs, description, range);
   return { source, assumed };
 }
 

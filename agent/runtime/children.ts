@@ -64,10 +64,12 @@ function killAll(): void {
   for (const child of children) child.kill('SIGKILL');
 }
 
+/** Where somebody else listens, it is theirs to say what ends, and when. */
 function stop(signal: NodeJS.Signals): void {
+  if (process.listenerCount(signal) > 0) return;
   killAll();
-  // Listening took away the signal's default effect; where nobody else listens, give it back.
-  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  // Listening took away the signal's default effect; give it back.
+  process.kill(process.pid, signal);
 }
 
 let available: boolean | undefined;

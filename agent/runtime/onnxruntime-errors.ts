@@ -64,6 +64,11 @@ const LOAD: readonly Explanation[] = [
       `op ${op} (opset ${opset}, node '${node}') has no implementation here for its data types`,
   ],
   [
+    /OrtValue indexes should have been populated/,
+    'INVALID_MODEL',
+    () => 'its graph is empty: it computes nothing',
+  ],
+  [
     /Protobuf parsing failed|ModelProto does not have a graph/,
     'INVALID_MODEL',
     () => 'not an ONNX model, or cut short',

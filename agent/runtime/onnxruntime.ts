@@ -21,8 +21,14 @@ type Ort = typeof OrtModule;
 
 const LOG_FATAL_ONLY = 4;
 
-/** Loads the native library, so call it in a child process only. */
+/**
+ * Loads the native library, so call it in a child process only. Official builds since 1.29 report
+ * models and machines to their vendor, and keep an identifier on disk, unless this variable is set
+ * before the library starts (microsoft/onnxruntime#27379). An agent on a device reports to nobody
+ * but its owner.
+ */
 async function load(): Promise<Ort> {
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
   const ort = await import('onnxruntime-node');
   ort.env.logLevel = 'fatal';
   return ort;

@@ -9,7 +9,7 @@ import type { Handlers, Reply, Request, UntypedHandlers } from './protocol.ts';
 export interface WorkerOptions extends ForkOptions {
   /** How messages call this worker, e.g. `benchmark of int8-static`. */
   readonly name: string;
-  /** Kills the child at once. */
+  /** Ends the child: what it has started itself gets a moment to be ended, too. */
   readonly signal?: AbortSignal;
 }
 
@@ -48,6 +48,8 @@ interface Pending {
 /** Importing a module takes seconds on the slowest boards. */
 const START_TIMEOUT_MS = 60_000;
 const CLOSE_GRACE_MS = 2000;
+/** For a child that must end now but may have children of its own. */
+const ABORT_GRACE_MS = 150;
 /** How long to wait for the rest of stderr once the child has exited. */
 const DRAIN_MS = 200;
 
@@ -61,7 +63,7 @@ export async function startWorker<H extends Handlers = UntypedHandlers>(
 ): Promise<Worker<H>> {
   if (options.signal?.aborted === true) throw aborted(options.name);
   const worker = new ChildWorker<H>(options.name, forkChild(module, options));
-  const abort = () => worker.end(aborted(options.name));
+  const abort = () => worker.stop(aborted(options.name));
   options.signal?.addEventListener('abort', abort, { once: true });
   void worker.ended.then(() => options.signal?.removeEventListener('abort', abort));
   await worker.ready(START_TIMEOUT_MS);
@@ -163,13 +165,18 @@ class ChildWorker<H extends Handlers> implements Worker<H> {
 
   async close(): Promise<void> {
     if (!this.#failure) {
-      this.peakRssBytes();
-      this.#settle(new RuntimeFailure('ABORTED', `${this.#name} was closed`));
-      this.#send({ type: 'close' });
-      const timer = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_GRACE_MS);
-      void this.ended.then(() => clearTimeout(timer));
+      this.stop(new RuntimeFailure('ABORTED', `${this.#name} was closed`), CLOSE_GRACE_MS);
     }
     await this.ended;
+  }
+
+  /** Asks the child to end and kills it when it does not; calls reject with this failure at once. */
+  stop(failure: RuntimeFailure, graceMs = ABORT_GRACE_MS): void {
+    this.peakRssBytes();
+    this.#settle(failure);
+    this.#send({ type: 'close' });
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    void this.ended.then(() => clearTimeout(timer));
   }
 
   /** Kills the child; calls under way, and later ones, reject with this failure. */

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { decisionSchema, type DecisionRecord } from '../../agent/contracts/fit.ts';
+import { onnxRuntime } from '../../agent/runtime/onnxruntime.ts';
+import { shippedPath } from '../../agent/util/paths.ts';
+import { readNpz } from '../support/read-npz.ts';
+import { agent, makeFolder, removeFolders, type Ran } from './support/agent.ts';
+import { expectFits, expectNothingLeft } from './support/expect.ts';
+import { DEMO, QUICK } from './support/files.ts';
+
+afterAll(removeFolders);
+
+const folder = join(makeFolder(), 'made/by/fit');
+let ran: Ran;
+let record: DecisionRecord;
+
+beforeAll(async () => {
+  // Size, so that the choice does not hang on how busy the machine is.
+  const choice = ['--precision', 'int8-static', '--optimize', 'size'];
+  ran = await agent(['fit', DEMO, '-o', folder, ...QUICK, ...choice]);
+  record = decisionSchema.parse(JSON.parse(readFileSync(join(folder, 'decision.json'), 'utf8')));
+}, 90_000);
+
+test('prints the table and where the model went', () => {
+  expect(ran).toMatchObject({ code: 0, said: [] });
+  expect(ran.out).toContain(`Kept: ${join(folder, record.chosen.file)}`);
+  expectFits(ran.out.replaceAll(folder, ''));
+  expectNothingLeft(ran);
+});
+
+test('the folder holds the model, the record and the report', () => {
+  const { file, sha256, bytes } = record.chosen;
+  expect(readdirSync(folder).toSorted()).toEqual([file, 'decision.json', 'report.md'].toSorted());
+  const model = readFileSync(join(folder, file));
+  expect(model.length).toBe(bytes);
+  expect(createHash('sha256').update(model).digest('hex')).toBe(sha256);
+  const report = readFileSync(join(folder, 'report.md'), 'utf8');
+  expect(report).toMatch(/^# /);
+  expect(report).toContain(record.chosen.id);
+});
+
+/** Every image as the manifest says: (pixel - 128) / 64. */
+async function topOne(model: string): Promise<number> {
+  const { image, labels } = await readNpz(shippedPath('demo', 'samples.npz'));
+  if (image === undefined || labels === undefined) throw new Error('not the demo samples');
+  const session = await onnxRuntime.open(model, { threads: 1, optimization: 'all', arena: true });
+  let right = 0;
+  for (let at = 256; at < 1056; at++) {
+    const pixels = image.bytes.subarray(at * 1024, (at + 1) * 1024);
+    const data = Float32Array.from(pixels, (value) => (value - 128) / 64);
+    // oxlint-disable-next-line no-await-in-loop -- one session
+    const { logits } = await session.run({
+      image: { dtype: 'float32', shape: [1, 1, 32, 32], data },
+    });
+    const scores = Array.from(logits?.data ?? [], Number);
+    if (scores.indexOf(Math.max(...scores)) === labels.bytes.readInt32LE(at * 4)) right += 1;
+  }
+  await session.close();
+  return right / 800;
+}
+
+test('the kept model loads and is as accurate as the record says', async () => {
+  const row = record.bench.candidates.find(({ id }) => id === record.chosen.id);
+  expect(record.chosen).toMatchObject({ method: 'static', precision: 'int8', threads: 1 });
+  expect(await topOne(join(folder, record.chosen.file))).toBeCloseTo(row?.accuracy?.value ?? 0, 9);
+}, 60_000);
