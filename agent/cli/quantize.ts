@@ -27,7 +27,7 @@ Examples:
   agent quantize model.onnx --to fp16 -o model.fp16.onnx
   agent quantize model.onnx --to int8-static --samples data.npz -o small.onnx
   agent quantize package.json --to int8-dynamic -o model.onnx --json
-  agent quantize model.onnx --to int8-static --ranges pi-1.json,pi-2.json -o small.onnx
+  agent quantize m.onnx --to int8-static --ranges pi-1.json,pi-2.json -o q.onnx
 
 It quantizes only. Whether the result is faster and accurate enough on this
 device is what \`agent bench\` and \`agent fit\` find out.`;

@@ -27,6 +27,7 @@ test('--json prints the account', async () => {
       modelPath: 'm.onnx',
       scheme: 'fp16',
       output: 'small.onnx',
+      ranges: [],
       samples: { path: 'data.npz', command: undefined },
       image: {},
       observer: 'entropy',
