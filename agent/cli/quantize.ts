@@ -1,6 +1,12 @@
 import { Command } from 'commander';
 import type { QuantizeReport } from '../contracts/quantize.ts';
-import { isSchemeName, plannedSchemes, schemeNames, type SchemeName } from '../contracts/scheme.ts';
+import {
+  AUTO,
+  isSchemeName,
+  plannedSchemes,
+  schemeNames,
+  type SchemeName,
+} from '../contracts/scheme.ts';
 import { bytesText, threeDigits, timesText } from '../fit/words.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
@@ -19,6 +25,7 @@ interface QuantizeOptions extends SampleOptions {
 
 const EXAMPLES = `
 Schemes:
+  auto          measures the others here and keeps the fastest that is accurate
   int8-static   weights and activations in INT8; needs samples (best for CNNs)
   int8-dynamic  weights in INT8, activations as they arrive (MatMul, Gemm, LSTM)
   fp16          weights in 16 bits, nearly exact
@@ -29,8 +36,8 @@ Examples:
   agent quantize package.json --to int8-dynamic -o model.onnx --json
   agent quantize m.onnx --to int8-static --ranges pi-1.json,pi-2.json -o q.onnx
 
-It quantizes only. Whether the result is faster and accurate enough on this
-device is what \`agent bench\` and \`agent fit\` find out.`;
+Only auto measures. Whether another scheme makes the model faster here, and keeps
+it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
 
 /** `agent quantize MODEL --to SCHEME -o FILE`. */
 export function quantizeCommand(context: CliContext): Command {
@@ -38,7 +45,7 @@ export function quantizeCommand(context: CliContext): Command {
     .summary('quantize a model, nothing else')
     .description('Makes a smaller version of MODEL with one scheme.')
     .argument('<model>', 'float model file or package manifest')
-    .requiredOption('--to <scheme>', schemeNames.join(', '))
+    .requiredOption('--to <scheme>', [AUTO, ...schemeNames].join(', '))
     .requiredOption('-o, --output <file>', 'file to write');
   return addSampleOptions(command)
     .option(
@@ -81,18 +88,20 @@ async function quantize(
   return quantizeModel(request, { signal, progress: progress.report }).finally(progress.clear);
 }
 
-function readScheme(name: string): SchemeName {
-  if (isSchemeName(name)) return name;
+function readScheme(name: string): SchemeName | typeof AUTO {
+  if (name === AUTO || isSchemeName(name)) return name;
   const why = plannedSchemes.includes(name) ? 'is not supported yet' : 'is no scheme';
-  throw new UsageError(`--to ${name} ${why}: use ${schemeNames.join(', ')}`);
+  throw new UsageError(`--to ${name} ${why}: use ${[AUTO, ...schemeNames].join(', ')}`);
 }
 
 /** What was written, what it cost, and what stayed float, one line per reason. */
 export function renderQuantize(report: QuantizeReport, width: number): string {
   const { bytes, floatBytes, integerCoverage, ops } = report;
   const smaller = bytes < floatBytes ? `, ${timesText(floatBytes / bytes)} smaller` : '';
+  const made = report.made === undefined ? report.scheme : `auto: ${report.made}`;
   const lines = [
-    ...hang('Wrote     ', `${report.output} (${report.scheme})`, width),
+    ...hang('Wrote     ', `${report.output} (${made})`, width),
+    ...candidateLines(report, width),
     `Size      ${bytesText(bytes)}, was ${bytesText(floatBytes)}${smaller}`,
     `Took      ${threeDigits(report.seconds)} s, peak memory ${bytesText(report.peakRssBytes)}`,
     `Nodes     ${ops.integer} integer, ${ops.fp16} fp16, ${ops.float} float`,
@@ -102,6 +111,13 @@ export function renderQuantize(report: QuantizeReport, width: number): string {
     ...leftLines(report, width),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What `--to auto` compared, one line each. */
+function candidateLines({ candidates = [] }: QuantizeReport, width: number): readonly string[] {
+  return candidates.flatMap(({ id, reason }, index) =>
+    hang((index === 0 ? 'Compared' : '').padEnd(10), `${id}: ${reason}`, width),
+  );
 }
 
 function leftLines({ left }: QuantizeReport, width: number): readonly string[] {

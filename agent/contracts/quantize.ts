@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { candidateSchema } from './bench.ts';
 
 export const quantizeSchema = z.object({
   schema: z.literal('edgefit/quantize/1'),
@@ -11,6 +12,8 @@ export const quantizeSchema = z.object({
   integerCoverage: z.number().nullable(),
   ops: z.object({ integer: z.number(), fp16: z.number(), float: z.number() }),
   left: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
+  made: z.string().optional().describe('what --to auto decided for'),
+  candidates: z.array(candidateSchema).optional().describe('what --to auto measured'),
 });
 
 export type QuantizeReport = z.infer<typeof quantizeSchema>;

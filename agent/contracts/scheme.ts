@@ -40,6 +40,9 @@ export const schemePresets = {
 export type SchemeName = keyof typeof schemePresets;
 export const schemeNames: readonly string[] = Object.keys(schemePresets);
 
+/** Measures what is worth trying and takes the best. */
+export const AUTO = 'auto';
+
 /** The model as it is. */
 export const noScheme: Scheme = { ...untouched, method: 'none' };
 
@@ -49,7 +52,6 @@ export const plannedSchemes: readonly string[] = [
   'int16x8',
   'weight-int8',
   'weight-int4',
-  'auto',
 ];
 
 export function isSchemeName(name: string): name is SchemeName {

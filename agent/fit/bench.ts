@@ -1,18 +1,14 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import type { Scheme } from '../contracts/scheme.ts';
-import { usableMemoryBytes } from '../hardware/memory.ts';
 import { agentVersion } from '../util/version.ts';
-import { applyDecision, decide } from './decide.ts';
-import { judgeFiles } from './judge.ts';
-import { makeFiles } from './make-files.ts';
+import { compareCandidates } from './compare.ts';
+import { makerFor } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
-import { measureAll } from './measure.ts';
 import { resolveObjective } from './objective.ts';
 import { plan } from './plan.ts';
-import { toRow } from './rows.ts';
 import { makeScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
-import { openSubject, timingFeeds } from './subject.ts';
+import { openSubject } from './subject.ts';
 import { summarize } from './summary.ts';
 import type { BenchRequest, BenchRun, Candidate, Hooks, ModelFiles } from './types.ts';
 
@@ -39,32 +35,20 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     ...request.plan,
     samplesAvailable: subject.samples.calibration !== null,
   });
-  const candidates = withObserver(planned.candidates, request.observer);
-  // First of all: samples that cannot be read end the run before the long work.
-  const feeds = await timingFeeds(subject, scratch, hooks);
-  const { files, warnings: madeWith } = await makeFiles(candidates, subject, scratch, hooks);
-  const judged = await judgeFiles(files, subject, feeds, scratch, hooks);
-  const measured = await measureAll(
-    files.flatMap(({ candidate, file }) =>
-      'path' in file ? [{ candidate, path: file.path, bytes: file.bytes }] : [],
-    ),
-    {
-      feeds,
-      minTimeSeconds: request.minTimeSeconds,
-      memoryBytes: usableMemoryBytes(subject.facts.memory),
-      hooks,
-      scratch,
-    },
-  );
-  const rows = files.map((one) => toRow(one, judged, measured));
-  const decision = decide(rows, objective);
+  const compared = await compareCandidates({
+    subject,
+    candidates: withObserver(planned.candidates, request.observer),
+    maker: makerFor(subject, scratch, hooks),
+    objective,
+    minTimeSeconds: request.minTimeSeconds,
+    scratch,
+    hooks,
+  });
   const warnings = [
     ...subject.samples.warnings,
     ...(subject.calibrationInfo?.warnings ?? []),
     ...(subject.evaluationInfo?.warnings ?? []),
-    ...madeWith,
-    ...measured.warnings,
-    ...decision.warnings,
+    ...compared.warnings,
   ];
   const report: BenchReport = {
     schema: 'edgefit/bench/1',
@@ -84,12 +68,12 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
       source: subject.evaluationInfo?.describe ?? 'none: made-up inputs, good for timing only',
     },
     objective,
-    candidates: [...applyDecision(rows, decision)],
+    candidates: [...compared.rows],
     notTried: [...planned.notTried],
     warnings: [...new Set(warnings)],
-    chosen: decision.chosen,
+    chosen: compared.chosen,
   };
-  return { report, files: filesById(files), cleanup: () => scratch.remove() };
+  return { report, files: filesById(compared.files), cleanup: () => scratch.remove() };
 }
 
 function withObserver(

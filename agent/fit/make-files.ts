@@ -19,10 +19,10 @@ export interface MadeFile {
 export async function makeFiles(
   candidates: readonly Candidate[],
   subject: Subject,
+  maker: Maker,
   scratch: Scratch,
   hooks: Hooks,
-): Promise<{ readonly files: readonly MadeFile[]; readonly warnings: readonly string[] }> {
-  const maker = makerFor(subject, scratch, hooks);
+): Promise<readonly MadeFile[]> {
   const made = new Map<string, MadeFile['file']>();
   for (const { scheme, id } of candidates) {
     const key = JSON.stringify(scheme);
@@ -31,11 +31,10 @@ export async function makeFiles(
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
     made.set(key, await makeFile(scheme, scratch.file(name), subject, maker, hooks));
   }
-  const files = candidates.map((candidate) => ({
+  return candidates.map((candidate) => ({
     candidate,
     file: made.get(JSON.stringify(candidate.scheme)) ?? { error: 'was not made' },
   }));
-  return { files, warnings: maker.warnings };
 }
 
 async function makeFile(

@@ -3,6 +3,7 @@ import { needsOf, nonFiniteTensors, toStatistics } from '../calibration/observer
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { exposeTensors } from '../model/onnx/expose.ts';
+import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import type { TensorProto } from '../model/onnx/generated/messages.ts';
@@ -12,7 +13,7 @@ import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
-import type { Quantized } from '../quantize/report.ts';
+import type { OpReport, Quantized } from '../quantize/report.ts';
 import type { Outputs } from '../runtime/types.ts';
 import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild, passTimeoutMs } from './children.ts';
@@ -63,6 +64,7 @@ export class Maker {
       return { model, ops: rows };
     }
     const prepared = await this.#prepare();
+    if (scheme.method === 'none') return { model: prepared, ops: floatOps(prepared) };
     if (scheme.method === 'dynamic') return quantizeDynamic(prepared, scheme);
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
@@ -139,6 +141,13 @@ export class Maker {
     }
     return collection;
   }
+}
+
+function floatOps({ graph }: OnnxModel): OpReport[] {
+  const reason = 'float was chosen';
+  return [...allNodes(graph)].map((node) => {
+    return { node: nodeLabel(node), op: opName(node), precision: 'float', reason };
+  });
 }
 
 /** What a child says of its progress. */

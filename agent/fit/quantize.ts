@@ -4,12 +4,13 @@ import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
 import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
-import { schemePresets } from '../contracts/scheme.ts';
-import type { Scheme } from '../contracts/scheme.ts';
+import { schemeLabel, schemePresets } from '../contracts/scheme.ts';
+import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
 import { checkCanWriteFile, fileError, isSameFile, writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
 import { withScratch } from './scratch.ts';
@@ -36,9 +37,12 @@ async function quantize(
   const start = performance.now();
   const subject = await openSubject(request, scratch, hooks);
   await refuseOverwriting(request.output, subject);
-  const scheme = schemeFor(request, subject);
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
+  const { scheme, rows } =
+    request.scheme === 'auto'
+      ? await chooseScheme(subject, maker, scratch, hooks)
+      : { scheme: schemeFor(request, request.scheme, subject), rows: undefined };
   const { model: quantized, ops } = await maker.make(scheme);
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);
@@ -64,6 +68,7 @@ async function quantize(
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
+    ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
 }
 
@@ -90,9 +95,9 @@ async function readRanges(files: readonly string[], { loaded }: Subject): Promis
 }
 
 /** The profile's own version of a scheme (element types, 7-bit weights), else the preset. */
-function schemeFor({ scheme, observer }: QuantizeRequest, subject: Subject): Scheme {
-  const [advised] = schemesFor(subject.profile, subject.facts, scheme, 'onnxruntime');
-  const chosen: Scheme = advised?.scheme ?? schemePresets[scheme];
+function schemeFor({ observer }: QuantizeRequest, name: SchemeName, subject: Subject): Scheme {
+  const [advised] = schemesFor(subject.profile, subject.facts, name, 'onnxruntime');
+  const chosen: Scheme = advised?.scheme ?? schemePresets[name];
   return observer === undefined ? chosen : { ...chosen, observer };
 }
 

@@ -2,7 +2,7 @@ import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
 import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
-import type { Scheme, SchemeName, SchemeObserver } from '../contracts/scheme.ts';
+import type { AUTO, Scheme, SchemeName, SchemeObserver } from '../contracts/scheme.ts';
 
 /** What planning needs to know about a model. */
 export interface ModelSummary {
@@ -139,7 +139,7 @@ export interface BenchRequest {
 
 export interface QuantizeRequest {
   readonly modelPath: string;
-  readonly scheme: SchemeName;
+  readonly scheme: SchemeName | typeof AUTO;
   readonly output: string;
   /** Files of ranges to calibrate with, merged; in place of samples. */
   readonly ranges: readonly string[];

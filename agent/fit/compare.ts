@@ -1,0 +1,60 @@
+import type { CandidateRow } from '../contracts/bench.ts';
+import { usableMemoryBytes } from '../hardware/memory.ts';
+import { applyDecision, decide } from './decide.ts';
+import { judgeFiles } from './judge.ts';
+import type { Maker } from './make.ts';
+import { makeFiles } from './make-files.ts';
+import type { MadeFile } from './make-files.ts';
+import { measureAll } from './measure.ts';
+import { toRow } from './rows.ts';
+import type { Scratch } from './scratch.ts';
+import { timingFeeds } from './subject.ts';
+import type { Subject } from './subject.ts';
+import type { Candidate, Hooks, Objective } from './types.ts';
+
+export interface CompareOptions {
+  readonly subject: Subject;
+  readonly candidates: readonly Candidate[];
+  readonly maker: Maker;
+  readonly objective: Objective;
+  readonly minTimeSeconds: number;
+  readonly scratch: Scratch;
+  readonly hooks: Hooks;
+}
+
+export interface Comparison {
+  /** One per candidate, in their order, with its verdict. */
+  readonly rows: readonly CandidateRow[];
+  readonly files: readonly MadeFile[];
+  readonly chosen: string | null;
+  readonly warnings: readonly string[];
+}
+
+/** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
+export async function compareCandidates(options: CompareOptions): Promise<Comparison> {
+  const { subject, candidates, maker, scratch, hooks } = options;
+  // First of all: samples that cannot be read end the run before the long work.
+  const feeds = await timingFeeds(subject, scratch, hooks);
+  const files = await makeFiles(candidates, subject, maker, scratch, hooks);
+  const judged = await judgeFiles(files, subject, feeds, scratch, hooks);
+  const measured = await measureAll(
+    files.flatMap(({ candidate, file }) =>
+      'path' in file ? [{ candidate, path: file.path, bytes: file.bytes }] : [],
+    ),
+    {
+      feeds,
+      minTimeSeconds: options.minTimeSeconds,
+      memoryBytes: usableMemoryBytes(subject.facts.memory),
+      hooks,
+      scratch,
+    },
+  );
+  const rows = files.map((one) => toRow(one, judged, measured));
+  const decision = decide(rows, options.objective);
+  return {
+    rows: applyDecision(rows, decision),
+    files,
+    chosen: decision.chosen,
+    warnings: [...maker.warnings, ...measured.warnings, ...decision.warnings],
+  };
+}
