@@ -30,7 +30,9 @@ export async function benchModel(request: BenchRequest, hooks: Hooks): Promise<B
 async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Promise<BenchRun> {
   const startedAt = new Date().toISOString();
   const subject = await openSubject(request, scratch, hooks);
-  const objective = resolveObjective(request.objective, subject.evaluationInfo?.labelled ?? false);
+  const labelled = subject.evaluationInfo?.labelled ?? false;
+  // Refuses limits that cannot be checked before the long work.
+  resolveObjective(request.objective, labelled && subject.package.task !== null);
   const summary = summarize(subject.loaded.model, {
     name: subject.package.name,
     bytes: subject.loaded.bytes,
@@ -56,6 +58,9 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
       scratch,
     },
   );
+  // A task of a kind without a metric has labels but no accuracy.
+  const float = judged.byPath.get(judged.floatPath)?.evaluation?.accuracy ?? null;
+  const objective = resolveObjective(request.objective, float !== null);
   const rows = files.map((one) => toRow(one, judged, measured));
   const decision = decide(rows, objective);
   const warnings = [
@@ -79,7 +84,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     samples: {
       calibration: subject.calibrationInfo?.count ?? 0,
       evaluation: subject.evaluationInfo?.count ?? 0,
-      labelled: subject.evaluationInfo?.labelled ?? false,
+      labelled,
       source: subject.evaluationInfo?.describe ?? 'none: made-up inputs, good for timing only',
     },
     objective,
