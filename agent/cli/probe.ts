@@ -9,12 +9,20 @@ interface ProbeFlags {
   readonly root?: string;
 }
 
+const EXAMPLES = `
+Examples:
+  agent probe                       a table: the board, its limits, its profile
+  agent probe --json > facts.json   the same for programs
+  agent probe --root recorded/      another machine, from a copy of its files`;
+
 /** `agent probe`: what this machine is, and what is worth trying on it. */
 export function probeCommand(): Command {
   return new Command('probe')
     .description('Show what this machine is and which precisions are worth trying on it.')
     .option('--json', 'print the facts as JSON (edgefit/facts/1)')
     .option('--root <folder>', 'read a recorded file tree instead of this machine')
+    .option('--debug', 'show where an error came from')
+    .addHelpText('after', EXAMPLES)
     .action(async (flags: ProbeFlags) => {
       const facts = await probe({ root: flags.root });
       const text = flags.json ? JSON.stringify(facts, null, 2) : await table(facts);

@@ -8,7 +8,7 @@ import { resolveObjective } from './objective.ts';
 import { plan } from './plan.ts';
 import { makeScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
-import { openSubject } from './subject.ts';
+import { isScored, openSubject } from './subject.ts';
 import { summarize } from './summary.ts';
 import type { BenchRequest, BenchRun, Candidate, Hooks, ModelFiles } from './types.ts';
 
@@ -26,7 +26,9 @@ export async function benchModel(request: BenchRequest, hooks: Hooks): Promise<B
 async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Promise<BenchRun> {
   const startedAt = new Date().toISOString();
   const subject = await openSubject(request, scratch, hooks);
-  const objective = resolveObjective(request.objective, subject.evaluationInfo?.labelled ?? false);
+  const labelled = subject.evaluationInfo?.labelled ?? false;
+  // Refuses limits that cannot be checked before the long work.
+  resolveObjective(request.objective, isScored(subject));
   const summary = summarize(subject.loaded.model, {
     name: subject.package.name,
     bytes: subject.loaded.bytes,
@@ -39,7 +41,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     subject,
     candidates: withObserver(planned.candidates, request.observer),
     maker: makerFor(subject, scratch, hooks),
-    objective,
+    objective: request.objective,
     minTimeSeconds: request.minTimeSeconds,
     scratch,
     hooks,
@@ -64,10 +66,10 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     samples: {
       calibration: subject.calibrationInfo?.count ?? 0,
       evaluation: subject.evaluationInfo?.count ?? 0,
-      labelled: subject.evaluationInfo?.labelled ?? false,
+      labelled,
       source: subject.evaluationInfo?.describe ?? 'none: made-up inputs, good for timing only',
     },
-    objective,
+    objective: compared.objective,
     candidates: [...compared.rows],
     notTried: [...planned.notTried],
     warnings: [...new Set(warnings)],

@@ -3,7 +3,6 @@ import type { Scheme } from '../contracts/scheme.ts';
 import { compareCandidates } from './compare.ts';
 import { FitError } from './errors.ts';
 import type { Maker } from './make.ts';
-import { resolveObjective } from './objective.ts';
 import { plan } from './plan.ts';
 import type { Scratch } from './scratch.ts';
 import type { Subject } from './subject.ts';
@@ -28,7 +27,7 @@ export async function chooseScheme(
   scratch: Scratch,
   hooks: Hooks,
 ): Promise<SchemeChoice> {
-  const { package: described, loaded, facts, profile, samples, evaluationInfo } = subject;
+  const { package: described, loaded, facts, profile, samples } = subject;
   const summary = summarize(loaded.model, { name: described.name, bytes: loaded.bytes });
   const { candidates } = plan(summary, facts, profile, {
     threads: [1],
@@ -40,10 +39,7 @@ export async function chooseScheme(
     subject,
     candidates: candidates.flatMap(byObserver),
     maker,
-    objective: resolveObjective(
-      { ...asked, minSqnrDb: MIN_SQNR_DB },
-      evaluationInfo?.labelled ?? false,
-    ),
+    objective: { ...asked, minSqnrDb: MIN_SQNR_DB },
     minTimeSeconds: MIN_TIME_SECONDS,
     scratch,
     hooks,

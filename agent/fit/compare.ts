@@ -6,17 +6,18 @@ import type { Maker } from './make.ts';
 import { makeFiles } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
 import { measureAll } from './measure.ts';
+import { resolveObjective } from './objective.ts';
 import { toRow } from './rows.ts';
 import type { Scratch } from './scratch.ts';
 import { timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
-import type { Candidate, Hooks, Objective } from './types.ts';
+import type { Candidate, Hooks, Objective, ObjectiveRequest } from './types.ts';
 
 export interface CompareOptions {
   readonly subject: Subject;
   readonly candidates: readonly Candidate[];
   readonly maker: Maker;
-  readonly objective: Objective;
+  readonly objective: ObjectiveRequest;
   readonly minTimeSeconds: number;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
@@ -26,6 +27,8 @@ export interface Comparison {
   /** One per candidate, in their order, with its verdict. */
   readonly rows: readonly CandidateRow[];
   readonly files: readonly MadeFile[];
+  /** What was enforced. */
+  readonly objective: Objective;
   readonly chosen: string | null;
   readonly warnings: readonly string[];
 }
@@ -39,7 +42,10 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
   const judged = await judgeFiles(files, subject, feeds, scratch, hooks);
   const measured = await measureAll(
     files.flatMap(({ candidate, file }) =>
-      'path' in file ? [{ candidate, path: file.path, bytes: file.bytes }] : [],
+      // What crashed or hung on the samples is not loaded again for every number of threads.
+      'path' in file && judged.byPath.get(file.path)?.error === undefined
+        ? [{ candidate, path: file.path, bytes: file.bytes }]
+        : [],
     ),
     {
       feeds,
@@ -49,11 +55,15 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
       scratch,
     },
   );
+  // A task of a kind without a metric has labels but no accuracy.
+  const accuracy = judged.byPath.get(judged.floatPath)?.evaluation?.accuracy ?? null;
+  const objective = resolveObjective(options.objective, accuracy !== null);
   const rows = files.map((one) => toRow(one, judged, measured));
-  const decision = decide(rows, options.objective);
+  const decision = decide(rows, objective);
   return {
     rows: applyDecision(rows, decision),
     files,
+    objective,
     chosen: decision.chosen,
     warnings: [...maker.warnings, ...measured.warnings, ...decision.warnings],
   };

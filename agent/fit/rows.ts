@@ -21,7 +21,7 @@ export function toRow(
     evaluation: null,
     integerCoverage: null,
   };
-  const measurement = measured.rows.get(id) ?? 'it was not measured';
+  const measurement = measured.rows.get(id) ?? error ?? 'it was not measured';
   const failure = typeof measurement === 'string' ? measurement : error;
   const float = judged.byPath.get(judged.floatPath)?.evaluation ?? null;
   const isFloat = file.path === judged.floatPath;

@@ -5,6 +5,7 @@ import type { HardwareProfile } from '../contracts/profile.ts';
 import { probe } from '../hardware/probe.ts';
 import { loadProfiles } from '../hardware/profiles.ts';
 import type { Feeds, SessionDescription } from '../runtime/types.ts';
+import { assumeTask } from './assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { loadModel } from './model-file.ts';
@@ -57,8 +58,18 @@ export async function openSubject(
           : splitSamples(requested, (await look(requested))?.count ?? null);
       const calibrationInfo = await look(samples.calibration);
       const evaluationInfo = await look(samples.evaluation);
-      const parts = { package: described, loaded, description, samples };
-      return { ...parts, calibrationInfo, evaluationInfo, facts, profile };
+      const labelled = evaluationInfo?.labelled ?? false;
+      const { task, warnings } = assumeTask(described.task, description, labelled);
+      return {
+        package: { ...described, task },
+        loaded,
+        description,
+        samples: { ...samples, warnings: [...samples.warnings, ...warnings] },
+        calibrationInfo,
+        evaluationInfo,
+        facts,
+        profile,
+      };
     },
   });
 }
@@ -85,4 +96,13 @@ export async function timingFeeds(
     use: (worker) => worker.call('firstFeeds', { path, job }, args),
   });
   return feeds ?? syntheticFeeds(subject.description);
+}
+
+/** Tasks whose right answers are in the samples themselves. */
+const SELF_LABELLED = ['language'];
+
+/** Whether the task's metric can be expected, before anything has run. */
+export function isScored({ package: { task }, evaluationInfo }: Subject): boolean {
+  if (task === null) return false;
+  return SELF_LABELLED.includes(task.kind) || (evaluationInfo?.labelled ?? false);
 }

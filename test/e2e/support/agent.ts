@@ -17,7 +17,7 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly deadlineMs?: number;
-  /** Arguments of Node itself or, with `through`, of another program that starts it. */
+  /** A program, and its arguments, that starts the agent. */
   readonly through?: readonly string[];
 }
 
@@ -40,6 +40,8 @@ export interface Running {
   readonly temp: string;
   /** Process ids of the run's child processes. */
   readonly children: () => readonly number[];
+  /** Resolves to the id of a child process whose command line matches. */
+  readonly childNamed: (pattern: RegExp) => Promise<number>;
   /** Resolves when stderr matches. */
   readonly until: (pattern: RegExp) => Promise<void>;
   /** Resolves when the program has ended and its leftovers have been counted. */
@@ -73,8 +75,9 @@ export function agent(args: readonly string[], options: RunOptions = {}): Promis
 export function startAgent(args: readonly string[], options: RunOptions = {}): Running {
   const temp = makeFolder();
   const mark = randomUUID();
-  const [program = process.execPath, ...before] = [...(options.through ?? []), process.execPath];
-  const child = spawn(program, [...before, builtModule('cli/main'), ...args], {
+  const node = [process.execPath, builtModule('cli/main'), ...args];
+  const [program = '', ...rest] = [...(options.through ?? []), ...node];
+  const child = spawn(program, rest, {
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -104,23 +107,29 @@ export function startAgent(args: readonly string[], options: RunOptions = {}): R
       leftFiles: readdirSync(temp),
     };
   };
+  const children = () => marked(mark).filter((pid) => pid !== child.pid);
+  const waitFor = async <T>(what: RegExp, look: () => T | undefined): Promise<T> => {
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`the agent ended without ${what}: ${err}`);
+      }
+      // oxlint-disable-next-line no-await-in-loop -- polling; the run's deadline ends it
+      await sleep(5);
+    }
+  };
   return {
     child,
     temp,
-    children: () => marked(mark).filter((pid) => pid !== child.pid),
-    until: (pattern) => untilMatches(child, () => err, pattern),
+    children,
+    childNamed: (pattern) =>
+      waitFor(pattern, () => children().find((pid) => pattern.test(commandLine(pid)))),
+    until: async (pattern) => {
+      await waitFor(pattern, () => (pattern.test(err) ? true : undefined));
+    },
     ended: finish(),
   };
-}
-
-async function untilMatches(child: ChildProcess, text: () => string, pattern: RegExp) {
-  while (!pattern.test(text())) {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`the agent ended before saying ${pattern}: ${text()}`);
-    }
-    // oxlint-disable-next-line no-await-in-loop -- polling; the run's deadline ends it
-    await sleep(5);
-  }
 }
 
 /** Command lines of marked processes that are still there after a while. */

@@ -2,21 +2,26 @@ import { expect } from '@jest/globals';
 import type { Ran } from './agent.ts';
 
 /** Terminals are at least this wide. */
-export const COLUMNS = 80;
+const COLUMNS = 80;
 
-export function expectNothingLeft({ leftFiles, leftProcesses }: Ran): void {
-  expect({ leftFiles, leftProcesses }).toEqual({ leftFiles: [], leftProcesses: [] });
+/** What every run leaves, however it ended: for `toMatchObject`. */
+export const NOTHING_LEFT = { leftFiles: [], leftProcesses: [] } as const;
+
+/** A run that ended well: for `toMatchObject`. */
+export const DONE = { code: 0, said: [], ...NOTHING_LEFT } as const;
+
+/**
+ * A run that ended with one line saying what is wrong, nothing on stdout, no stack and nothing left
+ * behind: for `toMatchObject`. Code 2 is the input's fault, 1 the machine's.
+ */
+export function refusal(code: 1 | 2, says: string | RegExp) {
+  const line =
+    typeof says === 'string' ? expect.stringContaining(says) : expect.stringMatching(says);
+  return { code, out: '', said: [line], ...NOTHING_LEFT };
 }
 
-/** One line that says what is wrong, nothing on stdout, no stack, nothing left behind. */
-export function expectRefusal(ran: Ran, code: 1 | 2, says: string | RegExp): void {
-  expect(ran.said).toEqual([expect.stringMatching(/^agent: /)]);
-  if (typeof says === 'string') expect(ran.said[0]).toContain(says);
-  else expect(ran.said[0]).toMatch(says);
-  expect(ran).toMatchObject({ code, out: '' });
-  expectNothingLeft(ran);
-}
-
-export function expectFits(text: string): void {
-  expect(text.split('\n').filter((line) => line.length > COLUMNS)).toEqual([]);
+/** Lines that an 80-column terminal would break; `paths` may be as long as they are. */
+export function tooWide({ out }: Pick<Ran, 'out'>, ...paths: readonly string[]): readonly string[] {
+  const text = paths.reduce((rest, path) => rest.replaceAll(path, ''), out);
+  return text.split('\n').filter((line) => line.length > COLUMNS);
 }

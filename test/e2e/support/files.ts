@@ -9,6 +9,17 @@ import { makeFolder } from './agent.ts';
 export const DEMO_MODEL = shippedPath('demo', 'shapes.onnx');
 export const DEMO = shippedPath('demo', 'manifest.json');
 
+/** The demo with few samples, for tests that do not look at the figures. */
+export function smallDemo({ put }: Files): string {
+  const text: unknown = JSON.parse(readFileSync(DEMO, 'utf8'));
+  const path = shippedPath('demo', 'samples.npz');
+  const samples = {
+    calibration: { path, from: 0, to: 32 },
+    evaluation: { path, from: 32, to: 64 },
+  };
+  return put('demo.json', JSON.stringify({ ...Object(text), model: DEMO_MODEL, samples }));
+}
+
 /** Short measurements: what they find out is tested elsewhere. */
 export const QUICK = ['--min-time', '0.02', '--threads', '1'] as const;
 
