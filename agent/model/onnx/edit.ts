@@ -34,9 +34,11 @@ export function applyEdit(graph: GraphProto, edit: GraphEdit): GraphProto {
   return { ...graph, node, initializer: [...kept, ...added] };
 }
 
+/** The end of a chain of renames; chains of a real network are deeper than the call stack may be. */
 function follow(renames: ReadonlyMap<string, string>, name: string): string {
-  const next = renames.get(name);
-  return next === undefined ? name : follow(renames, next);
+  let last = name;
+  for (let next = renames.get(last); next !== undefined; next = renames.get(last)) last = next;
+  return last;
 }
 
 /** Removes nodes whose outputs nobody reads, and initializers that no node or body reads. */
@@ -54,36 +56,4 @@ export function dropUnused(graph: GraphProto): GraphProto {
     return graph;
   }
   return { ...graph, node: kept.toReversed(), initializer };
-}
-
-/** Puts nodes into an order in which every tensor is made before it is read. */
-export function sortNodes(graph: GraphProto): GraphProto {
-  const makers = new Map<string, NodeProto>();
-  for (const node of graph.node) for (const name of node.output) makers.set(name, node);
-  const done = new Set<NodeProto>();
-  const order: NodeProto[] = [];
-  for (const root of graph.node) visit(root);
-  return { ...graph, node: order };
-
-  function visit(root: NodeProto): void {
-    // An explicit stack: chains of a real network are deeper than the call stack may be.
-    const stack: { readonly node: NodeProto; readonly waiting: NodeProto[] }[] = [];
-    enter(root);
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const next = top.waiting.pop();
-      if (next !== undefined) enter(next);
-      else {
-        order.push(top.node);
-        stack.pop();
-      }
-    }
-
-    function enter(node: NodeProto): void {
-      if (done.has(node)) return;
-      done.add(node);
-      const names = [...node.input, ...subgraphsOf(node).flatMap((b) => [...capturedNames(b)])];
-      const waiting = names.flatMap((name) => makers.get(name) ?? []);
-      stack.push({ node, waiting });
-    }
-  }
 }

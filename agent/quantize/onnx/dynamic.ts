@@ -1,5 +1,5 @@
 import type { Scheme } from '../../contracts/scheme.ts';
-import type { NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
+import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
 import { applyEdit, dropUnused, newEdit } from '../../model/onnx/edit.ts';
 import type { GraphEdit } from '../../model/onnx/edit.ts';
 import {
@@ -7,9 +7,9 @@ import {
   floatAttribute,
   indexGraph,
   intAttribute,
-  makeNode,
-  mapGraphs,
+  mapBodies,
   nameMaker,
+  namelessNode,
   nodeLabel,
   opName,
 } from '../../model/onnx/graph.ts';
@@ -20,6 +20,7 @@ import { DataType, makeTensor, tensorData } from '../../model/onnx/tensor.ts';
 import { channelMaxima, channelView, quantizeChannels, symmetricParams } from '../arithmetic.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { allFinite } from './obstacles.ts';
 import { isQuantized } from './recognize.ts';
 
 /**
@@ -32,26 +33,8 @@ export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<Onn
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
   const ops: OpReport[] = [];
-  // Bodies see the constants of the graphs around them.
-  const outer = new Map<string, TensorProto>();
-  mapGraphs(model.graph, (one) => {
-    for (const tensor of one.initializer) outer.set(tensor.name ?? '', tensor);
-    return one;
-  });
-  const unique = nameMaker(model.graph);
-  const graph = mapGraphs(model.graph, (one) => {
-    const context: Context = {
-      index: indexGraph(one),
-      outer,
-      unique,
-      scheme,
-      edit: newEdit(),
-      absorbed: new Set(),
-      ops,
-    };
-    for (const node of one.node) convert(node, context);
-    return dropUnused(applyEdit(one, context.edit));
-  });
+  const shared: Shared = { unique: nameMaker(model.graph), scheme, ops };
+  const graph = convertGraph(model.graph, () => undefined, shared);
   if (!ops.some(({ precision }) => precision === 'integer')) {
     const message =
       'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically';
@@ -60,15 +43,36 @@ export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<Onn
   return { model: withOpset(withGraph(model, graph), MS_DOMAIN, 1), ops };
 }
 
-interface Context {
-  readonly index: GraphIndex;
-  readonly outer: ReadonlyMap<string, TensorProto>;
+interface Shared {
   readonly unique: (wish: string) => string;
   readonly scheme: Scheme;
+  readonly ops: OpReport[];
+}
+
+/** The constant of a name, as seen from one graph. */
+type Scope = (name: string) => TensorProto | undefined;
+
+interface Context extends Shared {
+  readonly index: GraphIndex;
+  readonly constantOf: Scope;
   readonly edit: GraphEdit;
   /** Additions that a matrix product takes over as its bias. */
   readonly absorbed: Set<NodeProto>;
-  readonly ops: OpReport[];
+}
+
+/** Bodies first; they see the constants of the graphs around them. */
+function convertGraph(graph: GraphProto, outer: Scope, shared: Shared): GraphProto {
+  const index = indexGraph(graph);
+  const isOwn = (name: string) =>
+    index.initializers.has(name) || index.producer.has(name) || index.inputs.has(name);
+  const constantOf: Scope = (name) => (isOwn(name) ? index.initializers.get(name) : outer(name));
+  const context: Context = { ...shared, index, constantOf, edit: newEdit(), absorbed: new Set() };
+  for (const node of graph.node) {
+    const inner = mapBodies(node, (body) => convertGraph(body, constantOf, shared));
+    if (inner !== node) context.edit.replace.set(node, [inner]);
+    convert(node, context);
+  }
+  return dropUnused(applyEdit(graph, context.edit));
 }
 
 type Converter = (node: NodeProto, context: Context) => string | undefined;
@@ -78,6 +82,8 @@ const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
   ['Gemm', convertGemm],
   ['LSTM', convertLstm],
 ]);
+
+const NOT_FINITE = 'its weights are not finite';
 
 const WHY_FLOAT: ReadonlyMap<string, string> = new Map([
   ['Conv', 'a dynamic convolution (ConvInteger) runs slower than float: use int8-static'],
@@ -91,7 +97,7 @@ function convert(node: NodeProto, context: Context): void {
     context.ops.push({ ...row, precision: 'integer' });
     return;
   }
-  const excluded = context.scheme.excluded.includes(row.node);
+  const excluded = isExcluded(node, context);
   const converter = excluded ? undefined : CONVERTERS.get(op);
   const problem = excluded
     ? 'excluded by request'
@@ -102,14 +108,20 @@ function convert(node: NodeProto, context: Context): void {
   else context.ops.push({ ...row, precision: 'float', reason: problem });
 }
 
-function constant(name: string | undefined, { index, outer }: Context): TensorProto | undefined {
-  const tensor = index.initializers.get(name ?? '') ?? outer.get(name ?? '');
+/** Nodes are named by their name or by what they make. */
+function isExcluded({ name = '', output }: NodeProto, { scheme: { excluded } }: Context): boolean {
+  return excluded.includes(name) || excluded.includes(output[0] ?? '');
+}
+
+function constant(name: string | undefined, { constantOf }: Context): TensorProto | undefined {
+  const tensor = constantOf(name ?? '');
   return tensor?.dataType === DataType.FLOAT ? tensor : undefined;
 }
 
 function convertMatMul(node: NodeProto, context: Context): string | undefined {
   const weight = constant(node.input[1], context);
   if (weight === undefined) return 'both factors are activations';
+  if (!allFinite(weight)) return NOT_FINITE;
   if (weight.dims.length !== 2) return `its weights have ${weight.dims.length} axes, not 2`;
   const add = biasBehind(node, weight.dims[1] ?? 0, context);
   const weights = byColumn(weight, floatsOf(weight), weight.dims, context);
@@ -133,7 +145,7 @@ function biasBehind(
   const [reader, ...others] = context.index.consumers.get(output) ?? [];
   if (reader === undefined || others.length > 0 || context.index.outputs.has(output))
     return undefined;
-  if (opName(reader) !== 'Add') return undefined;
+  if (opName(reader) !== 'Add' || isExcluded(reader, context)) return undefined;
   const bias = reader.input.find((name) => name !== output);
   const dims = constant(bias, context)?.dims;
   if (bias === undefined || dims?.length !== 1 || dims[0] !== columns) return undefined;
@@ -143,6 +155,7 @@ function biasBehind(
 function convertGemm(node: NodeProto, context: Context): string | undefined {
   const weight = constant(node.input[1], context);
   if (weight === undefined) return 'its weights are not constant';
+  if (!allFinite(weight)) return NOT_FINITE;
   if ((intAttribute(node, 'transA') ?? 0) !== 0) return 'Gemm with transA has no integer kernel';
   const alpha = floatAttribute(node, 'alpha') ?? 1;
   const beta = floatAttribute(node, 'beta') ?? 1;
@@ -197,6 +210,17 @@ function int8(
   return { data: quantizeChannels(values, view, scales), scales };
 }
 
+/** What the integer LSTM knows; it refuses others, `layout` even when that is 0. */
+const LSTM_ATTRIBUTES: ReadonlySet<string> = new Set([
+  'activation_alpha',
+  'activation_beta',
+  'activations',
+  'clip',
+  'direction',
+  'hidden_size',
+  'input_forget',
+]);
+
 /**
  * com.microsoft.DynamicQuantizeLSTM takes W and R as int8 [directions, inputs, 4 * hidden], that is
  * transposed, with a scale per direction and gate row.
@@ -205,6 +229,7 @@ function convertLstm(node: NodeProto, context: Context): string | undefined {
   const weight = constant(node.input[1], context);
   const recurrent = constant(node.input[2], context);
   if (weight === undefined || recurrent === undefined) return 'its weights are not constant';
+  if (!allFinite(weight) || !allFinite(recurrent)) return NOT_FINITE;
   if (intAttribute(node, 'layout') === 1) return 'LSTM with layout 1 has no integer kernel';
   const w = lstmWeights(weight, context);
   const r = lstmWeights(recurrent, context);
@@ -219,7 +244,8 @@ function convertLstm(node: NodeProto, context: Context): string | undefined {
     r.scale,
     r.zero,
   ];
-  replaceBy(node, 'DynamicQuantizeLSTM', input, node.output, context, true);
+  const attribute = node.attribute.filter(({ name = '' }) => LSTM_ATTRIBUTES.has(name));
+  replaceBy(node, 'DynamicQuantizeLSTM', input, node.output, context, attribute);
   return undefined;
 }
 
@@ -264,10 +290,10 @@ function replaceBy(
   input: readonly string[],
   output: readonly string[],
   { edit }: Context,
-  keepAttributes = false,
+  attribute: NodeProto['attribute'] = [],
 ): void {
-  const made = makeNode(op, input, output, { name: nodeLabel(node), domain: MS_DOMAIN });
-  edit.replace.set(node, [keepAttributes ? { ...made, attribute: node.attribute } : made]);
+  const made = { ...namelessNode(op, input, output), name: node.name, domain: MS_DOMAIN };
+  edit.replace.set(node, [{ ...made, attribute }]);
 }
 
 function transpose(values: Float32Array, rows: number, columns: number): Float32Array {

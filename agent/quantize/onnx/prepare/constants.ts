@@ -7,14 +7,13 @@ import type {
 import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import {
   indexGraph,
-  makeNode,
+  nameMaker,
+  namelessNode,
   opName,
   subgraphsOf,
   tensorAttribute,
   usedNames,
   floatAttribute,
-  intAttribute,
-  intsAttribute,
 } from '../../../model/onnx/graph.ts';
 import { floatTensor, int64Tensor, makeTensor, DataType } from '../../../model/onnx/tensor.ts';
 
@@ -49,12 +48,13 @@ function constantValue(node: NodeProto, name: string): TensorProto | undefined {
   if (tensor !== undefined) return { ...tensor, name };
   const float = floatAttribute(node, 'value_float');
   if (float !== undefined) return floatTensor(name, float);
-  const int = intAttribute(node, 'value_int');
-  if (int !== undefined) {
-    return makeTensor(name, DataType.INT64, [], BigInt64Array.of(BigInt(int)));
+  const [only] = node.attribute;
+  if (only?.name === 'value_int' && only.i !== undefined) {
+    return makeTensor(name, DataType.INT64, [], BigInt64Array.of(only.i));
   }
-  const ints = intsAttribute(node, 'value_ints');
-  return ints !== undefined && ints.length > 0 ? int64Tensor(name, ints) : undefined;
+  // Not by way of numbers, which cannot hold the largest int64, a common end of slices.
+  if (only?.name === 'value_ints') return int64Tensor(name, only.ints);
+  return only?.name === 'value_floats' ? floatTensor(name, only.floats) : undefined;
 }
 
 /** Ops whose value differs from run to run, or that say nothing without running the model. */
@@ -128,21 +128,26 @@ function constantModel(
   return { ...model, graph, metadataProps: [] };
 }
 
-/** The graph with its constant part replaced by computed values. */
+/** The graph with its constant part replaced by computed values; unchanged where one is missing. */
 export function withConstants(
   graph: GraphProto,
   part: ConstantPart,
   values: ReadonlyMap<string, TensorProto>,
 ): GraphProto {
+  if (part.outputs.some((name) => !values.has(name))) return graph;
   const { outputs } = indexGraph(graph);
+  const unique = nameMaker(graph);
   const edit = newEdit();
   for (const node of part.nodes) edit.replace.set(node, []);
   const identities: NodeProto[] = [];
   for (const [name, tensor] of values) {
     if (!outputs.has(name)) edit.initializers.set(name, { ...tensor, name });
     else {
-      edit.initializers.set(`${name}_value`, { ...tensor, name: `${name}_value` });
-      identities.push(makeNode('Identity', [`${name}_value`], [name]));
+      // An output must be made by a node; its other readers see the initializer.
+      const value = unique(`${name}_value`);
+      edit.initializers.set(value, { ...tensor, name: value });
+      edit.rename.set(name, value);
+      identities.push(namelessNode('Identity', [value], [name]));
     }
   }
   const folded = applyEdit(graph, edit);

@@ -2,6 +2,7 @@ import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messag
 import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import { indexGraph, opName } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
+import { tensorNumbers } from '../../../model/onnx/tensor.ts';
 
 /** Removes what does nothing at inference: Identity, and Dropout whose mask nobody reads. */
 export function removeIdentities(graph: GraphProto): GraphProto {
@@ -32,10 +33,16 @@ export function removeIdentities(graph: GraphProto): GraphProto {
 function isIdentity(node: NodeProto, index: GraphIndex): boolean {
   const op = opName(node);
   if (op === 'Identity') return true;
-  // Dropout without a training_mode input, or an old one with is_test, passes its input on.
+  // Without a training_mode, or with a false one, Dropout passes its input on.
   const mask = node.output[1] ?? '';
-  const trains = (node.input[2] ?? '') !== '';
-  return op === 'Dropout' && !trains && (index.consumers.get(mask)?.length ?? 0) === 0;
+  const isRead = index.consumers.has(mask) || index.outputs.has(mask);
+  return op === 'Dropout' && !isRead && !trains(node.input[2] ?? '', index);
+}
+
+function trains(mode: string, { initializers }: GraphIndex): boolean {
+  if (mode === '') return false;
+  const tensor = initializers.get(mode);
+  return tensor === undefined || tensorNumbers(tensor).some((value) => value !== 0);
 }
 
 /**

@@ -1,20 +1,21 @@
 import type { GraphProto, NodeProto, TensorProto } from '../../../model/onnx/generated/messages.ts';
 import {
   floatAttribute,
+  indexGraph,
   intAttribute,
-  intsAttribute,
   longsAttribute,
-  makeNode,
+  namelessNode,
   mapGraphs,
   nameMaker,
   nodeLabel,
   opName,
   stringAttribute,
+  tensorAttribute,
   withAttributes,
 } from '../../../model/onnx/graph.ts';
 import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
-import { floatTensor, int64Tensor } from '../../../model/onnx/tensor.ts';
+import { floatTensor, int64Tensor, tensorNumbers } from '../../../model/onnx/tensor.ts';
 import { QuantizeError } from '../../errors.ts';
 
 /**
@@ -54,7 +55,14 @@ interface Context {
   readonly added: TensorProto[];
 }
 
-type Rewrite = (node: NodeProto, context: Context) => readonly NodeProto[];
+interface GraphContext extends Context {
+  /** Whether a node, a body or the graph's caller reads a tensor. */
+  readonly isRead: (name: string) => boolean;
+  /** The value of a constant of the same graph. */
+  readonly numbers: (name: string) => readonly number[] | undefined;
+}
+
+type Rewrite = (node: NodeProto, context: GraphContext) => readonly NodeProto[];
 
 interface Change {
   /** The opset that changed the op. */
@@ -62,7 +70,18 @@ interface Change {
   readonly rewrite: Rewrite;
 }
 
-function upgradeGraph(graph: GraphProto, context: Context): GraphProto {
+function upgradeGraph(graph: GraphProto, outer: Context): GraphProto {
+  const { consumers, outputs, initializers, producer } = indexGraph(graph);
+  const context: GraphContext = {
+    ...outer,
+    isRead: (name) => consumers.has(name) || outputs.has(name),
+    numbers: (name) => {
+      const maker = producer.get(name);
+      const isConstant = maker !== undefined && opName(maker) === 'Constant';
+      const tensor = isConstant ? tensorAttribute(maker, 'value') : initializers.get(name);
+      return tensor === undefined ? undefined : tensorNumbers(tensor);
+    },
+  };
   return {
     ...graph,
     node: graph.node.flatMap((node) => {
@@ -81,7 +100,7 @@ function constant({ unique, added }: Context, tensor: TensorProto): string {
   return name;
 }
 
-const ints = (context: Context, stem: string, values: readonly (number | bigint)[]) =>
+const ints = (context: Context, stem: string, values: readonly bigint[]) =>
   constant(context, int64Tensor(stem, values));
 
 /** Attributes that became inputs: the listed names, in the order of the new inputs. */
@@ -111,7 +130,7 @@ const clipBounds: Rewrite = (node, context) => {
 
 const padAmounts: Rewrite = (node, context) => {
   const stem = nodeLabel(node);
-  const pads = ints(context, `${stem}_pads`, intsAttribute(node, 'pads') ?? []);
+  const pads = ints(context, `${stem}_pads`, longsAttribute(node, 'pads') ?? []);
   const value = floatAttribute(node, 'value') ?? 0;
   const input = [node.input[0] ?? '', pads];
   if (value !== 0) input.push(constant(context, floatTensor(`${stem}_value`, value)));
@@ -119,22 +138,31 @@ const padAmounts: Rewrite = (node, context) => {
 };
 
 const topK: Rewrite = (node, context) => {
-  const k = ints(context, `${nodeLabel(node)}_k`, [intAttribute(node, 'k') ?? 1]);
+  const k = ints(context, `${nodeLabel(node)}_k`, [BigInt(intAttribute(node, 'k') ?? 1)]);
   return [{ ...withAttributes(node, { k: undefined }), input: [node.input[0] ?? '', k] }];
 };
 
-/** Upsample 7 and 9 and Resize 10 sampled at index / scale, rounded down. */
+/**
+ * Upsample 7 and 9 and Resize 10 sampled at index / scale. onnxruntime rounds that down where it
+ * enlarges and up where it shrinks (upsamplebase.h, SIMPLE).
+ */
 const resize: Rewrite = (node, context) => {
-  const scales = floatsOf(node);
+  const attribute = floatsOf(node);
   const input =
-    scales === undefined
+    attribute === undefined
       ? (node.input[1] ?? '')
-      : constant(context, floatTensor(`${nodeLabel(node)}_scales`, scales));
+      : constant(context, floatTensor(`${nodeLabel(node)}_scales`, attribute));
+  const scales = attribute ?? context.numbers(input) ?? [];
+  const shrinks = scales.some((scale) => scale < 1);
+  const mode = stringAttribute(node, 'mode') === 'linear' ? 'linear' : 'nearest';
+  if (mode === 'nearest' && shrinks && scales.some((scale) => scale > 1)) {
+    throw refused(node, 'shrinks one axis and grows another');
+  }
   const moved = withAttributes(node, {
     scales: undefined,
     coordinate_transformation_mode: 'asymmetric',
-    nearest_mode: 'floor',
-    mode: stringAttribute(node, 'mode') === 'linear' ? 'linear' : 'nearest',
+    nearest_mode: shrinks ? 'ceil' : 'floor',
+    mode,
   });
   return [{ ...moved, opType: 'Resize', input: [node.input[0] ?? '', '', input] }];
 };
@@ -147,18 +175,18 @@ function floatsOf(node: NodeProto): readonly number[] | undefined {
  * Softmax before 13 flattened to two axes at `axis` (1 by default). The rewrite flattens, takes the
  * new Softmax of the last axis and restores the shape.
  */
-const softmax: Rewrite = (node) => {
+const softmax: Rewrite = (node, { unique }) => {
   const axis = intAttribute(node, 'axis') ?? 1;
   if (axis === -1) return [node];
   const [x = ''] = node.input;
   const [y = ''] = node.output;
-  const flat = makeNode('Flatten', [x], [`${y}_flat`], { attributes: { axis: BigInt(axis) } });
-  const inner = withAttributes(
-    { ...node, input: [`${y}_flat`], output: [`${y}_rows`] },
-    { axis: -1n },
-  );
-  const shape = makeNode('Shape', [x], [`${y}_shape`]);
-  return [flat, inner, shape, makeNode('Reshape', [`${y}_rows`, `${y}_shape`], [y])];
+  const [flat, rows, shape] = [unique(`${y}_flat`), unique(`${y}_rows`), unique(`${y}_shape`)];
+  return [
+    namelessNode('Flatten', [x], [flat], { axis: BigInt(axis) }),
+    withAttributes({ ...node, input: [flat], output: [rows] }, { axis: -1n }),
+    namelessNode('Shape', [x], [shape]),
+    namelessNode('Reshape', [rows, shape], [y]),
+  ];
 };
 
 const batchNorm: Rewrite = (node) => {
@@ -166,10 +194,11 @@ const batchNorm: Rewrite = (node) => {
   return [withAttributes(node, { spatial: undefined })];
 };
 
-/** Dropout and the like at inference: an Identity; a mask that is read cannot be kept. */
-const dropout: Rewrite = (node) => [
-  { ...node, opType: 'Identity', attribute: [], output: node.output.slice(0, 1) },
-];
+/** Dropout does nothing at inference; what its mask then holds has changed more than once. */
+const dropout: Rewrite = (node, { isRead }) => {
+  if (isRead(node.output[1] ?? '')) throw refused(node, 'its mask is read');
+  return [{ ...node, opType: 'Identity', attribute: [], output: node.output.slice(0, 1) }];
+};
 
 const refuse =
   (what: string): Rewrite =>
