@@ -92,6 +92,16 @@ export function makeNode(
   return options.domain === undefined ? node : { ...node, domain: options.domain };
 }
 
+/** A node without a name of its own: onnxruntime refuses two nodes of one name. */
+export function namelessNode(
+  opType: string,
+  input: readonly string[],
+  output: readonly string[],
+  attributes: NodeOptions['attributes'] = {},
+): NodeProto {
+  return { ...makeNode(opType, input, output, { attributes }), name: undefined };
+}
+
 /** The node with attributes set (a value) or removed (undefined). */
 export function withAttributes(
   node: NodeProto,

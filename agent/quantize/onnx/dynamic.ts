@@ -7,9 +7,9 @@ import {
   floatAttribute,
   indexGraph,
   intAttribute,
-  makeNode,
   mapBodies,
   nameMaker,
+  namelessNode,
   nodeLabel,
   opName,
 } from '../../model/onnx/graph.ts';
@@ -292,7 +292,7 @@ function replaceBy(
   { edit }: Context,
   attribute: NodeProto['attribute'] = [],
 ): void {
-  const made = makeNode(op, input, output, { name: nodeLabel(node), domain: MS_DOMAIN });
+  const made = { ...namelessNode(op, input, output), name: node.name, domain: MS_DOMAIN };
   edit.replace.set(node, [{ ...made, attribute }]);
 }
 

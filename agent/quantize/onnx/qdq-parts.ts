@@ -1,5 +1,5 @@
 import type { NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
-import { makeNode } from '../../model/onnx/graph.ts';
+import { namelessNode } from '../../model/onnx/graph.ts';
 import { DataType, floatTensor, makeTensor } from '../../model/onnx/tensor.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
 
@@ -40,7 +40,7 @@ export class QdqParts {
 
   add(op: string, input: readonly string[], output: string, axis?: number): void {
     const attributes = axis === undefined ? {} : { axis: BigInt(axis) };
-    this.nodes.push({ ...makeNode(op, input, [output], { attributes }), name: undefined });
+    this.nodes.push(namelessNode(op, input, [output], attributes));
   }
 
   /** from -> QuantizeLinear -> DequantizeLinear -> to */

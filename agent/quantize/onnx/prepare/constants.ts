@@ -7,8 +7,8 @@ import type {
 import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import {
   indexGraph,
-  makeNode,
   nameMaker,
+  namelessNode,
   opName,
   subgraphsOf,
   tensorAttribute,
@@ -147,7 +147,7 @@ export function withConstants(
       const value = unique(`${name}_value`);
       edit.initializers.set(value, { ...tensor, name: value });
       edit.rename.set(name, value);
-      identities.push(makeNode('Identity', [value], [name]));
+      identities.push(namelessNode('Identity', [value], [name]));
     }
   }
   const folded = applyEdit(graph, edit);

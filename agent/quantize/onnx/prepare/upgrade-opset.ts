@@ -4,17 +4,18 @@ import {
   indexGraph,
   intAttribute,
   longsAttribute,
-  makeNode,
+  namelessNode,
   mapGraphs,
   nameMaker,
   nodeLabel,
   opName,
   stringAttribute,
+  tensorAttribute,
   withAttributes,
 } from '../../../model/onnx/graph.ts';
 import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
-import { floatTensor, int64Tensor } from '../../../model/onnx/tensor.ts';
+import { floatTensor, int64Tensor, tensorNumbers } from '../../../model/onnx/tensor.ts';
 import { QuantizeError } from '../../errors.ts';
 
 /**
@@ -57,6 +58,8 @@ interface Context {
 interface GraphContext extends Context {
   /** Whether a node, a body or the graph's caller reads a tensor. */
   readonly isRead: (name: string) => boolean;
+  /** The value of a constant of the same graph. */
+  readonly numbers: (name: string) => readonly number[] | undefined;
 }
 
 type Rewrite = (node: NodeProto, context: GraphContext) => readonly NodeProto[];
@@ -68,9 +71,17 @@ interface Change {
 }
 
 function upgradeGraph(graph: GraphProto, outer: Context): GraphProto {
-  const { consumers, outputs } = indexGraph(graph);
-  const isRead = (name: string) => consumers.has(name) || outputs.has(name);
-  const context: GraphContext = { ...outer, isRead };
+  const { consumers, outputs, initializers, producer } = indexGraph(graph);
+  const context: GraphContext = {
+    ...outer,
+    isRead: (name) => consumers.has(name) || outputs.has(name),
+    numbers: (name) => {
+      const maker = producer.get(name);
+      const isConstant = maker !== undefined && opName(maker) === 'Constant';
+      const tensor = isConstant ? tensorAttribute(maker, 'value') : initializers.get(name);
+      return tensor === undefined ? undefined : tensorNumbers(tensor);
+    },
+  };
   return {
     ...graph,
     node: graph.node.flatMap((node) => {
@@ -131,18 +142,27 @@ const topK: Rewrite = (node, context) => {
   return [{ ...withAttributes(node, { k: undefined }), input: [node.input[0] ?? '', k] }];
 };
 
-/** Upsample 7 and 9 and Resize 10 sampled at index / scale, rounded down. */
+/**
+ * Upsample 7 and 9 and Resize 10 sampled at index / scale. onnxruntime rounds that down where it
+ * enlarges and up where it shrinks (upsamplebase.h, SIMPLE).
+ */
 const resize: Rewrite = (node, context) => {
-  const scales = floatsOf(node);
+  const attribute = floatsOf(node);
   const input =
-    scales === undefined
+    attribute === undefined
       ? (node.input[1] ?? '')
-      : constant(context, floatTensor(`${nodeLabel(node)}_scales`, scales));
+      : constant(context, floatTensor(`${nodeLabel(node)}_scales`, attribute));
+  const scales = attribute ?? context.numbers(input) ?? [];
+  const shrinks = scales.some((scale) => scale < 1);
+  const mode = stringAttribute(node, 'mode') === 'linear' ? 'linear' : 'nearest';
+  if (mode === 'nearest' && shrinks && scales.some((scale) => scale > 1)) {
+    throw refused(node, 'shrinks one axis and grows another');
+  }
   const moved = withAttributes(node, {
     scales: undefined,
     coordinate_transformation_mode: 'asymmetric',
-    nearest_mode: 'floor',
-    mode: stringAttribute(node, 'mode') === 'linear' ? 'linear' : 'nearest',
+    nearest_mode: shrinks ? 'ceil' : 'floor',
+    mode,
   });
   return [{ ...moved, opType: 'Resize', input: [node.input[0] ?? '', '', input] }];
 };
@@ -162,10 +182,10 @@ const softmax: Rewrite = (node, { unique }) => {
   const [y = ''] = node.output;
   const [flat, rows, shape] = [unique(`${y}_flat`), unique(`${y}_rows`), unique(`${y}_shape`)];
   return [
-    makeNode('Flatten', [x], [flat], { attributes: { axis: BigInt(axis) } }),
+    namelessNode('Flatten', [x], [flat], { axis: BigInt(axis) }),
     withAttributes({ ...node, input: [flat], output: [rows] }, { axis: -1n }),
-    makeNode('Shape', [x], [shape]),
-    makeNode('Reshape', [rows, shape], [y]),
+    namelessNode('Shape', [x], [shape]),
+    namelessNode('Reshape', [rows, shape], [y]),
   ];
 };
 
