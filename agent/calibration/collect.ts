@@ -1,13 +1,7 @@
-import type { ObserverName, Statistics } from '../model/statistics.ts';
 import type { Feeds, Session, Tensor } from '../runtime/types.ts';
 import { decodeHalf } from './float16.ts';
 import { type ObserverNeeds, TensorAccumulator } from './observers/accumulator.ts';
-import {
-  type Collection,
-  needsOf,
-  type ObserverOptions,
-  toStatistics,
-} from './observers/statistics.ts';
+import type { Collection } from './observers/statistics.ts';
 
 export interface CollectOptions {
   /** Tensors to observe: inputs and outputs of the session. Integers among them are passed over. */
@@ -43,29 +37,6 @@ export async function collect(
   signal?.throwIfAborted();
   const states = [...accumulators].map(([name, one]) => [name, one.state()] as const);
   return { samples: done, tensors: new Map(states) };
-}
-
-export interface CollectStatisticsOptions extends ObserverOptions {
-  readonly tensors: readonly string[];
-  readonly observer: ObserverName;
-  /** Mean per channel as well, for bias correction. */
-  readonly channels?: boolean | undefined;
-  /** Called after every sample with the number of samples done. */
-  readonly onSample?: ((done: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Collects over samples and lets one observer choose the ranges: what quantizing needs. */
-export async function collectStatistics(
-  session: Session,
-  samples: AsyncIterable<{ readonly feeds: Feeds }>,
-  options: CollectStatisticsOptions,
-): Promise<Statistics> {
-  const { tensors, observer, channels, onSample, signal } = options;
-  const needs = needsOf(observer, channels);
-  const collectOptions = { tensors, needs, onProgress: onSample, signal };
-  const collection = await collect(session, feedsOf(samples), collectOptions);
-  return toStatistics(collection, observer, options);
 }
 
 /** The feeds of samples, for `collect`. */

@@ -51,17 +51,21 @@ export function benchCommand(context: CliContext, outcome: Outcome): Command {
 /** Found out before the long work, not after. */
 async function checkOutput(output: string, modelPath: string): Promise<void> {
   await checkCanWriteFile(output);
-  if (await isSameFile(output, modelPath)) {
+  const { readPackage } = await import('../calibration/package.ts');
+  const { modelPath: inside } = await readPackage(modelPath);
+  for (const path of [modelPath, inside]) {
+    // oxlint-disable-next-line no-await-in-loop -- two files
+    if (!(await isSameFile(output, path))) continue;
     throw new UsageError(`--output ${output} is the model itself: give another name`);
   }
 }
 
 async function present(run: BenchRun, options: BenchOptions, { io }: CliContext): Promise<void> {
   const { report } = run;
-  if (options.output !== undefined) {
-    await writeFileDurably(options.output, `${JSON.stringify(report, null, 2)}\n`);
-  }
-  if (options.json === true) return writeJson(io, report);
   const layout = { width: widthOf(io.stdout, io.env), color: wantsColor(io.stdout, io.env) };
-  io.stdout.write(renderReport(report, layout));
+  if (options.json === true) writeJson(io, report);
+  else io.stdout.write(renderReport(report, layout));
+  // Last: what cannot be saved has been shown.
+  if (options.output === undefined) return;
+  await writeFileDurably(options.output, `${JSON.stringify(report, null, 2)}\n`);
 }

@@ -25,22 +25,25 @@ export async function measure(
   const run = await benchModel(request, hooks).finally(progress.clear);
   try {
     await use(run);
+    // First the verdict, then the broker: when that fails, everything has been said.
+    const failure = judge(run, context, outcome);
     if (send !== null) await send(run.report, context.signal);
-    judge(run, context, outcome);
+    if (failure !== undefined) throw failure;
   } finally {
     await run.cleanup();
   }
 }
 
-/** Says what was missed and sets the exit code; throws when nothing could be chosen. */
-function judge({ report }: BenchRun, context: CliContext, outcome: Outcome): void {
+/** Says what was missed and sets the exit code; returns an error when nothing could be chosen. */
+function judge({ report }: BenchRun, context: CliContext, outcome: Outcome): FitError | undefined {
   if (report.chosen === null) {
     const [first] = report.candidates;
     const why = first === undefined ? 'there was no candidate' : `${first.id}: ${first.reason}`;
-    throw new FitError('nothing-chosen', `nothing could be chosen: ${why}`, { kind: 'failure' });
+    return new FitError('nothing-chosen', `nothing could be chosen: ${why}`, { kind: 'failure' });
   }
   for (const missed of missedObjectives(report)) {
     context.io.stderr.write(`agent: ${missed}\n`);
     Object.assign(outcome, { code: EXIT.objectiveMissed });
   }
+  return undefined;
 }

@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { InputFlags } from '../calibration/inputs.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
 import { observerNames, type SchemeObserver } from '../contracts/scheme.ts';
 import type { RuntimeName } from '../contracts/facts.ts';
@@ -26,6 +27,10 @@ export interface SampleOptions {
   readonly std?: readonly number[];
   readonly color?: ImageSpec['color'];
   readonly layout?: ImageSpec['layout'];
+  readonly resize?: ImageSpec['resize'];
+  readonly audioRate?: number;
+  readonly audioWindow?: number;
+  readonly audioHop?: number;
 }
 
 /** What and how `bench` and `fit` measure. */
@@ -43,6 +48,7 @@ export interface MeasureOptions extends SampleOptions {
 }
 
 const DEFAULT_MIN_TIME_SECONDS = 1;
+const positive = numberWithin({ above: 0 });
 
 export function addSampleOptions(command: Command): Command {
   return command
@@ -60,7 +66,13 @@ export function addSampleOptions(command: Command): Command {
     .option('--mean <list>', 'subtracted from pixels, one or one per channel', parseChannels)
     .option('--std <list>', 'pixels are divided by it, one or one per channel', parseDeviations)
     .addOption(new Option('--color <order>', 'channels').choices(['rgb', 'bgr', 'gray']))
-    .addOption(new Option('--layout <axes>', 'axes of an image').choices(['nchw', 'nhwc']));
+    .addOption(new Option('--layout <axes>', 'axes of an image').choices(['nchw', 'nhwc']))
+    .addOption(
+      new Option('--resize <how>', 'how images get their size').choices(['stretch', 'crop']),
+    )
+    .option('--audio-rate <Hz>', 'cut .wav files into windows at this rate', positive)
+    .option('--audio-window <samples>', 'length of a window (default: the input)', positive)
+    .option('--audio-hop <samples>', 'from one window to the next (default: a window)', positive);
 }
 
 export function addMeasureOptions(command: Command): Command {
@@ -121,13 +133,28 @@ export function readSamples(options: SampleOptions): SampleSource {
 
 /** Only what was given: the manifest fills in the rest. */
 export function readImage(options: SampleOptions): Partial<ImageSpec> {
-  const { imageSize, mean, std, color, layout } = options;
+  const { imageSize, mean, std, color, layout, resize } = options;
   return {
     ...imageSize,
     ...(mean === undefined ? {} : { mean: [...mean] }),
     ...(std === undefined ? {} : { std: [...std] }),
     ...(color === undefined ? {} : { color }),
     ...(layout === undefined ? {} : { layout }),
+    ...(resize === undefined ? {} : { resize }),
+  };
+}
+
+/** How .wav files become inputs; nothing without a rate. Throws `UsageError` on contradictions. */
+export function readAudio(options: SampleOptions): InputFlags['audio'] {
+  const { audioRate: rateHz, audioWindow, audioHop } = options;
+  if (rateHz === undefined) {
+    if (audioWindow === undefined && audioHop === undefined) return undefined;
+    throw new UsageError('--audio-window and --audio-hop need --audio-rate');
+  }
+  return {
+    rateHz,
+    ...(audioWindow === undefined ? {} : { windowSamples: audioWindow }),
+    ...(audioHop === undefined ? {} : { hopSamples: audioHop }),
   };
 }
 
@@ -146,6 +173,7 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
     },
     samples: readSamples(options),
     image: readImage(options),
+    audio: readAudio(options),
     objective: {
       optimize: options.optimize,
       maxAccuracyDrop: options.maxAccuracyDrop ?? null,

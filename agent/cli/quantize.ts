@@ -10,7 +10,13 @@ import {
 import { bytesText, threeDigits, timesText } from '../fit/words.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
-import { addSampleOptions, readImage, readSamples, type SampleOptions } from './options.ts';
+import {
+  addSampleOptions,
+  readAudio,
+  readImage,
+  readSamples,
+  type SampleOptions,
+} from './options.ts';
 import { widthOf, writeJson } from './output.ts';
 import { createProgress } from './progress.ts';
 import { hang } from './text.ts';
@@ -36,8 +42,8 @@ Examples:
   agent quantize package.json --to int8-dynamic -o model.onnx --json
   agent quantize m.onnx --to int8-static --ranges pi-1.json,pi-2.json -o q.onnx
 
-Only auto measures. Whether another scheme makes the model faster here, and keeps
-it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
+Only auto measures. Whether another scheme makes the model faster here, and
+keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
 
 /** `agent quantize MODEL --to SCHEME -o FILE`. */
 export function quantizeCommand(context: CliContext): Command {
@@ -70,8 +76,10 @@ async function quantize(
   options: QuantizeOptions,
   { io, signal, loadFit }: CliContext,
 ): Promise<QuantizeReport> {
-  if (options.saveRanges !== undefined && options.to !== 'int8-static') {
-    throw new UsageError('--save-ranges needs --to int8-static: nothing else is calibrated');
+  const calibrating = { ranges: '--ranges', saveRanges: '--save-ranges', observer: '--observer' };
+  for (const [key, flag] of Object.entries(calibrating)) {
+    if (options.to === 'int8-static' || !(key in options)) continue;
+    throw new UsageError(`${flag} needs --to int8-static: nothing else is calibrated that way`);
   }
   const request = {
     modelPath,
@@ -81,6 +89,7 @@ async function quantize(
     saveRanges: options.saveRanges,
     samples: readSamples(options),
     image: readImage(options),
+    audio: readAudio(options),
     observer: options.observer,
   };
   const { quantizeModel } = await loadFit();

@@ -10,11 +10,6 @@ export const LOAD_TIMEOUT_MS = 300_000;
 /** The slowest single sample that is not taken for a hang. */
 export const SAMPLE_TIMEOUT_MS = 60_000;
 
-/** How long a pass over samples may take; without a count, as long as a night's work. */
-export function passTimeoutMs(count: number | null): number {
-  return LOAD_TIMEOUT_MS + (count ?? 1000) * SAMPLE_TIMEOUT_MS;
-}
-
 export interface ChildOptions {
   readonly name: string;
   readonly signal: AbortSignal;
@@ -26,12 +21,20 @@ export interface ChildUse<T> extends ChildOptions {
   readonly use: (worker: FitWorker) => Promise<T>;
 }
 
+let largestChild = 0;
+
+/** The largest resident memory of any child so far: like the agent's own, a high-water mark. */
+export function largestChildRssBytes(): number {
+  return largestChild;
+}
+
 /** Runs something in a child process of its own, which is gone afterwards. */
 export async function inChild<T>({ use, ...options }: ChildUse<T>): Promise<T> {
   const worker = await openChild(options);
   try {
     return await use(worker);
   } finally {
+    largestChild = Math.max(largestChild, worker.peakRssBytes() ?? 0);
     await worker.close();
   }
 }

@@ -1,7 +1,7 @@
 import type { Evaluation } from '../bench/evaluate.ts';
 import type { Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
-import { LOAD_TIMEOUT_MS, inChild, passTimeoutMs } from './children.ts';
+import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { counted } from './make.ts';
 import type { MadeFile } from './make-files.ts';
 import type { Scratch } from './scratch.ts';
@@ -63,12 +63,12 @@ async function judge(options: {
       signal: hooks.signal,
       scratch,
       use: async (worker) => {
-        const coverage = await worker.call(
+        const { integerCoverage, problem } = await worker.call(
           'coverage',
           { path, feeds },
           { timeoutMs: LOAD_TIMEOUT_MS },
         );
-        const integerCoverage = coverage.coverage;
+        if (problem !== undefined) hooks.progress({ phase: `${name}: ${problem}` });
         if (job === null) return { evaluation: null, integerCoverage };
         const task = subject.package.task;
         const threads = workThreads(subject);
@@ -76,7 +76,7 @@ async function judge(options: {
           'evaluate',
           { path, job, task, reference, record: isFloat, threads },
           {
-            timeoutMs: passTimeoutMs(subject.evaluationInfo?.count ?? null),
+            timeoutMs: LOAD_TIMEOUT_MS,
             onProgress: (value) => hooks.progress({ phase, ...counted(value) }),
           },
         );

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 import type { CandidateRow } from '../contracts/bench.ts';
+import { decisionSchema } from '../contracts/fit.ts';
 import type { DecisionRecord } from '../contracts/fit.ts';
 import { fileError, makeFolder, writeFileDurably } from '../util/files.ts';
 import { copyDurably } from './copy.ts';
 import { FitError } from './errors.ts';
 import { renderMarkdown } from './markdown.ts';
-import { labelOf } from './columns.ts';
 import type { BenchRun } from './types.ts';
 
 export const RECORD_FILE = 'decision.json';
@@ -34,30 +34,69 @@ export async function keepChoice(run: BenchRun, folder: string): Promise<Decisio
     throw fileError('make the folder', folder, error);
   });
   const file = keptName(report.model.name, chosen, files.path);
-  const companions = files.companions.map((path) => basename(path));
+  // Until the new record is there, the folder holds none: a record means that all is complete.
+  const before = await forgetRecord(folder);
   await copyDurably(files.path, join(folder, file));
-  for (const [index, path] of files.companions.entries()) {
+  for (const location of files.companions) {
+    const target = join(folder, location);
     // oxlint-disable-next-line no-await-in-loop -- one large file at a time
-    await copyDurably(path, join(folder, companions[index] ?? basename(path)));
+    await makeFolder(dirname(target));
+    // oxlint-disable-next-line no-await-in-loop -- one large file at a time
+    await copyDurably(join(dirname(files.path), location), target);
   }
+  const { companions } = files;
   const { id, precision, method, runtime, threads, reason } = chosen;
   const { sha256, bytes } = await digest(join(folder, file));
   const record: DecisionRecord = {
     schema: 'edgefit/decision/1',
     decidedAt: new Date().toISOString(),
     agent: report.agent,
-    chosen: { id, file, companions, sha256, bytes, precision, method, runtime, threads, reason },
+    chosen: {
+      id,
+      file,
+      companions: [...companions],
+      sha256,
+      bytes,
+      precision,
+      method,
+      runtime,
+      threads,
+      reason,
+    },
     bench: report,
   };
   await writeFileDurably(join(folder, REPORT_FILE), renderMarkdown(report));
   await writeFileDurably(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
+  if (before !== null && before !== file) await rm(join(folder, before), { force: true });
   return record;
+}
+
+/** Removes the record of an earlier run; returns the file it had kept, if it is one of this folder. */
+async function forgetRecord(folder: string): Promise<string | null> {
+  const path = join(folder, RECORD_FILE);
+  const text = await readFile(path, 'utf8').catch(() => null);
+  if (text === null) return null;
+  const { success, data } = decisionSchema.safeParse(parseJson(text));
+  await rm(path, { force: true }).catch((error: unknown) => {
+    throw fileError('replace', path, error);
+  });
+  return success && basename(data.chosen.file) === data.chosen.file ? data.chosen.file : null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A record cut short by a power failure names no file.
+    return null;
+  }
 }
 
 /** `mobilenet.int8-static.onnx`; the name comes from a manifest, so only safe characters stay. */
 function keptName(model: string, chosen: CandidateRow, path: string): string {
   const name = model.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[.-]+/, '') || 'model';
-  return `${name}.${labelOf(chosen)}${extname(path)}`;
+  const [, label = chosen.precision] = chosen.id.split('/');
+  return `${name}.${label}${extname(path)}`;
 }
 
 async function digest(path: string): Promise<{ sha256: string; bytes: number }> {

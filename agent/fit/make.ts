@@ -16,7 +16,7 @@ import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
 import type { Outputs } from '../runtime/types.ts';
 import { writeFileDurably } from '../util/files.ts';
-import { LOAD_TIMEOUT_MS, inChild, passTimeoutMs } from './children.ts';
+import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { SampleJob } from './sample-jobs.ts';
@@ -131,7 +131,7 @@ export class Maker {
           'calibrate',
           { path, job, tensors, needs, threads: this.#threads },
           {
-            timeoutMs: passTimeoutMs(this.#count),
+            timeoutMs: LOAD_TIMEOUT_MS,
             onProgress: (value) => this.#hooks.progress({ phase, ...counted(value) }),
           },
         ),

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
 import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
@@ -8,13 +6,14 @@ import { schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
-import { checkCanWriteFile, fileError, isSameFile, writeFileDurably } from '../util/files.ts';
-import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { checkCanWriteFile, writeFileDurably } from '../util/files.ts';
+import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
 import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
+import { refuseOverwriting } from './output-check.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -25,7 +24,10 @@ export async function quantizeModel(
   request: QuantizeRequest,
   hooks: Hooks,
 ): Promise<QuantizeReport> {
-  await checkCanWriteFile(request.output);
+  for (const path of [request.output, request.saveRanges]) {
+    // oxlint-disable-next-line no-await-in-loop -- two files
+    if (path !== undefined) await checkCanWriteFile(path);
+  }
   return withScratch((scratch) => quantize(request, scratch, hooks));
 }
 
@@ -37,6 +39,9 @@ async function quantize(
   const start = performance.now();
   const subject = await openSubject(request, scratch, hooks);
   await refuseOverwriting(request.output, subject);
+  if (request.saveRanges !== undefined) {
+    await refuseOverwriting(request.saveRanges, subject, [request.output]);
+  }
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
   const { scheme, rows } =
@@ -44,17 +49,17 @@ async function quantize(
       ? await chooseScheme(subject, maker, scratch, hooks)
       : { scheme: schemeFor(request, request.scheme, subject), rows: undefined };
   const { model: quantized, ops } = await maker.make(scheme);
-  if (request.saveRanges !== undefined) {
-    const collection = await maker.collection(scheme.observer);
-    const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
-    await saveRanges(request.saveRanges, { ...collection, model });
-  }
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
   await writeFileDurably(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
   const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
   await writeFileDurably(request.output, chunks);
+  if (request.saveRanges !== undefined) {
+    const collection = await maker.collection(scheme.observer);
+    const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
+    await saveRanges(request.saveRanges, { ...collection, model });
+  }
   return {
     schema: 'edgefit/quantize/1',
     output: request.output,
@@ -62,7 +67,7 @@ async function quantize(
     bytes: chunks.reduce((sum, { length }) => sum + length, 0),
     floatBytes: subject.loaded.bytes,
     seconds: (performance.now() - start) / 1000,
-    peakRssBytes: peakRssBytes(),
+    peakRssBytes: ownPeakRssBytes() + largestChildRssBytes(),
     integerCoverage,
     ops: countOps(ops),
     left: ops.flatMap(({ node, op, precision, reason }) =>
@@ -70,17 +75,6 @@ async function quantize(
     ),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
-}
-
-/** The float model is worth more than its quantized version, and often there is no second copy. */
-async function refuseOverwriting(output: string, { package: model, loaded }: Subject) {
-  const folder = dirname(loaded.path);
-  const companions = loaded.companions.map((name) => join(folder, name));
-  for (const path of [model.manifestPath, loaded.path, ...companions]) {
-    // oxlint-disable-next-line no-await-in-loop -- two or three files
-    if (path === null || !(await isSameFile(path, output))) continue;
-    throw new FitError('bad-output', `${output} is what is to be quantized: give another name`);
-  }
 }
 
 /** Ranges from one or more devices as one; null when samples are to be used. */
@@ -115,17 +109,12 @@ async function coverageOf(
     scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
-      return (await worker.call('coverage', { path, feeds }, timeout)).coverage;
+      return (await worker.call('coverage', { path, feeds }, timeout)).integerCoverage;
     },
   });
 }
 
-/** High-water mark of this process; children end before their figures could be added. */
-function peakRssBytes(): number {
-  try {
-    const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-    return Number(kilobytes ?? 0) * 1024;
-  } catch (error) {
-    throw fileError('read', '/proc/self/status', error);
-  }
+/** High-water mark of this process; 0 where the system does not say. */
+function ownPeakRssBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
 }

@@ -1,14 +1,17 @@
+import type { InputFlags } from '../calibration/inputs.ts';
 import type { ModelPackage } from '../calibration/package.ts';
 import type { SampleOrigin } from '../calibration/samples/open.ts';
 import type { ImageSpec, InputSpec, SampleSetSpec } from '../contracts/manifest.ts';
+import type { Spool } from './spool.ts';
 import type { SampleSource } from './types.ts';
 
 /** Samples to be read by a child process: plain data. */
 export interface SampleJob {
-  readonly origin: SampleOrigin;
+  readonly origin: SampleOrigin | Spool;
   /** What is known of the inputs; the rest is guessed from the model. */
   readonly inputs: Readonly<Record<string, InputSpec>>;
   readonly image: Partial<ImageSpec>;
+  readonly audio?: InputFlags['audio'];
   readonly from?: number | undefined;
   readonly to?: number | undefined;
 }
@@ -28,6 +31,8 @@ export interface SampleSets {
 
 /** Calibration gains little beyond this; what is left over measures accuracy. */
 const MOST_CALIBRATION_SAMPLES = 200;
+/** A command may go on for ever. */
+export const MOST_COMMAND_SAMPLES = 1000;
 /** Fewer than this are not worth splitting. */
 const FEWEST_TO_SPLIT = 8;
 
@@ -35,18 +40,21 @@ const FEWEST_TO_SPLIT = 8;
 export function requestedSamples(
   model: ModelPackage,
   source: SampleSource,
-  image: Partial<ImageSpec>,
+  flags: Pick<SampleJob, 'image' | 'audio'>,
 ): SampleJob | null {
-  const inputs = model.inputs;
-  if (source.command !== undefined) return { origin: { command: source.command }, inputs, image };
-  return source.path === undefined ? null : { origin: { path: source.path }, inputs, image };
+  const how = { inputs: model.inputs, ...flags };
+  if (source.command !== undefined) return { origin: { command: source.command }, ...how };
+  return source.path === undefined ? null : { origin: { path: source.path }, ...how };
 }
 
 /** One set of samples for two purposes: ranges are learned on the first part, judged on the rest. */
 export function splitSamples(job: SampleJob, count: number | null): SampleSets {
   if (count === null || count < FEWEST_TO_SPLIT) {
-    const why = count === null ? 'a command gives' : `there are only ${count}`;
-    const warning = `${why} samples: the same ones calibrate and judge, which flatters the result`;
+    const why =
+      count === null
+        ? 'nobody knows how many samples there are'
+        : `there are only ${count} samples`;
+    const warning = `${why}: the same ones calibrate and judge, which flatters the result`;
     return { calibration: job, evaluation: job, warnings: [warning] };
   }
   const middle = Math.min(MOST_CALIBRATION_SAMPLES, Math.floor(count / 2));
@@ -58,11 +66,14 @@ export function splitSamples(job: SampleJob, count: number | null): SampleSets {
 }
 
 /** The sets that a manifest names. */
-export function manifestSamples(model: ModelPackage, image: Partial<ImageSpec>): SampleSets {
+export function manifestSamples(
+  model: ModelPackage,
+  flags: Pick<SampleJob, 'image' | 'audio'>,
+): SampleSets {
   const job = (set: SampleSetSpec | null): SampleJob | null =>
     set === null
       ? null
-      : { origin: { path: set.path }, inputs: model.inputs, image, from: set.from, to: set.to };
+      : { origin: { path: set.path }, inputs: model.inputs, ...flags, from: set.from, to: set.to };
   const calibration = job(model.calibration ?? model.evaluation);
   const evaluation = job(model.evaluation ?? model.calibration);
   const both = model.calibration !== null && model.evaluation !== null;

@@ -8,9 +8,16 @@ import type { Feeds, SessionDescription } from '../runtime/types.ts';
 import { assumeTask } from './assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import type { FitWorker } from './children.ts';
+import { counted } from './make.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
-import { manifestSamples, requestedSamples, splitSamples } from './sample-jobs.ts';
+import {
+  MOST_COMMAND_SAMPLES,
+  manifestSamples,
+  requestedSamples,
+  splitSamples,
+} from './sample-jobs.ts';
 import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
 import { syntheticFeeds } from './synthetic.ts';
 import type { Scratch } from './scratch.ts';
@@ -30,7 +37,12 @@ export interface Subject {
 
 /** Reads the model and its samples, loads it once, and probes the machine. */
 export async function openSubject(
-  { modelPath, samples: source, image }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image'>,
+  {
+    modelPath,
+    samples: source,
+    image,
+    audio,
+  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio'>,
   scratch: Scratch,
   { signal, progress }: Hooks,
 ): Promise<Subject> {
@@ -50,11 +62,16 @@ export async function openSubject(
       const description = await worker.call('describe', { path }, timeout);
       checkManifest(described, description);
       const look = async (job: SampleJob | null) =>
-        job === null ? null : worker.call('sampleInfo', { path, job }, timeout);
-      const requested = requestedSamples(described, source, image);
+        job === null ? null : worker.call('sampleInfo', { job, description }, timeout);
+      const flags = { image, ...(audio === undefined ? {} : { audio }) };
+      const asked = requestedSamples(described, source, flags);
+      const requested =
+        asked === null || !('command' in asked.origin)
+          ? asked
+          : await spooled({ job: asked, description, worker, scratch, progress });
       const samples =
         requested === null
-          ? manifestSamples(described, image)
+          ? manifestSamples(described, flags)
           : splitSamples(requested, (await look(requested))?.count ?? null);
       const calibrationInfo = await look(samples.calibration);
       const evaluationInfo = await look(samples.evaluation);
@@ -74,6 +91,34 @@ export async function openSubject(
   });
 }
 
+/** Runs the command once and keeps what it gives: every candidate is judged on the same samples. */
+async function spooled({
+  job,
+  description,
+  worker,
+  scratch,
+  progress,
+}: {
+  readonly job: SampleJob;
+  readonly description: SessionDescription;
+  readonly worker: FitWorker;
+  readonly scratch: Scratch;
+  readonly progress: Hooks['progress'];
+}): Promise<SampleJob> {
+  const phase = 'reading samples from the command';
+  progress({ phase });
+  const to = scratch.file('samples.bin');
+  const count = await worker.call(
+    'spool',
+    { job, description, to, most: MOST_COMMAND_SAMPLES },
+    {
+      timeoutMs: LOAD_TIMEOUT_MS,
+      onProgress: (value) => progress({ phase, ...counted(value) }),
+    },
+  );
+  return { ...job, origin: { spool: to, count, what: 'samples of the command' } };
+}
+
 /** How many threads work that is not measured may use. */
 export function workThreads({ facts }: Subject): number {
   return Math.max(1, Math.floor(facts.cpu.coresUsable ?? 1));
@@ -87,13 +132,13 @@ export async function timingFeeds(
 ): Promise<Feeds> {
   const job = subject.samples.evaluation;
   if (job === null) return syntheticFeeds(subject.description);
-  const path = subject.loaded.path;
+  const { description } = subject;
   const args = { timeoutMs: LOAD_TIMEOUT_MS };
   const feeds = await inChild({
     name: 'reading the first sample',
     signal,
     scratch,
-    use: (worker) => worker.call('firstFeeds', { path, job }, args),
+    use: (worker) => worker.call('firstFeeds', { job, description }, args),
   });
   return feeds ?? syntheticFeeds(subject.description);
 }

@@ -1,3 +1,4 @@
+import type { InputFlags } from '../calibration/inputs.ts';
 import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
 import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
@@ -130,6 +131,8 @@ export interface BenchRequest {
   readonly samples: SampleSource;
   /** How images become inputs, as far as it was given; overrides the manifest. */
   readonly image: Partial<ImageSpec>;
+  /** How sound becomes inputs, where the manifest does not say. */
+  readonly audio?: InputFlags['audio'];
   readonly objective: ObjectiveRequest;
   /** undefined: what the scheme prefers. */
   readonly observer?: SchemeObserver | undefined;
@@ -147,6 +150,7 @@ export interface QuantizeRequest {
   readonly saveRanges?: string | undefined;
   readonly samples: SampleSource;
   readonly image: Partial<ImageSpec>;
+  readonly audio?: InputFlags['audio'];
   readonly observer?: SchemeObserver | undefined;
 }
 

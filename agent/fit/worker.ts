@@ -2,7 +2,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Evaluation } from '../bench/evaluate.ts';
-import type { Coverage } from '../bench/coverage.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
 import { inputSpecsFromModel } from '../calibration/inputs.ts';
@@ -13,7 +12,9 @@ import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
+import { messageOf } from '../util/errors.ts';
 import type { SampleInfo, SampleJob } from './sample-jobs.ts';
+import { spooledSource } from './spool.ts';
 
 /**
  * What runs in child processes: everything that loads a native library. Modules that only one of the
@@ -23,6 +24,17 @@ import type { SampleInfo, SampleJob } from './sample-jobs.ts';
 const PRODUCTION: Omit<OpenOptions, 'threads'> = { optimization: 'all', arena: true };
 /** Every tensor keeps its name and no memory is kept back. */
 const LOOKING: OpenOptions = { threads: 0, optimization: 'disabled', arena: false };
+
+interface Described {
+  readonly job: SampleJob;
+  readonly description: SessionDescription;
+}
+
+export interface TrialRun {
+  readonly integerCoverage: number | null;
+  /** Why the coverage is not known. */
+  readonly problem?: string;
+}
 
 /** The model under measurement; one child measures one candidate. */
 let measured: { readonly session: Session; readonly feeds: Feeds } | undefined;
@@ -44,8 +56,7 @@ export const handlers = {
     }
   },
 
-  sampleInfo: async ({ path, job }: { path: string; job: SampleJob }): Promise<SampleInfo> => {
-    const description = await handlers.describe({ path });
+  sampleInfo: async ({ job, description }: Described): Promise<SampleInfo> => {
     const { source, assumed } = await openJob(job, description);
     const { count, labelled, describe, warnings } = source;
     return { count, labelled, describe, warnings: [...warnings, ...assumed] };
@@ -53,12 +64,34 @@ export const handlers = {
 
   /** The first sample, for timing. */
   firstFeeds: async (
-    { path, job }: { path: string; job: SampleJob },
+    { job, description }: Described,
     { signal }: WorkerContext,
   ): Promise<Feeds | null> => {
-    const { source } = await openJob(job, await handlers.describe({ path }), signal);
+    const { source } = await openJob(job, description, signal);
     for await (const { feeds } of source) return feeds;
     return null;
+  },
+
+  /**
+   * Keeps up to `most` samples of a command in a file: a camera gives other pictures the second time.
+   * Returns how many.
+   */
+  spool: async (
+    { job, description, to, most }: Described & { to: string; most: number },
+    context: WorkerContext,
+  ): Promise<number> => {
+    const { writeReference } = await import('../bench/reference.ts');
+    const { source } = await openJob(job, description, context.signal);
+    let count = 0;
+    async function* first(): AsyncGenerator<Feeds> {
+      for await (const { feeds } of source) {
+        yield feeds;
+        context.progress({ done: ++count });
+        if (count === most) return;
+      }
+    }
+    await writeReference(to, first());
+    return count;
   },
 
   /** One streaming pass over the calibration samples. */
@@ -112,9 +145,17 @@ export const handlers = {
     });
   },
 
-  coverage: async (request: { path: string; feeds: Feeds }): Promise<Coverage> => {
+  /** Runs a model once, then looks which of its kernels compute with integers. */
+  coverage: async ({ path, feeds }: { path: string; feeds: Feeds }): Promise<TrialRun> => {
+    await withSession(path, { ...PRODUCTION, threads: 1 }, (session) => session.run(feeds));
     const { measureCoverage } = await import('../bench/coverage.ts');
-    return measureCoverage(onnxRuntime, request.path, request.feeds, { threads: 1 });
+    try {
+      const { coverage } = await measureCoverage(onnxRuntime, path, feeds, { threads: 1 });
+      return { integerCoverage: coverage };
+    } catch (error) {
+      // The model runs; that its profile cannot be read is no reason to lose it.
+      return { integerCoverage: null, problem: messageOf(error) };
+    }
   },
 
   /** Loads the model to be measured; returns how long that took. */
@@ -167,17 +208,19 @@ async function openJob(
   /** Ends a command that captures samples. */
   signal?: AbortSignal,
 ): Promise<{ source: SampleSource; assumed: readonly string[] }> {
+  const { origin } = job;
+  if ('spool' in origin) return { source: spooledSource(origin, job), assumed: [] };
   const { openSamples } = await import('../calibration/samples/open.ts');
   const { width, height, ...image } = job.image;
   const size = width === undefined || height === undefined ? {} : { imageSize: { width, height } };
   const given = Object.fromEntries(
     Object.entries(job.inputs).map(([name, spec]) => [name, withImage(spec, job.image)]),
   );
-  // Extra outputs of a model under calibration are no inputs; only inputs are described by specs.
-  const flags = Object.keys(given).length > 0 ? {} : { ...image, ...size };
+  const audio = job.audio === undefined ? {} : { audio: job.audio };
+  const flags = { ...image, ...size, ...audio };
   const { inputs, assumed } = inputSpecsFromModel(description, flags, given);
   const range = { from: job.from, to: job.to, signal };
-  const source = await openSamples(job.origin, inputs, description, range);
+  const source = await openSamples(origin, inputs, description, range);
   return { source, assumed };
 }
 

@@ -14,7 +14,7 @@ export interface WorkerOptions extends ForkOptions {
 }
 
 export interface CallOptions {
-  /** The child is killed when the call takes longer. Without it, it may take forever. */
+  /** The child is killed when it says nothing for this long: no result and no progress. */
   readonly timeoutMs?: number;
   readonly onProgress?: (value: unknown) => void;
 }
@@ -195,6 +195,7 @@ class ChildWorker<H extends Handlers> implements Worker<H> {
         this.end(this.#startFailure(reply.error.message, fromRecord(reply.error)));
         break;
       case 'progress':
+        this.#calls.get(reply.id)?.timer?.refresh();
         this.#calls.get(reply.id)?.onProgress?.(reply.value);
         break;
       case 'result':

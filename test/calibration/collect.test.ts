@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { collect, collectStatistics, feedsOf } from '../../agent/calibration/collect.ts';
+import { collect, feedsOf } from '../../agent/calibration/collect.ts';
 import { needsOf, toStatistics } from '../../agent/calibration/observers/statistics.ts';
 import { readPackage } from '../../agent/calibration/package.ts';
 import { openSamples } from '../../agent/calibration/samples/open.ts';
@@ -61,13 +61,12 @@ test('observes inputs and outputs, floats only', async () => {
 
 test('lets an observer choose the ranges', async () => {
   const done: number[] = [];
-  const { observer, tensors } = await collectStatistics(doubling(), labelled([1, -2], [3, 4]), {
+  const collection = await collect(doubling(), feedsOf(labelled([1, -2], [3, 4])), {
     tensors: ['y'],
-    observer: 'percentile',
-    percentile: 100,
-    channels: true,
-    onSample: (n) => done.push(n),
+    needs: needsOf('percentile', true),
+    onProgress: (n) => done.push(n),
   });
+  const { observer, tensors } = toStatistics(collection, 'percentile', { percentile: 100 });
   expect([observer, done]).toEqual(['percentile', [1, 2]]);
   expect(tensors.get('y')).toEqual({
     dtype: 'float32',

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseInputFlags } from '../../agent/calibration/input-flags.ts';
 import { inputSpecsFromModel } from '../../agent/calibration/inputs.ts';
 import type { TensorType } from '../../agent/runtime/types.ts';
 import { model } from './support.ts';
@@ -39,13 +38,13 @@ describe('inputSpecsFromModel', () => {
   });
 
   test('flags come before guesses and fill open sizes', () => {
-    const flags = parseInputFlags({
-      imageSize: '320x240',
+    const flags = {
+      imageSize: { width: 320, height: 240 },
       color: 'bgr',
-      mean: '127,127,127',
-      std: '128',
+      mean: [127, 127, 127],
+      std: [128],
       resize: 'crop',
-    });
+    } as const;
     const open = model({ x: ['float32', [null, 3, 'height', 'width']] });
     expect(inputSpecsFromModel(open, flags).inputs).toEqual({
       x: { image: { ...image, color: 'bgr', mean: [127, 127, 127], std: [128], resize: 'crop' } },
@@ -67,18 +66,21 @@ describe('inputSpecsFromModel', () => {
   });
 
   test('audio flags make windows as long as the input', () => {
-    const flags = parseInputFlags({ audioRate: '16000', audioHop: '256' });
+    const flags = { audio: { rateHz: 16000, hopSamples: 256 } };
     expect(inputSpecsFromModel(model({ x: ['float32', [1, 512]] }), flags).inputs).toEqual({
       x: { audio: { rateHz: 16000, windowSamples: 512, hopSamples: 256 } },
     });
   });
 
   test.each([
-    [{ imageSize: '8x8' }, 'image flags (imageSize) fit no input of the model: x [1, 16]'],
-    [{ std: '2' }, 'image flags (std) fit no input'],
+    [
+      { imageSize: { width: 8, height: 8 } },
+      'image flags (imageSize) fit no input of the model: x [1, 16]',
+    ],
+    [{ std: [2] }, 'image flags (std) fit no input'],
   ])('flags that change nothing are refused: %j', (options, message) => {
     const vector = model({ x: ['float32', [1, 16]] });
-    expect(() => inputSpecsFromModel(vector, parseInputFlags(options))).toThrow(message);
+    expect(() => inputSpecsFromModel(vector, options)).toThrow(message);
   });
 
   test('values that make no sense are refused', () => {
@@ -89,28 +91,5 @@ describe('inputSpecsFromModel', () => {
     expect(() => inputSpecsFromModel(pictures, { mean: [1, 2] })).toThrow(
       'input x: mean: must hold 1 or 3 numbers',
     );
-  });
-});
-
-describe('parseInputFlags', () => {
-  test('leaves out what was not given', () => {
-    expect(parseInputFlags({})).toEqual({});
-    expect(parseInputFlags({ audioRate: '8000', audioWindow: '400' })).toEqual({
-      audio: { rateHz: 8000, windowSamples: 400 },
-    });
-  });
-
-  test.each([
-    [{ imageSize: '320' }, '--image-size: expected WIDTHxHEIGHT'],
-    [{ imageSize: '0x5' }, '--image-size: '],
-    [{ mean: '1,,2' }, '--mean: expected numbers'],
-    [{ std: 'one' }, '--std: expected numbers'],
-    [{ color: 'cmyk' }, '--color: expected rgb, bgr, gray, got cmyk'],
-    [{ layout: 'chw' }, '--layout: '],
-    [{ resize: 'pad' }, '--resize: expected stretch, crop'],
-    [{ audioRate: '-1' }, '--audio-rate: '],
-    [{ audioHop: '5' }, 'need --audio-rate'],
-  ])('refuses %j', (options, message) => {
-    expect(() => parseInputFlags(options)).toThrow(message);
   });
 });

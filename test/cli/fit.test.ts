@@ -22,7 +22,7 @@ async function winner() {
   const weights = join(folder, 'weights.bin');
   await writeFile(path, CONTENT);
   await writeFile(weights, 'weights');
-  return new Map([[report.chosen ?? '', { path, companions: [weights] }]]);
+  return new Map([[report.chosen ?? '', { path, companions: ['weights.bin'] }]]);
 }
 
 test('keeps the winner, what belongs to it, the record and the report', async () => {

@@ -19,13 +19,13 @@ test('tells what was written and what stayed float', async () => {
 
 test('--json prints the account', async () => {
   const line =
-    'quantize m.onnx --to fp16 -o small.onnx --samples data.npz --observer entropy --json';
+    'quantize m.onnx --to int8-static -o small.onnx --samples data.npz --observer entropy --json';
   const ran = await run(line.split(' '));
   expect(quantizeSchema.parse(JSON.parse(ran.out))).toEqual(quantizeReport);
   expect(ran.quantized).toEqual([
     {
       modelPath: 'm.onnx',
-      scheme: 'fp16',
+      scheme: 'int8-static',
       output: 'small.onnx',
       ranges: [],
       samples: { path: 'data.npz', command: undefined },
@@ -36,9 +36,9 @@ test('--json prints the account', async () => {
 });
 
 test.each([
-  ['int16x8', 'is not supported yet: use int8-static, int8-dynamic, fp16'],
+  ['int16x8', 'is not supported yet: use auto, int8-static, int8-dynamic, fp16'],
   ['weight-int4', 'is not supported yet'],
-  ['int7', 'is no scheme: use int8-static, int8-dynamic, fp16'],
+  ['int7', 'is no scheme: use auto, int8-static, int8-dynamic, fp16'],
   ['toString', 'is no scheme'],
 ])('refused: --to %s', async (scheme, message) => {
   const ran = await run(['quantize', 'm.onnx', '--to', scheme, '-o', 'small.onnx']);
