@@ -28,11 +28,6 @@ export interface Coverage {
 
 export interface CoverageOptions {
   readonly threads: number;
-  /**
-   * Ops whose multiply-accumulates are on integers though their name does not tell, e.g.
-   * `MatMulNBits` with an accuracy level of 4.
-   */
-  readonly integerOps?: readonly string[];
 }
 
 /**
@@ -48,7 +43,7 @@ export async function measureCoverage(
   runtime: Runtime,
   modelPath: string,
   feeds: Feeds,
-  { threads, integerOps = [] }: CoverageOptions,
+  { threads }: CoverageOptions,
 ): Promise<Coverage> {
   const production: OpenOptions = { threads, optimization: 'all', arena: true };
   // The first run is slower than the rest, and the last one counts.
@@ -61,7 +56,7 @@ export async function measureCoverage(
   const shapes = sameKernels(ran, plain)
     ? plain
     : await profile(runtime, modelPath, [feeds], looking);
-  return coverageOf(ran, shapes, new Set(integerOps));
+  return coverageOf(ran, shapes);
 }
 
 /** Opens a model, makes these runs, and reads what the runtime recorded of the last one. */
@@ -100,11 +95,7 @@ function multiplying(kernels: readonly Kernel[]): string {
 }
 
 /** Adds up kernels: counts and times of those that `ran`, multiply-accumulates from the `shapes`. */
-export function coverageOf(
-  ran: readonly Kernel[],
-  shapes: readonly Kernel[],
-  integerOps: ReadonlySet<string> = new Set(),
-): Coverage {
+export function coverageOf(ran: readonly Kernel[], shapes: readonly Kernel[]): Coverage {
   const byOp = new Map<string, { count: number; ms: number; integer: number; total: number }>();
   const entry = (op: string) => {
     const family = familyOf(op);
@@ -120,7 +111,7 @@ export function coverageOf(
   for (const kernel of shapes.filter(({ op }) => hasMacs(op))) {
     const { integer, float } = macsOf(kernel);
     const use = entry(kernel.op);
-    use.integer += integerOps.has(kernel.op) ? integer + float : integer;
+    use.integer += integer;
     use.total += integer + float;
   }
   const uses = [...byOp.values()];

@@ -23,14 +23,20 @@ export class FidelityMeter {
     this.#taskOutput = taskOutput;
   }
 
-  /** Adds one sample. Outputs are paired by name where the names match, else by position. */
+  /**
+   * Adds one sample. Outputs are paired by name where the names match, else by position. An output
+   * that has another number of values than its reference (fewer boxes were found) cannot be compared
+   * value by value: it counts as if it had nothing in common with the reference.
+   */
   add(reference: Outputs, outputs: Outputs): void {
     const names = Object.keys(reference);
     const task = names.indexOf(this.#taskOutput ?? '');
     pairOutputs(reference, outputs).forEach(([expected, actual], index) => {
-      this.#accumulate(expected, actual);
+      const alike = expected.length === actual.length;
+      if (alike) this.#accumulate(expected, actual);
+      else this.#accumulateUnlike(expected, actual);
       if (index !== Math.max(task, 0)) return;
-      if (argMax(expected) === argMax(actual)) this.#agreements++;
+      if (alike && argMax(expected) === argMax(actual)) this.#agreements++;
     });
     this.#samples++;
   }
@@ -53,6 +59,14 @@ export class FidelityMeter {
     this.#value2 += value2;
     this.#product += product;
     this.#error2 += error2;
+  }
+
+  /** All of the reference is error; where it is empty, all that the model gave. */
+  #accumulateUnlike(reference: ArrayLike<number>, values: ArrayLike<number>): void {
+    const [reference2, value2] = [energy(reference), energy(values)];
+    this.#reference2 += reference2;
+    this.#value2 += value2;
+    this.#error2 += reference2 === 0 ? value2 : reference2;
   }
 
   /**
@@ -90,17 +104,11 @@ function pairOutputs(
   const names = Object.keys(reference);
   const others = names.every((name) => name in outputs) ? names : Object.keys(outputs);
   if (others.length !== names.length) {
-    throw mismatch(`the model has ${others.length} outputs, its reference ${names.length}`);
+    const counts = `the model has ${others.length} outputs, its reference ${names.length}`;
+    throw new BenchError('OUTPUT_MISMATCH', `cannot compare with the float model: ${counts}`);
   }
   return names.map((name, index) => {
-    const expected = numbersOf(reference[name]);
-    const actual = numbersOf(outputs[others[index] ?? '']);
-    if (expected.length !== actual.length) {
-      throw mismatch(
-        `output '${name}' has ${actual.length} values, in the reference ${expected.length}`,
-      );
-    }
-    return [expected, actual];
+    return [numbersOf(reference[name]), numbersOf(outputs[others[index] ?? ''])];
   });
 }
 
@@ -108,6 +116,12 @@ function numbersOf(tensor: Tensor | undefined): ArrayLike<number> {
   return (tensor && toNumbers(tensor)) ?? [];
 }
 
-function mismatch(why: string): BenchError {
-  return new BenchError('OUTPUT_MISMATCH', `cannot compare with the float model: ${why}`);
+/** The sum of the squares of what is finite. */
+function energy(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? 0;
+    if (Number.isFinite(value)) sum += value * value;
+  }
+  return sum;
 }

@@ -52,12 +52,29 @@ interface Event {
 
 function parse(json: string): Event[] {
   try {
-    const value: unknown = JSON.parse(json);
+    const value = parseJson(json);
     if (Array.isArray(value)) return value.filter(isEvent);
   } catch (cause) {
     throw new BenchError('BAD_PROFILE', 'the profile of onnxruntime is not JSON', { cause });
   }
   throw new BenchError('BAD_PROFILE', 'the profile of onnxruntime is not a list of events');
+}
+
+/** onnxruntime writes names of nodes as they are: quotes, tabs and all. */
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // What still is no JSON then is reported by the caller.
+    return JSON.parse(escapeNames(json));
+  }
+}
+
+/** A name ends in front of the arguments, which stand last in every event. */
+const NAMES = /(?<="name" :").*?(?=","args" : \{)/gs;
+
+function escapeNames(json: string): string {
+  return json.replace(NAMES, (name) => JSON.stringify(name).slice(1, -1));
 }
 
 function isEvent(value: unknown): value is Event {

@@ -88,12 +88,21 @@ function scoreSequence(task: TaskSpec, { output, label }: TaskSample): Score {
   return { right: Number(same), of: 1 };
 }
 
-/** Logits [1, steps, vocabulary]: those of step t against the token that is fed at t + 1. */
+/**
+ * Logits [1, steps, vocabulary]: those of step t against the token that is fed at t + 1. A mask, segment
+ * numbers and positions have as many integers as the tokens. So of the inputs of that length one with
+ * a name that speaks of tokens goes first, then one whose values are not all the same, then any.
+ */
 function scoreNextTokens(_: TaskSpec, { output, feeds }: TaskSample): Score {
   const [, steps = 0, vocabulary = 0] = shapeOfRank(output, 3);
-  const tokens = Object.values(feeds).find(
-    ({ dtype, data }) => /^u?int/.test(dtype) && data.length === steps,
+  const candidates = Object.entries(feeds).filter(
+    ([, { dtype, data }]) => /^u?int/.test(dtype) && data.length === steps,
   );
+  const [, tokens] =
+    candidates.find(([name]) => TOKEN_NAMES.test(name) && !OTHER_IDS.test(name)) ??
+    candidates.find(([, tensor]) => varies(numbers(tensor))) ??
+    candidates[0] ??
+    [];
   if (!tokens) {
     throw new BenchError('BAD_TASK', `a language task needs an integer input of ${steps} tokens`);
   }
@@ -104,6 +113,15 @@ function scoreNextTokens(_: TaskSpec, { output, feeds }: TaskSample): Score {
     if (argMax(logits, step * vocabulary, vocabulary) === ids[step + 1]) right++;
   }
   return { right, of: steps - 1 };
+}
+
+const TOKEN_NAMES = /ids|tokens/i;
+/** `token_type_ids`, `segment_ids`, `position_ids`: BERT and its kin. */
+const OTHER_IDS = /type|segment|position/i;
+
+function varies(values: ArrayLike<number>): boolean {
+  for (let i = 1; i < values.length; i++) if (values[i] !== values[0]) return true;
+  return false;
 }
 
 function numbers(tensor: Tensor): ArrayLike<number> {

@@ -2,7 +2,7 @@ import type { Evaluation } from '../bench/evaluate.ts';
 import type { Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
-import { counted } from './make.ts';
+import { counted } from './progress.ts';
 import type { MadeFile } from './make-files.ts';
 import type { Scratch } from './scratch.ts';
 import { workThreads } from './subject.ts';

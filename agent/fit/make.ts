@@ -6,21 +6,20 @@ import { exposeTensors } from '../model/onnx/expose.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
-import type { TensorProto } from '../model/onnx/generated/messages.ts';
-import { DataType, makeTensor } from '../model/onnx/tensor.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
-import type { Outputs } from '../runtime/types.ts';
 import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
+import { counted } from './progress.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import type { Scratch } from './scratch.ts';
+import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
 
 /** Makes quantized versions of one model; what they share is done once. */
@@ -87,12 +86,13 @@ export class Maker {
       signal: this.#hooks.signal,
       scratch: this.#scratch,
       use: async (worker) => {
-        const folded = await foldConstants(exposed, async (chunks) => {
-          const model = Buffer.concat(chunks);
+        const { model, warnings } = await foldConstants(exposed, async (chunks) => {
+          const request = { model: Buffer.concat(chunks) };
           const args = { timeoutMs: LOAD_TIMEOUT_MS };
-          return toTensors(await worker.call('constants', { model }, args));
+          return toTensors(await worker.call('constants', request, args));
         });
-        return simplify(folded);
+        this.warnings.push(...warnings);
+        return simplify(model);
       },
     });
   }
@@ -148,42 +148,4 @@ function floatOps({ graph }: OnnxModel): OpReport[] {
   return [...allNodes(graph)].map((node) => {
     return { node: nodeLabel(node), op: opName(node), precision: 'float', reason };
   });
-}
-
-/** What a child says of its progress. */
-export function counted(value: unknown): { done?: number; total?: number } {
-  if (typeof value !== 'object' || value === null) return {};
-  const done = 'done' in value && typeof value.done === 'number' ? { done: value.done } : {};
-  const total = 'total' in value && typeof value.total === 'number' ? { total: value.total } : {};
-  return { ...done, ...total };
-}
-
-const TYPES: Readonly<Record<string, number>> = {
-  float32: DataType.FLOAT,
-  float64: DataType.DOUBLE,
-  float16: DataType.FLOAT16,
-  int8: DataType.INT8,
-  uint8: DataType.UINT8,
-  int16: DataType.INT16,
-  uint16: DataType.UINT16,
-  int32: DataType.INT32,
-  uint32: DataType.UINT32,
-  int64: DataType.INT64,
-  uint64: DataType.UINT64,
-  bool: DataType.BOOL,
-};
-
-function toTensors(outputs: Outputs): Map<string, TensorProto> {
-  const tensors = new Map<string, TensorProto>();
-  for (const [name, { dtype, shape, data }] of Object.entries(outputs)) {
-    const type = TYPES[dtype];
-    if (type === undefined || !ArrayBuffer.isView(data)) {
-      throw new FitError(
-        'no-runtime',
-        `the constant '${name}' is of type ${dtype}, which cannot be folded`,
-      );
-    }
-    tensors.set(name, makeTensor(name, type, shape, data));
-  }
-  return tensors;
 }

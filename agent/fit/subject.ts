@@ -9,7 +9,7 @@ import { assumeTask } from './assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
-import { counted } from './make.ts';
+import { counted } from './progress.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
 import {

@@ -65,6 +65,18 @@ export function symmetricParams(
   return { type, scale: isUsable(scale) ? scale : 1, zeroPoint: 0 };
 }
 
+/** Of the 31 bits of a bias; the others are room for products that it may yet be added to. */
+const BIAS_BITS = 24;
+
+/**
+ * Weight scale of a channel whose weights are all zero: any scale does for them, but the bias is
+ * stored in steps of input scale * weight scale, and 1 would be far too coarse.
+ */
+export function scaleForBias(bias: number, inputScale: number): number {
+  const scale = Math.fround(Math.abs(bias) / (inputScale * 2 ** BIAS_BITS));
+  return isUsable(scale) ? scale : 1;
+}
+
 /** The real values at both ends of the type. */
 export function representable({ type, scale, zeroPoint }: QuantParams): Limits {
   const { min, max } = FULL_RANGE[type];

@@ -3,7 +3,9 @@ import type { Feeds, Tensor, TensorDescription } from './types.ts';
 
 /**
  * Checks one sample against the inputs of a model: every input there and no other, the element type,
- * the fixed dimensions, the number of values. Throws `BAD_INPUT` naming the input.
+ * the fixed dimensions, the number of values. Throws `BAD_INPUT` naming the input. An input without
+ * axes takes any shape here: onnxruntime describes an undeclared shape like that of a scalar, and
+ * checks neither.
  */
 export function checkFeeds(inputs: readonly TensorDescription[], feeds: Feeds): void {
   for (const input of inputs) {
@@ -20,17 +22,23 @@ export function checkFeeds(inputs: readonly TensorDescription[], feeds: Feeds): 
 
 function checkTensor(input: TensorDescription, tensor: Tensor): void {
   const { dtype, shape, data } = tensor;
-  const fits =
-    dtype === input.dtype &&
-    shape.length === input.shape.length &&
-    input.shape.every((size, axis) => typeof size !== 'number' || size === shape[axis]);
-  if (!fits) throw bad(input.name, `expected ${describe(input)}, got ${describe(tensor)}`);
+  if (dtype !== input.dtype || !fits(input.shape, shape)) {
+    throw bad(input.name, `expected ${describe(input)}, got ${describe(tensor)}`);
+  }
   if (data.length !== sizeOf(shape)) {
     throw bad(
       input.name,
       `has ${data.length} values, but ${describe(tensor)} holds ${sizeOf(shape)}`,
     );
   }
+}
+
+function fits(declared: TensorDescription['shape'], shape: readonly number[]): boolean {
+  if (declared.length === 0) return true;
+  return (
+    shape.length === declared.length &&
+    declared.every((size, axis) => typeof size !== 'number' || size === shape[axis])
+  );
 }
 
 function bad(name: string, why: string): RuntimeFailure {

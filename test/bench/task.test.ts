@@ -100,6 +100,32 @@ test('language: the logits of a step against the next token', () => {
   expect(() => measure({ kind: 'language' }, [{ output }])).toThrow('integer input of 3 tokens');
 });
 
+describe('language: which input holds the tokens', () => {
+  const integers = (...values: number[]): Tensor => {
+    return { dtype: 'int64', shape: [1, 3], data: BigInt64Array.from(values, BigInt) };
+  };
+  // Says 1 after the first token and 0 after the second.
+  const output = tensor([1, 3, 2], [0, 1, 1, 0, 1, 0]);
+  const [right, mask] = [integers(7, 1, 0), integers(1, 1, 1)];
+  test.each<[string, Feeds]>([
+    ['the one that varies', { mask, x: right }],
+    ['the one called ids', { attention_mask: integers(0, 1, 1), input_ids: right }],
+    ['the one called tokens', { positions: integers(0, 1, 2), Tokens: right }],
+    [
+      'not other ids',
+      { token_type_ids: integers(0, 0, 1), position_ids: integers(0, 1, 2), input_ids: right },
+    ],
+    ['the only one', { x: right }],
+  ])('%s', (_, feeds) => {
+    expect(measure({ kind: 'language' }, [{ output, feeds }])?.value).toBe(1);
+  });
+
+  test('tokens may be all the same', () => {
+    const feeds = { attention_mask: integers(1, 1, 0), input_ids: mask };
+    expect(measure({ kind: 'language' }, [{ output, feeds }])?.value).toBe(0.5);
+  });
+});
+
 test.each(['none', 'toString', 'detection'])('a task of kind %s is not measured', (kind) => {
   expect(measure({ kind }, [{ output: tensor([1], [1]), label: 0 }])).toBeNull();
 });

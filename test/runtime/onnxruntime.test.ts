@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { onnxRuntime } from '../../agent/runtime/onnxruntime.ts';
 import type { OpenOptions } from '../../agent/runtime/types.ts';
+import { makeNode } from '../../agent/model/onnx/graph.ts';
+import { DataType } from '../../agent/model/onnx/tensor.ts';
+import { tinyModel as anyShapeModel, modelBytes } from '../support/onnx-models.ts';
 import { type TinyModel, type TinyNode, tinyModel } from '../support/tiny-onnx.ts';
 
 const OPTIONS: OpenOptions = { threads: 1, optimization: 'all', arena: true };
@@ -96,6 +99,26 @@ test('writes a profile on close, with weights where repacking is off', async () 
       input_type_shape: [{ float: [1, 2] }, { float: [2, 2] }],
     }),
   );
+});
+
+test('an input whose shape is not declared takes any', async () => {
+  const { FLOAT } = DataType;
+  const model = anyShapeModel({
+    inputs: { any: [FLOAT], scalar: [FLOAT, []] },
+    outputs: { y: [FLOAT] },
+    nodes: [makeNode('Mul', ['any', 'scalar'], ['y'])],
+  });
+  const session = await onnxRuntime.open(await save('any.onnx', modelBytes(model)), OPTIONS);
+  const tensor = (shape: number[], ...values: number[]) => {
+    return { dtype: 'float32' as const, shape, data: Float32Array.from(values) };
+  };
+  const scalar = tensor([], 3);
+  for (const any of [tensor([], 2), tensor([2], 1, 2), tensor([1, 1, 2], 1, 2)]) {
+    // oxlint-disable-next-line no-await-in-loop -- one run after the other
+    const { y } = await session.run({ any, scalar });
+    expect(y).toEqual({ ...any, data: any.data.map((value) => value * 3) });
+  }
+  await session.close();
 });
 
 describe('feeds that do not fit are refused by name', () => {

@@ -2,14 +2,17 @@ import type { AttributeProto, GraphProto, NodeProto, TensorProto } from './gener
 
 /** Reading and rebuilding graphs. Nothing here edits in place: passes return new graphs. */
 
-export const ONNX_DOMAIN = '';
 export const MS_DOMAIN = 'com.microsoft';
+
+/** The standard operators: both spellings mean the same (onnx, docs/Versioning.md). */
+export function isDefaultDomain(domain: string | undefined): boolean {
+  return domain === undefined || domain === '' || domain === 'ai.onnx';
+}
 
 /** `Conv`, or `com.microsoft.QGemm` for ops outside the standard domain. */
 export function opName(node: NodeProto): string {
-  const domain = node.domain ?? '';
   const op = node.opType ?? '';
-  return domain === '' || domain === 'ai.onnx' ? op : `${domain}.${op}`;
+  return isDefaultDomain(node.domain) ? op : `${node.domain}.${op}`;
 }
 
 /** How reports name a node: its name, or its first output when it has none. */
@@ -41,10 +44,6 @@ export function floatAttribute(node: NodeProto, name: string): number | undefine
 export function stringAttribute(node: NodeProto, name: string): string | undefined {
   const value = find(node, name)?.s;
   return value === undefined ? undefined : Buffer.from(value).toString('utf8');
-}
-
-export function stringsAttribute(node: NodeProto, name: string): string[] | undefined {
-  return find(node, name)?.strings.map((value) => Buffer.from(value).toString('utf8'));
 }
 
 export function tensorAttribute(node: NodeProto, name: string): TensorProto | undefined {

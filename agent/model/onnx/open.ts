@@ -3,7 +3,7 @@ import { readModelProto, writeModelProto } from './generated/messages.ts';
 import type { GraphProto, ModelProto } from './generated/messages.ts';
 import { refuseExternal, resolveExternal } from './external.ts';
 import type { ReadExternal } from './external.ts';
-import { mapGraphs } from './graph.ts';
+import { isDefaultDomain, mapGraphs } from './graph.ts';
 import { MAX_FILE_BYTES } from './limits.ts';
 import { inOrder } from './order.ts';
 import { Reader } from './reader.ts';
@@ -37,7 +37,7 @@ export function openOnnx(
   if (proto.graph === undefined || proto.irVersion === undefined) {
     throw new ModelError('NOT_A_MODEL', 'no graph inside: this is not an ONNX model');
   }
-  const opset = proto.opsetImport.find(({ domain }) => (domain ?? '') === '')?.version;
+  const opset = proto.opsetImport.find(({ domain }) => isDefaultDomain(domain))?.version;
   const resolved = mapGraphs(inOrder(proto.graph), (graph) => resolveExternal(graph, readExternal));
   return onnxModel({ ...proto, graph: resolved }, opset);
 }
@@ -57,7 +57,9 @@ export function withGraph(model: OnnxModel, graph: GraphProto): OnnxModel {
 /** The same model, with `domain` imported at `version` unless it already is. */
 export function withOpset(model: OnnxModel, domain: string, version: number): OnnxModel {
   const imports = model.proto.opsetImport;
-  if (imports.some((entry) => (entry.domain ?? '') === domain)) return model;
+  const same = (other = '') =>
+    other === domain || (isDefaultDomain(other) && isDefaultDomain(domain));
+  if (imports.some((entry) => same(entry.domain))) return model;
   const proto = {
     ...model.proto,
     graph: model.graph,

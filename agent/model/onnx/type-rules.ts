@@ -1,5 +1,5 @@
 import type { GraphProto, NodeProto } from './generated/messages.ts';
-import { intAttribute, tensorAttribute } from './graph.ts';
+import { intAttribute, isDefaultDomain, tensorAttribute } from './graph.ts';
 import { DataType } from './tensor.ts';
 
 /**
@@ -150,8 +150,8 @@ const MICROSOFT = table(
 );
 
 /** The rule for a node, by domain and op. */
-export function ruleOf({ domain = '', opType = '' }: NodeProto): Rule {
-  if (domain === '' || domain === 'ai.onnx') return STANDARD.get(opType) ?? first;
+export function ruleOf({ domain, opType = '' }: NodeProto): Rule {
+  if (isDefaultDomain(domain)) return STANDARD.get(opType) ?? first;
   return (domain === 'com.microsoft' ? MICROSOFT.get(opType) : undefined) ?? unknown;
 }
 

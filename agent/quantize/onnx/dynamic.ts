@@ -20,6 +20,7 @@ import { DataType, makeTensor, tensorData } from '../../model/onnx/tensor.ts';
 import { channelMaxima, channelView, quantizeChannels, symmetricParams } from '../arithmetic.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { isExcluded } from './excluded.ts';
 import { allFinite } from './obstacles.ts';
 import { isQuantized } from './recognize.ts';
 
@@ -97,7 +98,7 @@ function convert(node: NodeProto, context: Context): void {
     context.ops.push({ ...row, precision: 'integer' });
     return;
   }
-  const excluded = isExcluded(node, context);
+  const excluded = isExcluded(context.scheme, node);
   const converter = excluded ? undefined : CONVERTERS.get(op);
   const problem = excluded
     ? 'excluded by request'
@@ -106,11 +107,6 @@ function convert(node: NodeProto, context: Context): void {
       : converter(node, context);
   if (problem === undefined) context.ops.push({ ...row, precision: 'integer' });
   else context.ops.push({ ...row, precision: 'float', reason: problem });
-}
-
-/** Nodes are named by their name or by what they make. */
-function isExcluded({ name = '', output }: NodeProto, { scheme: { excluded } }: Context): boolean {
-  return excluded.includes(name) || excluded.includes(output[0] ?? '');
 }
 
 function constant(name: string | undefined, { constantOf }: Context): TensorProto | undefined {
@@ -145,7 +141,7 @@ function biasBehind(
   const [reader, ...others] = context.index.consumers.get(output) ?? [];
   if (reader === undefined || others.length > 0 || context.index.outputs.has(output))
     return undefined;
-  if (opName(reader) !== 'Add' || isExcluded(reader, context)) return undefined;
+  if (opName(reader) !== 'Add' || isExcluded(context.scheme, reader)) return undefined;
   const bias = reader.input.find((name) => name !== output);
   const dims = constant(bias, context)?.dims;
   if (bias === undefined || dims?.length !== 1 || dims[0] !== columns) return undefined;

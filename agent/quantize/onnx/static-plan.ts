@@ -7,6 +7,7 @@ import { affineParams } from '../arithmetic.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
 import { clampBounds, isSuperfluous } from './clamps.ts';
 import { allFinite, obstacle } from './obstacles.ts';
+import { isExcluded } from './excluded.ts';
 import { inputsToShield } from './shield.ts';
 import { OP_TABLE, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
@@ -127,11 +128,6 @@ function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined
     quantizedOutput: true,
     ...(absorbed === undefined ? {} : { absorbed }),
   };
-}
-
-/** Nodes are named by their name or by what they make. */
-function isExcluded({ excluded }: Scheme, { name = '', output }: NodeProto): boolean {
-  return excluded.includes(name) || excluded.includes(output[0] ?? '');
 }
 
 function statisticsOf({ statistics }: Draft, name: string): TensorStatistics | undefined {

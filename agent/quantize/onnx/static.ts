@@ -7,6 +7,7 @@ import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
 import { QdqWriter } from './qdq-writer.ts';
 import { isQuantized } from './recognize.ts';
@@ -28,16 +29,17 @@ export function quantizeStatic(
   if (isQuantized(model)) {
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
-  const plan = planStatic(model.graph, model.opset, statistics, scheme);
+  const graph = joinBias(model.graph, statistics, scheme);
+  const plan = planStatic(graph, model.opset, statistics, scheme);
   const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule));
   if (weighted.length === 0) {
     throw new QuantizeError(
       'NOTHING_TO_QUANTIZE',
-      `nothing of this model can run in static INT8: ${nothingMessage(model.graph, plan)}`,
+      `nothing of this model can run in static INT8: ${nothingMessage(graph, plan)}`,
     );
   }
-  const graph = new QdqWriter(model.graph, plan, statistics, scheme).write();
-  return { model: withGraph(model, dropUnused(graph)), ops: reportOps(model.graph, plan) };
+  const written = new QdqWriter(graph, plan, statistics, scheme).write();
+  return { model: withGraph(model, dropUnused(written)), ops: reportOps(graph, plan) };
 }
 
 const HEAVY = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);

@@ -6,6 +6,7 @@ import {
   guardBias,
   quantizeBias,
   quantizeChannels,
+  scaleForBias,
   symmetricParams,
 } from '../arithmetic.ts';
 
@@ -52,11 +53,7 @@ export function integerWeights(request: WeightRequest): IntegerWeights {
   const { values, layout, inputScale, perChannel } = request;
   const channels = channelView(layout.dims, layout.axis);
   const view = perChannel ? channels : { outer: 1, channels: 1, inner: values.length };
-  const plain = Float32Array.from(
-    channelMaxima(values, view),
-    (largest) => symmetricParams(largest, 's8', request.reduceRange).scale,
-  );
-  const scales = request.bias === undefined ? plain : guarded(plain, request.bias, inputScale);
+  const scales = weightScales(channelMaxima(values, view), request);
   const weights = quantizeChannels(values, view, scales);
   const bias = correctedBias(request, weights, scales);
   if (bias === undefined) return { weights, scales, biasScales: new Float32Array(0) };
@@ -65,10 +62,22 @@ export function integerWeights(request: WeightRequest): IntegerWeights {
   return { weights, scales, bias: made.values, biasScales };
 }
 
-function guarded(scales: Float32Array, bias: Float32Array, inputScale: number): Float32Array {
-  const perChannel = scales.length === bias.length;
+/** One scale for each of the maxima, such that the biases fit in, too. */
+function weightScales(
+  maxima: Float64Array,
+  { bias, inputScale, reduceRange }: WeightRequest,
+): Float32Array {
+  const plain = Float32Array.from(
+    maxima,
+    (largest) => symmetricParams(largest, 's8', reduceRange).scale,
+  );
+  if (bias === undefined) return plain;
   const worst = bias.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  return guardBias(scales, inputScale, perChannel ? bias : Float32Array.of(worst));
+  const biases = plain.length === bias.length ? bias : Float32Array.of(worst);
+  const scales = plain.map((scale, c) =>
+    maxima[c] === 0 ? scaleForBias(biases[c] ?? 0, inputScale) : scale,
+  );
+  return guardBias(scales, inputScale, biases);
 }
 
 /**

@@ -93,6 +93,45 @@ export function constantPart(
   return { proto: constantModel(model, nodes, constants, outputs), nodes, outputs };
 }
 
+/** Two parts that can be computed apart from each other; one where everything hangs together. */
+export function splitPart({ proto, nodes, outputs }: ConstantPart): readonly ConstantPart[] {
+  const { graph } = proto;
+  if (graph === undefined) return [];
+  const groups = connected(nodes);
+  const middle = Math.ceil(groups.length / 2);
+  const halves = [groups.slice(0, middle), groups.slice(middle)].filter(({ length }) => length > 0);
+  return halves.map((half) => {
+    const members = new Set(half.flatMap((group) => [...group]));
+    // In the order of the graph: a node stands behind those that it reads from.
+    const group = new Set([...nodes].filter((node) => members.has(node)));
+    const made = new Set([...group].flatMap(({ output }) => output));
+    const own = outputs.filter((name) => made.has(name));
+    const constants = new Map(graph.initializer.map((tensor) => [tensor.name ?? '', tensor]));
+    return { proto: constantModel(proto, group, constants, own), nodes: group, outputs: own };
+  });
+}
+
+/** Groups of nodes that read what another one of the group makes. */
+function connected(nodes: ReadonlySet<NodeProto>): ReadonlySet<NodeProto>[] {
+  const groupOf = new Map<string, Set<NodeProto>>();
+  const groups = new Set<Set<NodeProto>>();
+  for (const node of nodes) {
+    const group = new Set([node]);
+    groups.add(group);
+    for (const name of node.input) {
+      const other = groupOf.get(name);
+      if (other === undefined || other === group) continue;
+      groups.delete(other);
+      for (const one of other) {
+        group.add(one);
+        for (const output of one.output) groupOf.set(output, group);
+      }
+    }
+    for (const output of node.output) if (output !== '') groupOf.set(output, group);
+  }
+  return [...groups];
+}
+
 function isFoldable(node: NodeProto, known: ReadonlySet<string>): boolean {
   const op = opName(node);
   if (NEVER_FOLDED.test(op) || GROWS.has(op) || subgraphsOf(node).length > 0) return false;

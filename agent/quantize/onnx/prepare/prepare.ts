@@ -19,8 +19,9 @@ const FIRST: readonly Pass[] = [
   removeIdentities,
 ];
 
-/** Brings the graph into the form that integer kernels fuse in. */
+/** Brings the graph into the form that integer kernels fuse in; dead readers would be in the way. */
 const THEN: readonly Pass[] = [
+  dropUnused,
   removeIdentities,
   foldAffine,
   foldPad,

@@ -3,6 +3,7 @@ import {
   floatAttribute,
   indexGraph,
   intAttribute,
+  isDefaultDomain,
   longsAttribute,
   namelessNode,
   mapGraphs,
@@ -41,7 +42,7 @@ export function upgradeOpset(model: OnnxModel): OnnxModel {
   const graph = mapGraphs(model.graph, (one) => upgradeGraph(one, context));
   const initializer = [...graph.initializer, ...context.added];
   const opsetImport = model.proto.opsetImport.map((entry) =>
-    (entry.domain ?? '') === '' ? { ...entry, version: TARGET_OPSET } : entry,
+    isDefaultDomain(entry.domain) ? { ...entry, version: TARGET_OPSET } : entry,
   );
   const irVersion = Math.max(model.proto.irVersion ?? 0, MINIMUM_IR);
   const proto = { ...model.proto, opsetImport, irVersion };
