@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { expect, test } from '@jest/globals';
 import { abortOnSignals } from '../../agent/cli/signals.ts';
 
-test.each(['SIGINT', 'SIGTERM'])('%s aborts, a second signal ends the process', (name) => {
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'])('%s aborts, a second signal ends the process', (name) => {
   const exits: number[] = [];
   const target = Object.assign(new EventEmitter(), { exit: (code: number) => exits.push(code) });
   const signal = abortOnSignals(target);
