@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
 import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
@@ -8,11 +7,12 @@ import { schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
-import { checkCanWriteFile, fileError, isSameFile, writeFileDurably } from '../util/files.ts';
+import { fileError, writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
+import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
 import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
@@ -25,7 +25,7 @@ export async function quantizeModel(
   request: QuantizeRequest,
   hooks: Hooks,
 ): Promise<QuantizeReport> {
-  await checkCanWriteFile(request.output);
+  await checkOutputs(request);
   return withScratch((scratch) => quantize(request, scratch, hooks));
 }
 
@@ -36,7 +36,7 @@ async function quantize(
 ): Promise<QuantizeReport> {
   const start = performance.now();
   const subject = await openSubject(request, scratch, hooks);
-  await refuseOverwriting(request.output, subject);
+  await refuseOverwriting(request, subject);
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
   const { scheme, rows } =
@@ -70,17 +70,6 @@ async function quantize(
     ),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
-}
-
-/** The float model is worth more than its quantized version, and often there is no second copy. */
-async function refuseOverwriting(output: string, { package: model, loaded }: Subject) {
-  const folder = dirname(loaded.path);
-  const companions = loaded.companions.map((name) => join(folder, name));
-  for (const path of [model.manifestPath, loaded.path, ...companions]) {
-    // oxlint-disable-next-line no-await-in-loop -- two or three files
-    if (path === null || !(await isSameFile(path, output))) continue;
-    throw new FitError('bad-output', `${output} is what is to be quantized: give another name`);
-  }
 }
 
 /** Ranges from one or more devices as one; null when samples are to be used. */
