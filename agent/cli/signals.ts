@@ -5,7 +5,8 @@ export class Interrupted extends AgentError {
   override readonly name = 'Interrupted';
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** SIGHUP comes when a terminal or a remote shell is closed. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What it takes of `process`. */
 export interface SignalTarget {
@@ -14,7 +15,7 @@ export interface SignalTarget {
 }
 
 /**
- * The first SIGINT or SIGTERM aborts the returned signal, so that children end and files are
+ * The first of these signals aborts the returned signal, so that children end and files are
  * removed; the second ends the process at once.
  */
 export function abortOnSignals(target: SignalTarget): AbortSignal {

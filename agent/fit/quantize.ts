@@ -6,14 +6,14 @@ import { schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
-import { checkCanWriteFile, writeFileDurably } from '../util/files.ts';
+import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
+import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
 import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
-import { refuseOverwriting } from './output-check.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -24,10 +24,7 @@ export async function quantizeModel(
   request: QuantizeRequest,
   hooks: Hooks,
 ): Promise<QuantizeReport> {
-  for (const path of [request.output, request.saveRanges]) {
-    // oxlint-disable-next-line no-await-in-loop -- two files
-    if (path !== undefined) await checkCanWriteFile(path);
-  }
+  await checkOutputs(request);
   return withScratch((scratch) => quantize(request, scratch, hooks));
 }
 
@@ -38,10 +35,7 @@ async function quantize(
 ): Promise<QuantizeReport> {
   const start = performance.now();
   const subject = await openSubject(request, scratch, hooks);
-  await refuseOverwriting(request.output, subject);
-  if (request.saveRanges !== undefined) {
-    await refuseOverwriting(request.saveRanges, subject, [request.output]);
-  }
+  await refuseOverwriting(request, subject);
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
   const { scheme, rows } =

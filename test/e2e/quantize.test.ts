@@ -5,7 +5,14 @@ import { onnxRuntime } from '../../agent/runtime/onnxruntime.ts';
 import { zeroFeeds } from '../support/feeds.ts';
 import { agent, removeFolders } from './support/agent.ts';
 import { DONE, refusal, tooWide } from './support/expect.ts';
-import { DEMO, DEMO_MODEL, demoBytes, productModel, testFiles } from './support/files.ts';
+import {
+  DEMO,
+  DEMO_MODEL,
+  demoBytes,
+  productModel,
+  smallDemo,
+  testFiles,
+} from './support/files.ts';
 
 afterAll(removeFolders);
 const files = testFiles();
@@ -48,6 +55,57 @@ test(
     expect(ran.out).toMatch(/^Wrote {5}/);
     expect(tooWide(ran, output)).toEqual([]);
     expect(existsSync(output)).toBe(true);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'auto makes one of the others and says what it compared',
+  async () => {
+    const output = files.path('auto.onnx');
+    const ran = await agent(['quantize', smallDemo(files), '--to', 'auto', '-o', output, '--json']);
+    expect(ran).toMatchObject(DONE);
+    const report = quantizeSchema.parse(JSON.parse(ran.out));
+    expect(report).toMatchObject({ output, scheme: 'auto', bytes: statSync(output).size });
+    expect(report.made).toMatch(/^(int8-static|int8-dynamic|fp16|as it is)/);
+    expect(report.candidates?.length).toBeGreaterThanOrEqual(2);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'saved ranges stand in for samples: the same model comes out',
+  async () => {
+    const [first, second] = [files.path('with-samples.onnx'), files.path('with-ranges.onnx')];
+    const ranges = files.path('kept/ranges.json');
+    const to = ['--to', 'int8-static'];
+    const demo = smallDemo(files);
+    const saved = await agent(['quantize', demo, ...to, '-o', first, '--save-ranges', ranges]);
+    const loaded = await agent(['quantize', DEMO_MODEL, ...to, '-o', second, '--ranges', ranges]);
+    expect([saved, loaded]).toMatchObject([DONE, DONE]);
+    expect(readFileSync(second)).toEqual(readFileSync(first));
+  },
+  LIMIT_MS,
+);
+
+test(
+  'ranges that cannot be used, and ranges that cannot be kept',
+  async () => {
+    const other = files.put('other.onnx', productModel());
+    const output = files.path('never.onnx');
+    const run = (model: string, ...more: readonly string[]) =>
+      agent(['quantize', model, '--to', 'int8-static', '-o', output, ...more]);
+    const kept = files.path('kept/ranges.json');
+    const cut = files.put('cut.json', '{ "schema": ');
+    expect(await run(other, '--ranges', kept)).toMatchObject(refusal(2, 'of another model'));
+    expect(await run(other, '--ranges', cut)).toMatchObject(refusal(2, 'cut.json'));
+    const missing = files.path('none.json');
+    expect(await run(other, '--ranges', missing)).toMatchObject(refusal(2, 'none.json: no such'));
+    const both = await run(DEMO, '--save-ranges', output);
+    expect(both).toMatchObject(refusal(2, 'cannot hold both the model and its ranges'));
+    const folder = await run(DEMO, '--save-ranges', files.folder);
+    expect(folder).toMatchObject(refusal(2, 'it is a folder, not a file'));
+    expect(existsSync(output)).toBe(false);
   },
   LIMIT_MS,
 );

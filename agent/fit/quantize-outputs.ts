@@ -1,0 +1,33 @@
+import { dirname, join, resolve } from 'node:path';
+import { checkCanWriteFile, isSameFile } from '../util/files.ts';
+import { FitError } from './errors.ts';
+import type { Subject } from './subject.ts';
+import type { QuantizeRequest } from './types.ts';
+
+type Outputs = Pick<QuantizeRequest, 'output' | 'saveRanges'>;
+
+/** Found out before the long work, not after. */
+export async function checkOutputs({ output, saveRanges }: Outputs): Promise<void> {
+  await checkCanWriteFile(output);
+  if (saveRanges === undefined) return;
+  await checkCanWriteFile(saveRanges);
+  if (resolve(saveRanges) === resolve(output)) {
+    throw new FitError('bad-output', `${output} cannot hold both the model and its ranges`);
+  }
+}
+
+/** The float model is worth more than its quantized version, and often there is no second copy. */
+export async function refuseOverwriting(
+  { output, saveRanges = output }: Outputs,
+  { package: model, loaded }: Pick<Subject, 'package' | 'loaded'>,
+): Promise<void> {
+  const folder = dirname(loaded.path);
+  const companions = loaded.companions.map((name) => join(folder, name));
+  const inputs = [model.manifestPath ?? loaded.path, loaded.path, ...companions];
+  const pairs = inputs.flatMap((path) => [[path, output] as const, [path, saveRanges] as const]);
+  for (const [path, written] of pairs) {
+    // oxlint-disable-next-line no-await-in-loop -- two or three files
+    if (!(await isSameFile(path, written))) continue;
+    throw new FitError('bad-output', `${written} is what is to be quantized: give another name`);
+  }
+}
