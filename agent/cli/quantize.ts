@@ -36,8 +36,8 @@ Examples:
   agent quantize package.json --to int8-dynamic -o model.onnx --json
   agent quantize m.onnx --to int8-static --ranges pi-1.json,pi-2.json -o q.onnx
 
-Only auto measures. Whether another scheme makes the model faster here, and keeps
-it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
+Only auto measures. Whether another scheme makes the model faster here, and
+keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
 
 /** `agent quantize MODEL --to SCHEME -o FILE`. */
 export function quantizeCommand(context: CliContext): Command {
@@ -55,7 +55,6 @@ export function quantizeCommand(context: CliContext): Command {
     )
     .option('--save-ranges <file>', 'keep what calibration found, for --ranges (int8-static)')
     .option('--json', 'print the account as JSON (edgefit/quantize/1)')
-    .option('--debug', 'show where an error came from')
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, options: QuantizeOptions) => {
       const report = await quantize(model, options, context);
