@@ -20,7 +20,7 @@ describe('usage errors are one line with a hint', () => {
     ['bench --mqtt-user me', '--mqtt-user: only with --mqtt URL'],
     ['bench a b', "too many arguments for 'bench'"],
     ['fit m.onnx', "required option '-o, --output <dir>' not specified"],
-    ['quantize m.onnx --to int9 -o x', '--to int9 is no scheme: use int8-static'],
+    ['quantize m.onnx --to int9 -o x', '--to int9 is no scheme: use auto, int8-static'],
     ['quantize m.onnx --to weight-int4 -o x', 'is not supported yet'],
     ['quantize --to fp16 -o x', "missing required argument 'model'"],
   ])('agent %s', async (line, says) => {
