@@ -36,6 +36,13 @@ const CONTRACTS = [
     title: 'What became of each operation: agent quantize --json',
   },
   {
+    file: 'ranges',
+    module: 'ranges',
+    name: 'rangesSchema',
+    io: 'input',
+    title: 'Calibrated ranges of every tensor: agent quantize --save-ranges, --ranges',
+  },
+  {
     file: 'decision',
     module: 'fit',
     name: 'decisionSchema',

@@ -36,8 +36,7 @@ export function benchCommand(context: CliContext, outcome: Outcome): Command {
     .argument('[model]', 'model file or package manifest');
   addMeasureOptions(command)
     .option('--json', 'print the report as JSON (edgefit/bench/1)')
-    .option('-o, --output <file>', 'save the report as JSON, too')
-    .option('--debug', 'show where an error came from');
+    .option('-o, --output <file>', 'save the report as JSON, too');
   context.reporting?.addOptions(command);
   return command
     .addHelpText('after', EXAMPLES)

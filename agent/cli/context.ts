@@ -17,13 +17,6 @@ export interface Reporting {
   ) => Promise<SendReport | null>;
 }
 
-/** A command whose module is loaded only when its name stands on the command line. */
-export interface LazyCommand {
-  readonly name: string;
-  readonly summary: string;
-  readonly load: () => Promise<Command>;
-}
-
 /** What commands get from outside; `main.ts` passes the real ones. */
 export interface CliContext {
   readonly io: Io;
@@ -34,8 +27,6 @@ export interface CliContext {
   /** Path of the built-in demo model's manifest. */
   readonly demoModel: string;
   readonly reporting?: Reporting | undefined;
-  /** Commands that need nothing from here (`probe`), listed before the others. */
-  readonly commands?: readonly LazyCommand[] | undefined;
 }
 
 /** Commands tell here how they ended; an error thrown tells it by its kind. */

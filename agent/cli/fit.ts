@@ -33,9 +33,10 @@ export function fitCommand(context: CliContext, outcome: Outcome): Command {
     .description('Benchmarks MODEL as `agent bench` does and keeps the winner in DIR.')
     .argument('<model>', 'model file or package manifest')
     .requiredOption('-o, --output <dir>', 'folder for the model, its record and the report');
-  addMeasureOptions(command)
-    .option('--json', 'print the decision record as JSON (edgefit/decision/1)')
-    .option('--debug', 'show where an error came from');
+  addMeasureOptions(command).option(
+    '--json',
+    'print the decision record as JSON (edgefit/decision/1)',
+  );
   context.reporting?.addOptions(command);
   return command
     .addHelpText('after', EXAMPLES)

@@ -24,11 +24,4 @@ process.exitCode = await runCli(process.argv.slice(2), {
   loadFit: () => import('../fit/run.ts'),
   demoModel: shippedPath('demo', 'manifest.json'),
   reporting: mqttReporting(io, version),
-  commands: [
-    {
-      name: 'probe',
-      summary: 'show what this machine is and what is worth trying on it',
-      load: async () => (await import('./probe.ts')).probeCommand(),
-    },
-  ],
 });

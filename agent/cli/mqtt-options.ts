@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ID_RULE } from '../contracts/ids.ts';
 import type { BrokerSettings } from '../fleet/broker-link.ts';
 import { parseBrokerUrl } from '../fleet/broker-url.ts';
 import type { ParsedBrokerUrl } from '../fleet/broker-url.ts';
@@ -47,7 +48,7 @@ export function addMqttOptions(command: Command): Command {
       '--mqtt-timeout <seconds>',
       `longest wait for an answer of the broker (default: ${DEFAULT_TIMEOUT_SECONDS})`,
     )
-    .option('--device-id <id>', 'name of this device: 1 to 64 of A-Z a-z 0-9 . _ and -');
+    .option('--device-id <id>', `name of this device: ${ID_RULE}`);
 }
 
 /** The password and where it came from: the file, else the environment, else the URL. */
@@ -125,8 +126,8 @@ export async function readMqttSettings(
 ): Promise<MqttSettings | null> {
   const { deviceId } = options;
   if (deviceId !== undefined && !isId(deviceId)) {
-    const why = 'use 1 to 64 of A-Z a-z 0-9 . _ and -';
-    throw new MqttOptionError('--device-id', `${JSON.stringify(deviceId)} is no device id: ${why}`);
+    const why = `${JSON.stringify(deviceId)} is no device id: use ${ID_RULE}`;
+    throw new MqttOptionError('--device-id', why);
   }
   if (options.mqtt === undefined) {
     const stray = strayOption(options);

@@ -1,16 +1,18 @@
 import type { Facts } from '../contracts/facts.ts';
 import type { HardwareProfile } from '../contracts/profile.ts';
+import { bytesText } from '../fit/words.ts';
+import { hang } from './text.ts';
 
-const WIDTH = 80;
-const LABEL_WIDTH = 14;
-const MIB = 1024 ** 2;
-const GIB = 1024 ** 3;
+const MIN_LABEL_WIDTH = 14;
+/** A longer label (the name of a sensor) runs on into its text. */
+const MAX_LABEL_WIDTH = 32;
+const GAP = 2;
 
 /** A label and the lines beside it; a label is empty where it repeats. */
 type Row = readonly [label: string, text: string];
 
-/** Facts as a table for people, at most 80 columns wide. */
-export function renderFacts(facts: Facts, profile: HardwareProfile): string {
+/** Facts as a table for people, at most `width` columns wide. */
+export function renderFacts(facts: Facts, profile: HardwareProfile, width: number): string {
   const groups: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     ['Board', boardRows(facts)],
     ['CPU', cpuRows(facts.cpu)],
@@ -20,35 +22,20 @@ export function renderFacts(facts: Facts, profile: HardwareProfile): string {
     ['Profile', profileRows(profile)],
     ['Unknown', facts.unknown.map(({ fact, why }) => ['', `${fact}: ${why}`])],
   ];
-  return groups
+  const sections = groups
     .filter(([, rows]) => rows.length > 0)
-    .map(([title, rows]) => [title, ...rows.flatMap(renderRow)].join('\n'))
-    .join('\n\n');
+    .map(([title, rows]) => [title, ...renderRows(rows, width)].join('\n'));
+  return `${sections.join('\n\n')}\n`;
 }
 
-function renderRow([label, text]: Row): readonly string[] {
-  const indent = label === '' ? 4 : LABEL_WIDTH + 2;
-  const [first = '', ...rest] = wrap(text, WIDTH - indent);
-  const head = label === '' ? `  - ${first}` : `  ${label.padEnd(LABEL_WIDTH)}${first}`;
-  return [head, ...rest.map((line) => ' '.repeat(indent) + line)];
-}
-
-/** Breaks at spaces; a word longer than a line (a path) is cut. */
-function wrap(text: string, width: number): readonly string[] {
-  const words = text
-    .split(' ')
-    .flatMap((word) => word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []);
-  const lines: string[] = [];
-  let line = '';
-  for (const word of words) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
+function renderRows(rows: readonly Row[], width: number): readonly string[] {
+  const longest = Math.max(...rows.map(([label]) => label.length)) + GAP;
+  const labelWidth = Math.min(Math.max(longest, MIN_LABEL_WIDTH), MAX_LABEL_WIDTH);
+  return rows.flatMap(([label, text]) => {
+    if (label === '') return hang('  - ', text, width);
+    if (label.length + GAP > labelWidth) return hang('  ', `${label} ${text}`, width);
+    return hang(`  ${label.padEnd(labelWidth)}`, text, width);
+  });
 }
 
 function boardRows({ board, os }: Facts): readonly Row[] {
@@ -97,7 +84,7 @@ function acceleratorRows(accelerators: Facts['accelerators']): readonly Row[] {
 
 function heatRows({ thermal, throttling }: Facts): readonly Row[] {
   const zones = thermal.map(({ zone, celsius }): Row => [
-    zone.padEnd(LABEL_WIDTH),
+    zone,
     celsius === null ? '?' : `${celsius.toFixed(1)} °C`,
   ]);
   if (throttling === null) return zones;
@@ -128,6 +115,5 @@ function megahertz(hz: number | null): string {
 }
 
 function bytes(value: number | null): string {
-  if (value === null) return '?';
-  return value >= GIB ? `${(value / GIB).toFixed(1)} GiB` : `${Math.round(value / MIB)} MiB`;
+  return value === null ? '?' : bytesText(value);
 }

@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import type { Facts } from '../contracts/facts.ts';
-import { probe } from '../hardware/probe.ts';
-import { loadProfiles } from '../hardware/profiles.ts';
-import { renderFacts } from './probe-table.ts';
+import type { CliContext } from './context.ts';
+import { widthOf, writeJson } from './output.ts';
 
 interface ProbeFlags {
   readonly json?: true;
@@ -10,29 +9,37 @@ interface ProbeFlags {
 }
 
 const EXAMPLES = `
+A fact that cannot be read is listed with the reason; nothing is guessed.
+
 Examples:
   agent probe                       a table: the board, its limits, its profile
   agent probe --json > facts.json   the same for programs
-  agent probe --root recorded/      another machine, from a copy of its files`;
+  agent probe --root recorded/      another machine, from a copy of its files
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent probe`: what this machine is, and what is worth trying on it. */
-export function probeCommand(): Command {
+export function probeCommand({ io }: CliContext): Command {
   return new Command('probe')
-    .description('Show what this machine is and which precisions are worth trying on it.')
+    .summary('show what this machine is and what is worth trying on it')
+    .description('Shows what this machine is and which precisions are worth trying on it.')
     .option('--json', 'print the facts as JSON (edgefit/facts/1)')
     .option('--root <folder>', 'read a recorded file tree instead of this machine')
-    .option('--debug', 'show where an error came from')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: ProbeFlags) => {
+      // Loaded here: they bring the schemas along, and `--help` does without.
+      const { probe } = await import('../hardware/probe.ts');
       const facts = await probe({ root: flags.root });
-      const text = flags.json ? JSON.stringify(facts, null, 2) : await table(facts);
-      process.stdout.write(`${text}\n`);
+      if (flags.json === true) writeJson(io, facts);
+      else io.stdout.write(await table(facts, widthOf(io.stdout, io.env)));
     });
 }
 
-async function table(facts: Facts): Promise<string> {
+async function table(facts: Facts, width: number): Promise<string> {
+  const { loadProfiles } = await import('../hardware/profiles.ts');
+  const { renderFacts } = await import('./probe-table.ts');
   const profiles = await loadProfiles();
   const profile = profiles.find(({ id }) => id === facts.profile.id);
   if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
-  return renderFacts(facts, profile);
+  return renderFacts(facts, profile, width);
 }

@@ -4,10 +4,12 @@ import type { CliContext, Outcome } from './context.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
 import { MIN_WIDTH } from './output.ts';
+import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
 
 const EXAMPLES = `
 Examples:
+  agent probe                                what this machine is
   agent bench                                what this machine can do
   agent fit package.json -o fitted/          keep the best version of a model
   agent quantize model.onnx --to fp16 -o small.onnx
@@ -18,7 +20,7 @@ Results go to stdout, everything else to stderr. Every command has --help.`;
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.done };
   try {
-    const program = await buildProgram(args, context, outcome);
+    const program = buildProgram(context, outcome);
     await program.parseAsync(args, { from: 'user' });
     return outcome.code;
   } catch (error) {
@@ -37,26 +39,21 @@ function wantsDebug(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--debug');
 }
 
-async function buildProgram(
-  args: readonly string[],
-  context: CliContext,
-  outcome: Outcome,
-): Promise<Command> {
+function buildProgram(context: CliContext, outcome: Outcome): Command {
   const program = new Command('agent')
     .description('Fits a trained model to the edge device it will run on.')
     .version(context.version)
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError(true);
-  const others = (context.commands ?? []).map(async ({ name, summary, load }) =>
-    args.includes(name) ? load() : new Command(name).summary(summary),
-  );
   const commands = [
-    ...(await Promise.all(others)),
+    probeCommand(context),
     benchCommand(context, outcome),
     fitCommand(context, outcome),
     quantizeCommand(context),
   ];
-  for (const command of commands) program.addCommand(command);
+  for (const command of commands) {
+    program.addCommand(command.option('--debug', 'show where an error came from'));
+  }
   for (const command of [program, ...commands]) speakOurWay(command, context);
   return program;
 }

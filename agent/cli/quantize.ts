@@ -61,7 +61,6 @@ export function quantizeCommand(context: CliContext): Command {
     )
     .option('--save-ranges <file>', 'keep what calibration found, for --ranges (int8-static)')
     .option('--json', 'print the account as JSON (edgefit/quantize/1)')
-    .option('--debug', 'show where an error came from')
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, options: QuantizeOptions) => {
       const report = await quantize(model, options, context);

@@ -3,20 +3,23 @@ import { addMqttOptions, readMqttSettings } from './mqtt-options.ts';
 import type { Io } from './output.ts';
 
 /**
- * Reporting over MQTT for commands that measure. Settings are checked before the long work; the
- * client library is loaded only when there is something to send.
+ * Reporting over MQTT for commands that measure. Settings are checked, and this device is named,
+ * before the long work; the client library is loaded only when there is something to send.
  */
-export function mqttReporting(io: Io, version: string): Reporting {
+export function mqttReporting(
+  io: Io,
+  version: string,
+  nameDevice: () => Promise<string> = ownDeviceId,
+): Reporting {
   return {
     addOptions: addMqttOptions,
     prepare: async (options, env) => {
       const settings = await readMqttSettings(options, env);
       if (settings === null) return null;
+      const deviceId = settings.deviceId ?? (await nameDevice());
       return async (report, signal) => {
         const { publishOrKeep } = await import('../fleet/report.ts');
         const { stateFolder } = await import('../fleet/unsent.ts');
-        const { defaultDeviceId } = await import('../hardware/device-id.ts');
-        const deviceId = settings.deviceId ?? (await defaultDeviceId());
         const facts = report.device;
         const sent = await publishOrKeep(
           { ...settings, deviceId, facts, report, agent: version, signal },
@@ -29,4 +32,9 @@ export function mqttReporting(io: Io, version: string): Reporting {
       };
     },
   };
+}
+
+async function ownDeviceId(): Promise<string> {
+  const { defaultDeviceId } = await import('../hardware/device-id.ts');
+  return defaultDeviceId();
 }

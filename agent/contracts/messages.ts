@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { acceleratorKinds, factsSchema, precisions, runtimeNames } from './facts.ts';
+import { ID_PATTERN } from './ids.ts';
 
 /**
  * Messages between a device and its operators, JSON in UTF-8 over MQTT. Nothing essential travels
  * in MQTT 5 properties. Readers keep fields that they do not know: fields may be added.
  */
 
-const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
+const id = z.string().regex(ID_PATTERN);
 const timestamp = z.iso.datetime({ precision: 3 }).describe('RFC 3339, UTC, milliseconds');
 
 /** Retained at `edgefit/v1/d/{id}/up/birth`: what this device is and what it can run. */
@@ -15,7 +16,7 @@ export const birthSchema = z
     schema: z.literal('edgefit/birth/1'),
     deviceId: id,
     ts: timestamp.describe(
-      'when the device was probed, by its own clock: RFC 3339, UTC, milliseconds',
+      'when this message was made, by the clock of the device: RFC 3339, UTC, milliseconds',
     ),
     session: z
       .number()

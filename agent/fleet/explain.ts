@@ -170,7 +170,7 @@ export function explainPublishFailure(
     case 149:
       return tooLarge(`${refused}: the message of ${bytes} bytes is larger than it allows`);
     case 151:
-      return new ReportError('REFUSED', `${refused}: quota exceeded; try again later`);
+      return new ReportError('QUOTA', `${refused}: quota exceeded; try again later`);
     case 136:
     case 137:
     case 139:

@@ -45,18 +45,28 @@ export interface Published {
  * Throws TopicError on a bad device id and ReportError TOO_LARGE.
  */
 export function reportMessages(options: ReportOptions): readonly OutgoingMessage[] {
+  const messages = makeMessages(options);
+  checkSizes(messages);
+  return messages;
+}
+
+function makeMessages(options: ReportOptions): readonly OutgoingMessage[] {
   const { deviceId, facts, report, agent, announce = true, now = new Date() } = options;
   const birth = birthMessage({ deviceId, facts, agent, session: null, now });
-  const messages = [...(announce ? [birth] : []), benchMessage(deviceId, report)];
-  for (const { topic, payload } of messages) {
+  return [...(announce ? [birth] : []), benchMessage(deviceId, report)];
+}
+
+function isTooLarge({ payload }: OutgoingMessage): boolean {
+  return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES;
+}
+
+function checkSizes(messages: readonly OutgoingMessage[]): void {
+  for (const { topic, payload } of messages.filter(isTooLarge)) {
     const bytes = Buffer.byteLength(payload);
-    if (bytes > MAX_PAYLOAD_BYTES) {
-      const limit = `a message may have ${MAX_PAYLOAD_BYTES}`;
-      const fix = 'benchmark fewer candidates with --precision or --runtime';
-      throw new ReportError('TOO_LARGE', `${topic} has ${bytes} bytes and ${limit}: ${fix}`);
-    }
+    const limit = `a message may have ${MAX_PAYLOAD_BYTES}`;
+    const fix = 'benchmark fewer candidates with --precision or --runtime';
+    throw new ReportError('TOO_LARGE', `${topic} has ${bytes} bytes and ${limit}: ${fix}`);
   }
-  return messages;
 }
 
 async function sendEarlier(
@@ -71,8 +81,12 @@ async function sendEarlier(
       await connection.publish(message);
       sentLater += 1;
     };
-    const { corrupt } = await flushUnsent(state, broker, send, new Set(topics));
-    return { sentLater, warnings: corrupt.map((path) => `${path} held no message: set aside`) };
+    const { corrupt, refused } = await flushUnsent(state, broker, send, new Set(topics));
+    const warnings = [
+      ...corrupt.map((path) => `${path} held no message: set aside`),
+      ...refused.map(({ path, why }) => `an earlier report is set aside as ${path}: ${why}`),
+    ];
+    return { sentLater, warnings };
   } catch (error) {
     // The report itself is out; what is left stays on the disk for the next time.
     return { sentLater, warnings: [`earlier reports are still waiting: ${messageOf(error)}`] };
@@ -121,12 +135,14 @@ export async function publishReport(options: ReportOptions): Promise<Published> 
 
 /**
  * Like `publishReport`, and loses nothing: a report that cannot be sent is kept in the state folder
- * and goes out with a later one to the same broker. Throws the same errors; their message then says
- * where the report is kept.
+ * and goes out with a later one to the same broker. One that is too large for any is kept there
+ * beside those that wait, for people to find. Throws the same errors; a ReportError then says where
+ * the report is kept.
  */
 export async function publishOrKeep(options: ReportOptions, state: string): Promise<Published> {
-  const messages = reportMessages(options);
+  const messages = makeMessages(options);
   try {
+    checkSizes(messages);
     return await sendAll(options, messages, state);
   } catch (error) {
     const kept = await keep(options, messages, state);
@@ -141,7 +157,13 @@ async function keep(
   state: string,
 ): Promise<string> {
   try {
-    const { folder } = await saveUnsent(state, broker.address.display, messages, now);
+    const { display } = broker.address;
+    if (messages.some(isTooLarge)) {
+      const large = messages.filter(isTooLarge);
+      const { folder } = await saveUnsent(state, display, large, now, 'refused');
+      return `the report is kept in ${folder} as .refused and will not be sent`;
+    }
+    const { folder } = await saveUnsent(state, display, messages, now);
     return `the report is kept in ${folder} and will be sent with the next one`;
   } catch (error) {
     return `the report could not be kept either: ${messageOf(error)}`;

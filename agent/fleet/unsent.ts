@@ -4,16 +4,22 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { unsentSchema } from '../contracts/messages.ts';
 import type { Unsent } from '../contracts/messages.ts';
-import { codeOf } from '../util/errors.ts';
+import { codeOf, messageOf } from '../util/errors.ts';
 import { fileError, writeFileDurably } from '../util/files.ts';
 import type { OutgoingMessage } from './protocol/outgoing.ts';
+import { ReportError, type ReportErrorCode } from './report-error.ts';
 
 /**
  * Messages that no broker has acknowledged yet, one JSON file each in `unsent/` of the state
  * folder. Names sort by age. A retained message replaces an older one of the same topic, and beyond
- * MAX_UNSENT the oldest go, so a device that never comes online does not fill its card.
+ * MAX_UNSENT the oldest go, so a device that never comes online does not fill its card. What can
+ * never be sent is set aside as `.refused` or `.corrupt`, at most MAX_ASIDE files.
  */
 export const MAX_UNSENT = 100;
+export const MAX_ASIDE = 20;
+
+/** What a broker will say of the same message the next time, too. */
+const REFUSALS: readonly ReportErrorCode[] = ['REFUSED', 'NOT_AUTHORIZED', 'TOO_LARGE'];
 
 export interface SaveResult {
   readonly folder: string;
@@ -25,6 +31,8 @@ export interface FlushResult {
   readonly sent: number;
   /** Files that hold no message, renamed to `.corrupt`. */
   readonly corrupt: readonly string[];
+  /** Messages that the broker will never take, renamed to `.refused`, and what it said. */
+  readonly refused: readonly { readonly path: string; readonly why: string }[];
 }
 
 /**
@@ -48,11 +56,13 @@ function topicTag(topic: string): string {
   return createHash('sha256').update(topic).digest('hex').slice(0, 16);
 }
 
-/** Names of the waiting messages, oldest first; none when the folder does not exist yet. */
-async function listUnsent(folder: string): Promise<readonly string[]> {
+const WAITING = /^\d[\w-]*\.json$/;
+const ASIDE = /^\d[\w-]*\.json\.(refused|corrupt)$/;
+
+/** Names of this form, oldest first; none when the folder does not exist yet. */
+async function listNames(folder: string, form: RegExp): Promise<readonly string[]> {
   try {
-    const names = await readdir(folder);
-    return names.filter((name) => /^\d[\w-]*\.json$/.test(name)).toSorted();
+    return (await readdir(folder)).filter((name) => form.test(name)).toSorted();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw fileError('read', folder, error);
@@ -63,18 +73,29 @@ async function removeAll(folder: string, names: readonly string[]): Promise<void
   await Promise.all(names.map((name) => rm(join(folder, name), { force: true })));
 }
 
+/** Removes the oldest of this form beyond `most`; says how many. */
+async function dropOldest(folder: string, form: RegExp, most: number): Promise<number> {
+  const names = await listNames(folder, form);
+  const excess = names.slice(0, Math.max(0, names.length - most));
+  await removeAll(folder, excess);
+  return excess.length;
+}
+
 /**
- * Keeps messages for `broker` (its display form, without credentials) until `flushUnsent`. They
- * are on the disk when this returns. Throws FileError.
+ * Keeps messages for `broker` (its display form, without credentials) until `flushUnsent`, or for
+ * people to find when they can never be sent (`as` refused). They are on the disk when this
+ * returns. Throws FileError.
  */
 export async function saveUnsent(
   state: string,
   broker: string,
   messages: readonly OutgoingMessage[],
   now: Date,
+  as: 'waiting' | 'refused' = 'waiting',
 ): Promise<SaveResult> {
   const folder = unsentFolder(state);
-  const before = await listUnsent(folder);
+  const suffix = as === 'waiting' ? '' : '.refused';
+  const before = await listNames(folder, WAITING);
   const stamp = now.toISOString().replaceAll(/[-:.]/g, '');
   for (const [index, message] of messages.entries()) {
     const { topic, payload, retain, schema } = message;
@@ -86,16 +107,15 @@ export async function saveUnsent(
     };
     const tag = topicTag(`${broker} ${topic}`);
     const order = String(index).padStart(3, '0');
+    const path = join(folder, `${stamp}-${order}-${tag}.json${suffix}`);
     // oxlint-disable-next-line no-await-in-loop -- in order, so that a full disk keeps the first
-    await writeFileDurably(join(folder, `${stamp}-${order}-${tag}.json`), JSON.stringify(unsent));
+    await writeFileDurably(path, JSON.stringify(unsent));
     const replaced = before.filter((name) => retain && name.endsWith(`-${tag}.json`));
     // oxlint-disable-next-line no-await-in-loop -- only after the newer one is on the disk
     await removeAll(folder, replaced);
   }
-  const names = await listUnsent(folder);
-  const excess = names.slice(0, Math.max(0, names.length - MAX_UNSENT));
-  await removeAll(folder, excess);
-  return { folder, dropped: excess.length };
+  await dropOldest(folder, ASIDE, MAX_ASIDE);
+  return { folder, dropped: await dropOldest(folder, WAITING, MAX_UNSENT) };
 }
 
 /** The message in a file, null when it holds none. Throws FileError when it cannot be read. */
@@ -118,7 +138,9 @@ async function readUnsent(path: string): Promise<Unsent | null> {
 /**
  * Sends what waits for `broker`, oldest first, and removes each file once `publish` has returned.
  * Retained messages whose topic is in `superseded` are removed unsent: a newer one is out already.
- * What `publish` throws ends the flush and is passed on; that message and later ones stay.
+ * A message that `publish` says the broker refuses is set aside, so that it does not hold up the
+ * others. Anything else that `publish` throws ends the flush and is passed on; that message and
+ * later ones stay.
  */
 export async function flushUnsent(
   state: string,
@@ -129,7 +151,8 @@ export async function flushUnsent(
   const folder = unsentFolder(state);
   let sent = 0;
   const corrupt: string[] = [];
-  for (const name of await listUnsent(folder)) {
+  const refused: { path: string; why: string }[] = [];
+  for (const name of await listNames(folder, WAITING)) {
     const path = join(folder, name);
     /* oxlint-disable no-await-in-loop -- oldest first, one at a time */
     const unsent = await readUnsent(path);
@@ -139,11 +162,28 @@ export async function flushUnsent(
     } else if (unsent.broker === broker) {
       const { message } = unsent;
       const isOld = message.retain && superseded.has(message.topic);
-      if (!isOld) await publish(message);
-      if (!isOld) sent += 1;
-      await rm(path, { force: true });
+      const why = isOld ? null : await refusalOf(() => publish(message));
+      if (why === null) {
+        await rm(path, { force: true });
+        if (!isOld) sent += 1;
+      } else {
+        await rename(path, `${path}.refused`);
+        refused.push({ path: `${path}.refused`, why });
+      }
     }
     /* oxlint-enable no-await-in-loop */
   }
-  return { sent, corrupt };
+  await dropOldest(folder, ASIDE, MAX_ASIDE);
+  return { sent, corrupt, refused };
+}
+
+/** What the broker said when it refused for good, null when it took the message. */
+async function refusalOf(publish: () => Promise<void>): Promise<string | null> {
+  try {
+    await publish();
+    return null;
+  } catch (error) {
+    if (error instanceof ReportError && REFUSALS.includes(error.code)) return messageOf(error);
+    throw error;
+  }
 }

@@ -2,10 +2,12 @@ import type { Facts } from '../contracts/facts.ts';
 import { readClocks } from './cpufreq.ts';
 import { readCpuQuota, readCpuset } from './cgroup.ts';
 import { archOf, featuresOf, modelOf, parseCpuinfo, vendorOf, type Cpuinfo } from './cpuinfo.ts';
+import { nonsense } from './error.ts';
 import { foundFact, missFact, readFact, type Reading } from './facts-log.ts';
 import { parseCpuList, parseSomeCpus } from './parse.ts';
 
 const CPUINFO = '/proc/cpuinfo';
+const STATUS = '/proc/self/status';
 const CPU_FOLDER = '/sys/devices/system/cpu';
 
 /** Where a root file system keeps the loader of its architecture. */
@@ -68,7 +70,7 @@ async function readOnline(reading: Reading): Promise<readonly number[] | null> {
 
 /**
  * Cores that threads of ours can run on at once: online, not isolated from the scheduler, in our
- * cpuset, and no more than the cgroup quota pays for (which may be a fraction).
+ * cpuset and affinity, and no more than the cgroup quota pays for (which may be a fraction).
  */
 async function readUsable(
   reading: Reading,
@@ -85,16 +87,31 @@ async function readUsable(
     (await readFact(reading, 'cpu.isolated', `${CPU_FOLDER}/isolated`, parseCpuList, optional)) ??
     [];
   const cpuset = await readCpuset(reading);
-  const schedulable = online.filter(
-    (cpu) => !isolated.includes(cpu) && (cpuset === null || cpuset.cpus.includes(cpu)),
-  );
-  // A recording made in parts can contradict itself; then the online cores stand.
-  const cores = schedulable.length === 0 ? online.length : schedulable.length;
+  const affinity = await readAffinity(reading);
+  const inCpuset = online.filter((cpu) => cpuset?.cpus.includes(cpu) ?? true);
+  const allowed = inCpuset.filter((cpu) => affinity?.includes(cpu) ?? true);
+  const schedulable = allowed.filter((cpu) => !isolated.includes(cpu));
+  // Who was put on isolated cores runs there. A recording made in parts can contradict itself; then
+  // the online cores stand.
+  const cores = schedulable.length || allowed.length || online.length;
   if (cpuset !== null && cores < online.length) foundFact(reading, fact, cpuset.path);
+  if (allowed.length > 0 && allowed.length < inCpuset.length) foundFact(reading, fact, STATUS);
   const quota = await readCpuQuota(reading);
   if (quota === null || quota.cores >= cores) return cores;
   foundFact(reading, fact, quota.path);
   return quota.cores;
+}
+
+/** The CPUs that we are pinned to (taskset, CPUAffinity=). In a recording it was another process. */
+async function readAffinity(reading: Reading): Promise<readonly number[] | null> {
+  if (!reading.tree.live) return null;
+  return readFact(reading, 'cpu.affinity', STATUS, parseAllowed, { optional: true });
+}
+
+function parseAllowed(text: string): readonly number[] {
+  const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(text) ?? [];
+  if (list === undefined) throw nonsense('a line "Cpus_allowed_list: 0-3"', text);
+  return parseSomeCpus(list);
 }
 
 function copySource(reading: Reading, from: string, to: string): void {

@@ -6,17 +6,6 @@ import { openTree, type Tree } from './tree.ts';
 /** Never change it: every device would get a new name. */
 const APPLICATION = 'edgefit device id 1';
 const HEX_DIGITS = 12;
-const VALID = /^[A-Za-z0-9._-]{1,64}$/;
-
-/** Checks a device id that a person gave. Raises a HardwareError (input) that says the rule. */
-export function parseDeviceId(text: string): string {
-  if (VALID.test(text)) return text;
-  const rule = 'use 1 to 64 of A-Z a-z 0-9 . _ -';
-  throw new HardwareError(
-    'BAD_DEVICE_ID',
-    `bad device id ${JSON.stringify(text.slice(0, 80))}: ${rule}`,
-  );
-}
 
 /**
  * `edgefit-` and 12 hex digits that stay the same on this machine. They are a keyed hash of the
@@ -28,13 +17,11 @@ export async function defaultDeviceId(root?: string): Promise<string> {
   const secret =
     (await machineId(tree)) ?? (await serialNumber(tree)) ?? (await hardwareAddress(tree));
   if (secret === null) {
-    const fix = 'run systemd-machine-id-setup, or set the device id in the configuration';
+    const fix = 'run systemd-machine-id-setup, or name it with --device-id ID';
     throw new HardwareError(
       'NO_MACHINE_ID',
       `this machine has no machine id, serial number or network card: ${fix}`,
-      {
-        kind: 'failure',
-      },
+      { kind: 'failure' },
     );
   }
   const hash = createHmac('sha256', secret).update(APPLICATION).digest('hex');

@@ -3,7 +3,6 @@ import { AgentError } from '../util/errors.ts';
 export type HardwareErrorCode =
   | 'ROOT_NOT_A_FOLDER'
   | 'NONSENSE'
-  | 'BAD_DEVICE_ID'
   | 'NO_MACHINE_ID'
   | 'BAD_PROFILE'
   | 'NO_PROFILE';

@@ -40,7 +40,7 @@ const LOAD_NATIVE =
 export function stepsOf(clone, consumer, manifest) {
   const tarball = join(clone, `${manifest.name}-${manifest.version}.tgz`);
   const native = ['node', '--input-type=module', '-e', LOAD_NATIVE];
-  const version = ['npx', '--no', 'agent', '--', '--version'];
+  const version = ['npx', '--no', '--', 'agent', '--version'];
   return [
     { name: 'npm ci', cwd: clone, command: ['npm', 'ci'] },
     { name: 'agent', cwd: clone, command: version, prints: manifest.version },

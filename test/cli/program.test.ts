@@ -1,6 +1,4 @@
-import { Command } from 'commander';
 import { expect, test } from '@jest/globals';
-import type { LazyCommand } from '../../agent/cli/context.ts';
 import { precisionChoices, runtimeChoices } from '../../agent/cli/parsers.ts';
 import { methods } from '../../agent/contracts/bench.ts';
 import { precisions, runtimeNames } from '../../agent/contracts/facts.ts';
@@ -8,13 +6,9 @@ import { noScheme, observerNames, schemePresets } from '../../agent/contracts/sc
 import { OBSERVERS } from '../../agent/model/statistics.ts';
 import { run } from './support.ts';
 
-const probe: LazyCommand = {
-  name: 'probe',
-  summary: 'what this machine is',
-  load: async () => new Command('probe').description('at length').action(() => undefined),
-};
+const commands = ['probe', 'bench', 'fit', 'quantize'];
 
-test.each([[['--help']], [['bench', '--help']], [['fit', '--help']], [['quantize', '--help']]])(
+test.each([[['--help']], ...commands.map((name) => [[name, '--help']])])(
   '%j fits 80 columns, shows examples and loads nothing',
   async (args) => {
     const ran = await run(args, { loadFit: () => Promise.reject(new Error('not needed')) });
@@ -41,15 +35,18 @@ test.each([
   expect(await run(args)).toMatchObject({ code: 2, out: '', err });
 });
 
-test('further commands are listed without loading them, and speak the same way', async () => {
-  const unloaded = { ...probe, load: () => Promise.reject(new Error('not needed')) };
-  const help = await run(['--help'], { commands: [unloaded] });
-  expect(help.out).toContain('what this machine is');
-  expect((await run(['help', 'probe'], { commands: [probe] })).out).toContain('at length');
-  const ran = await run(['probe', '--nonsense'], { commands: [probe] });
-  expect(ran).toMatchObject({
+test.each(commands)('agent help %s', async (name) => {
+  expect((await run(['--help'])).out).toMatch(new RegExp(`^  ${name} `, 'm'));
+  const ran = await run(['help', name]);
+  expect(ran).toMatchObject({ code: 0, err: '' });
+  expect(ran.out).toContain('--debug');
+});
+
+test.each(['probe', 'bench'])('%s says of an unknown option where its help is', async (name) => {
+  expect(await run([name, '--nonsense'])).toMatchObject({
     code: 2,
-    err: "agent: unknown option '--nonsense'; see 'agent probe --help'\n",
+    out: '',
+    err: `agent: unknown option '--nonsense'; see 'agent ${name} --help'\n`,
   });
 });
 

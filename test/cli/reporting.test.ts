@@ -69,3 +69,12 @@ test('options that cannot be used are refused before the work', async () => {
   });
   expect(ran).toMatchObject({ code: 2, out: '', benched: [] });
 });
+
+test('a device that has no name is told before the work', async () => {
+  const stream = { write: () => true };
+  const io = { stdout: stream, stderr: stream, env: {} };
+  const nameless = mqttReporting(io, '1.2.3', () => Promise.reject(new Error('no machine id')));
+  const ran = await run(['bench', '--mqtt', 'mqtt://127.0.0.1:1'], { reporting: nameless });
+  expect(ran).toMatchObject({ code: 1, out: '', benched: [] });
+  expect(ran.err).toContain('no machine id');
+});

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { unsentSchema } from '../../agent/contracts/messages.ts';
 import type { OutgoingMessage } from '../../agent/fleet/protocol/outgoing.ts';
-import { flushUnsent, MAX_UNSENT, saveUnsent, stateFolder } from '../../agent/fleet/unsent.ts';
+import { ReportError, type ReportErrorCode } from '../../agent/fleet/report-error.ts';
+import {
+  flushUnsent,
+  MAX_ASIDE,
+  MAX_UNSENT,
+  saveUnsent,
+  stateFolder,
+} from '../../agent/fleet/unsent.ts';
 
 const BROKER = 'mqtt://h:1883';
 let state = '';
@@ -93,6 +100,38 @@ test('a failure keeps that message and all later ones', async () => {
   );
   await expect(failing).rejects.toThrow('gone');
   expect(await flushed()).toEqual(['{"id":"b"}', '{"id":"c"}']);
+});
+
+test.each<ReportErrorCode>(['REFUSED', 'NOT_AUTHORIZED', 'TOO_LARGE'])(
+  'a message that the broker refuses (%s) is set aside and does not hold up the others',
+  async (code) => {
+    const { folder } = await saveUnsent(state, BROKER, [bench('a'), bench('b')], at(1));
+    const [first = ''] = readdirSync(folder).toSorted();
+    const result = await flushUnsent(state, BROKER, ({ payload }) =>
+      payload.includes('a') ? Promise.reject(new ReportError(code, 'no')) : Promise.resolve(),
+    );
+    const path = join(folder, `${first}.refused`);
+    expect(result).toEqual({ sent: 1, corrupt: [], refused: [{ path, why: 'no' }] });
+    expect(readdirSync(folder)).toEqual([`${first}.refused`]);
+    expect(await flushed()).toEqual([]);
+  },
+);
+
+test.each<ReportErrorCode>(['UNREACHABLE', 'TIMEOUT', 'TLS', 'QUOTA'])(
+  'a broker that may take it later (%s) ends the flush, and nothing is set aside',
+  async (code) => {
+    await saveUnsent(state, BROKER, [bench('a'), bench('b')], at(1));
+    const failing = flushUnsent(state, BROKER, () => Promise.reject(new ReportError(code, 'no')));
+    await expect(failing).rejects.toMatchObject({ code });
+    expect(await flushed()).toEqual(['{"id":"a"}', '{"id":"b"}']);
+  },
+);
+
+test('what is set aside does not fill the card either', async () => {
+  const ids = Array.from({ length: MAX_ASIDE + 3 }, (_, index) => `n${index}`);
+  const { folder } = await saveUnsent(state, BROKER, ids.map(bench), at(1), 'refused');
+  expect(readdirSync(folder)).toHaveLength(MAX_ASIDE);
+  expect(await flushed()).toEqual([]);
 });
 
 test.each(['', '{', '{}', 'null', '{"schema":"edgefit/unsent/2"}'])(

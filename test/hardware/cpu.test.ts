@@ -141,6 +141,38 @@ describe('cores', () => {
     expect(cpu).toMatchObject({ coresOnline: 8, coresUsable: usable });
   });
 
+  describe('affinity', () => {
+    const isolated = { '/sys/devices/system/cpu/isolated': '6-7\n' };
+    const status = (list: string) => ({
+      '/proc/self/status': `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${list}\nMems_allowed_list:\t0\n`,
+    });
+    const set = { ...v2, '/sys/fs/cgroup/cpuset.cpus.effective': '0-3\n' };
+
+    test.each<[string, Files, number, string]>([
+      ['one core', status('5'), 1, '/proc/self/status'],
+      ['half of the cpuset', { ...set, ...status('2-5') }, 2, '/proc/self/status'],
+      [
+        'all of the cpuset',
+        { ...set, ...status('0-3') },
+        4,
+        '/sys/fs/cgroup/cpuset.cpus.effective',
+      ],
+      ['isolated cores', { ...isolated, ...status('6-7') }, 2, '/proc/self/status'],
+      ['none that is online', status('9'), 8, '/sys/devices/system/cpu/online'],
+      ['nonsense', status('a'), 8, '/sys/devices/system/cpu/online'],
+    ])('%s', async (_, files, usable, source) => {
+      const root = makeSysroot({ ...cpuinfo, ...online, ...files });
+      const reading = startReading({ ...(await openTree(root)), live: true });
+      expect(await readCpu(reading)).toMatchObject({ coresOnline: 8, coresUsable: usable });
+      expect(reading.sources.get('cpu.coresUsable')).toBe(source);
+    });
+
+    test('of the process that made a recording says nothing', async () => {
+      const { cpu } = await cpuOf({ ...cpuinfo, ...online, ...status('5') });
+      expect(cpu.coresUsable).toBe(8);
+    });
+  });
+
   test.each([
     ['0-3\n', [0, 1, 2, 3]],
     ['0,3-5', [0, 3, 4, 5]],

@@ -74,17 +74,28 @@ describeWithMosquitto('a mosquitto that comes and goes', () => {
     expect(waiting()).toHaveLength(2);
   });
 
-  test('an earlier report that the broker refuses does not spoil the new one', async () => {
+  test('an earlier report that the broker refuses is set aside, and the others go out', async () => {
     await goOffline();
     await expect(send('x'.repeat(6000))).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    await expect(send('after it')).rejects.toMatchObject({ code: 'UNREACHABLE' });
     await goOnline('max_packet_size 5000');
     const published = await send('small');
     expect(published.topics).toHaveLength(2);
-    expect(published.sentLater).toBe(0);
+    expect(published.sentLater).toBe(1);
     expect(published.warnings).toEqual([
-      expect.stringContaining('earlier reports are still waiting'),
+      expect.stringMatching(/^an earlier report is set aside as .*\.json\.refused: .* allows 5000/),
     ]);
-    expect(waiting()).toHaveLength(1);
+    expect(waiting()).toEqual([expect.stringMatching(/\.json\.refused$/)]);
+    await expect(send('again')).resolves.toMatchObject({ sentLater: 0, warnings: [] });
+  });
+
+  test('a report that is too large for any broker is kept for people', async () => {
+    broker = await startMosquitto(['allow_anonymous true']);
+    const failure = send('x'.repeat(128 * 1024));
+    await expect(failure).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    await expect(failure).rejects.toThrow('as .refused and will not be sent');
+    expect(waiting()).toEqual([expect.stringMatching(/\.json\.refused$/)]);
+    await expect(send('small')).resolves.toMatchObject({ sentLater: 0, warnings: [] });
   });
 
   test('a state folder that cannot be written is told, with the first cause', async () => {

@@ -1,3 +1,4 @@
+import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
 import { AgentError } from '../../util/errors.ts';
 
 /**
@@ -46,7 +47,6 @@ export interface ParsedTopic {
 
 export const telemetryStreams = ['host', 'infer', 'agent'] as const;
 
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
 const PLACEHOLDER = /^\{(\w+)\}$/;
 
 /** An id that cannot stand in a topic (wildcards, slashes, spaces, empty or too long). */
@@ -60,7 +60,7 @@ export class TopicError extends AgentError {
 
 /** Whether a text can name a device, job, benchmark, group, ...: `[A-Za-z0-9._-]{1,64}`. */
 export function isId(text: string): boolean {
-  return ID.test(text);
+  return ID_PATTERN.test(text);
 }
 
 function isValidFor(name: string, id: string): boolean {
@@ -69,8 +69,7 @@ function isValidFor(name: string, id: string): boolean {
 
 function checkId(name: string, id: string | undefined): string {
   if (id !== undefined && isValidFor(name, id)) return id;
-  const allowed =
-    name === 'stream' ? telemetryStreams.join(', ') : '1 to 64 of A-Z a-z 0-9 . _ and -';
+  const allowed = name === 'stream' ? telemetryStreams.join(', ') : ID_RULE;
   throw new TopicError(`${JSON.stringify(id ?? '')} is not a valid ${name} id: use ${allowed}`);
 }
 
