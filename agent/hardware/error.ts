@@ -1,11 +1,7 @@
 import { AgentError } from '../util/errors.ts';
 
 export type HardwareErrorCode =
-  | 'ROOT_NOT_A_FOLDER'
-  | 'NONSENSE'
-  | 'NO_MACHINE_ID'
-  | 'BAD_PROFILE'
-  | 'NO_PROFILE';
+  'ROOT_NOT_A_FOLDER' | 'NONSENSE' | 'NO_MACHINE_ID' | 'BAD_PROFILE' | 'NO_PROFILE';
 
 /** What this room raises on purpose: a bad root, a bad profile, a machine that has no identity. */
 export class HardwareError extends AgentError {

@@ -125,7 +125,7 @@ test(
         inputs: {},
       }),
     );
-    const says = 'is needed for something else: give another name';
+    const says = 'is what is to be quantized: give another name';
     for (const [input, output] of [
       [model, model],
       [manifest, model],
