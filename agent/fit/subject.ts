@@ -68,7 +68,13 @@ export async function openSubject(
       const requested =
         asked === null || !('command' in asked.origin)
           ? asked
-          : await spooled({ job: asked, description, worker, scratch, progress });
+          : await spooled(asked.origin.command, {
+              job: asked,
+              description,
+              worker,
+              scratch,
+              progress,
+            });
       const samples =
         requested === null
           ? manifestSamples(described, flags)
@@ -92,19 +98,22 @@ export async function openSubject(
 }
 
 /** Runs the command once and keeps what it gives: every candidate is judged on the same samples. */
-async function spooled({
-  job,
-  description,
-  worker,
-  scratch,
-  progress,
-}: {
-  readonly job: SampleJob;
-  readonly description: SessionDescription;
-  readonly worker: FitWorker;
-  readonly scratch: Scratch;
-  readonly progress: Hooks['progress'];
-}): Promise<SampleJob> {
+async function spooled(
+  command: string,
+  {
+    job,
+    description,
+    worker,
+    scratch,
+    progress,
+  }: {
+    readonly job: SampleJob;
+    readonly description: SessionDescription;
+    readonly worker: FitWorker;
+    readonly scratch: Scratch;
+    readonly progress: Hooks['progress'];
+  },
+): Promise<SampleJob> {
   const phase = 'reading samples from the command';
   progress({ phase });
   const to = scratch.file('samples.bin');
@@ -116,7 +125,7 @@ async function spooled({
       onProgress: (value) => progress({ phase, ...counted(value) }),
     },
   );
-  return { ...job, origin: { spool: to, count, what: 'samples of the command' } };
+  return { ...job, origin: { spool: to, count, what: `samples from the command ${command}` } };
 }
 
 /** How many threads work that is not measured may use. */
