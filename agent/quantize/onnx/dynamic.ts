@@ -222,8 +222,8 @@ function convertLstm(node: NodeProto, context: Context): string | undefined {
   if (weight === undefined || recurrent === undefined) return 'its weights are not constant';
   if (!allFinite(weight.tensor) || !allFinite(recurrent.tensor)) return NOT_FINITE;
   if (intAttribute(node, 'layout') === 1) return 'LSTM with layout 1 has no integer kernel';
-  const [w = '', ...wScale] = weight.home.gates(weight.tensor);
-  const [r = '', ...rScale] = recurrent.home.gates(recurrent.tensor);
+  const [w, ...wScale] = weight.home.gates(weight.tensor);
+  const [r, ...rScale] = recurrent.home.gates(recurrent.tensor);
   const rest = [3, 4, 5, 6, 7].map((position) => node.input[position] ?? '');
   const input = [node.input[0] ?? '', w, r, ...rest, ...wScale, ...rScale];
   const attribute = node.attribute.filter(({ name = '' }) => LSTM_ATTRIBUTES.has(name));
