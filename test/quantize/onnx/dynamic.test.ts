@@ -221,7 +221,7 @@ const go = (value: boolean): Tensor => ({
   data: Uint8Array.of(value ? 1 : 0),
 });
 
-const product = (w: string, out: string): TinyGraph => ({
+const productOf = (w: string, out: string): TinyGraph => ({
   outputs: { [out]: [1] },
   nodes: [makeNode('MatMul', ['x', w], [out])],
 });
@@ -230,12 +230,12 @@ describe('inside the branches of an If', () => {
   const next = randoms(3);
   const x = randomTensor(next, [2, 8]);
   const own = (out: string): TinyGraph => ({
-    ...product('w', out),
+    ...productOf('w', out),
     initializers: [weights('w', [8, 64], randomValues(next, 512))],
   });
 
   test('weights become small wherever they lie', async () => {
-    const model = branching(own('t'), product('shared', 'e'), [
+    const model = branching(own('t'), productOf('shared', 'e'), [
       weights('shared', [8, 64], randomValues(next, 512)),
     ]);
     const made = quantizeDynamic(model, { ...DYNAMIC, reduceRange: SATURATES });
@@ -273,13 +273,13 @@ describe('inside the branches of an If', () => {
   });
 });
 
+const integersOf = ({ graph }: OnnxModel) =>
+  graph.initializer.filter(({ dataType, dims }) => dataType === 3 && dims.length === 2);
+
 describe('weights that several nodes read are stored once', () => {
   const next = randoms(9);
   const x = randomTensor(next, [3, 8]);
   const w = weights('w', [8, 8], randomValues(next, 64));
-
-  const integersOf = ({ graph }: OnnxModel) =>
-    graph.initializer.filter(({ dataType, dims }) => dataType === 3 && dims.length === 2);
 
   test('in one graph, and twice where one wants them transposed', async () => {
     const model = tinyModel({
@@ -300,7 +300,7 @@ describe('weights that several nodes read are stored once', () => {
   });
 
   test('in two branches', () => {
-    const model = branching(product('w', 't'), product('w', 'e'), [w]);
+    const model = branching(productOf('w', 't'), productOf('w', 'e'), [w]);
     const made = quantizeDynamic(model, DYNAMIC);
     expect(integersOf(made.model)).toHaveLength(1);
     const bodies = made.model.graph.node.flatMap(({ attribute }) => attribute);
