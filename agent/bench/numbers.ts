@@ -1,9 +1,10 @@
+import { float16ToNumber } from '../model/onnx/tensor.ts';
 import type { Tensor } from '../runtime/types.ts';
 
 /** The values of a tensor as numbers (int64 rounded to float64); undefined for text. */
 export function toNumbers({ dtype, data }: Tensor): ArrayLike<number> | undefined {
   if (dtype === 'float16' && data instanceof Uint16Array) {
-    return Float64Array.from(data, (bits) => fromHalf(bits));
+    return Float64Array.from(data, float16ToNumber);
   }
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     return Float64Array.from(data, Number);
@@ -13,16 +14,6 @@ export function toNumbers({ dtype, data }: Tensor): ArrayLike<number> | undefine
 
 function isText(data: Tensor['data']): data is readonly string[] {
   return !ArrayBuffer.isView(data);
-}
-
-/** IEEE 754 binary16: sign, 5 bits of exponent, 10 of fraction. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : Number.NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 /**

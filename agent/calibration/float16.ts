@@ -1,3 +1,5 @@
+import { float16ToNumber } from '../model/onnx/tensor.ts';
+
 /** IEEE 754 binary16 as raw bits in a Uint16Array, because Node 20 has no Float16Array. */
 
 const SUBNORMAL_STEP = 2 ** -24;
@@ -9,18 +11,9 @@ let decoded: Float32Array | undefined;
 function table(): Float32Array {
   if (decoded !== undefined) return decoded;
   const values = new Float32Array(65536);
-  for (let bits = 0; bits < values.length; bits += 1) values[bits] = decodeOne(bits);
+  for (let bits = 0; bits < values.length; bits += 1) values[bits] = float16ToNumber(bits);
   decoded = values;
   return values;
-}
-
-function decodeOne(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * SUBNORMAL_STEP;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 /** float16 bits to float32 values, exact. */

@@ -100,10 +100,11 @@ test('language: the logits of a step against the next token', () => {
   expect(() => measure({ kind: 'language' }, [{ output }])).toThrow('integer input of 3 tokens');
 });
 
+function integers(...values: number[]): Tensor {
+  return { dtype: 'int64', shape: [1, values.length], data: BigInt64Array.from(values, BigInt) };
+}
+
 describe('language: which input holds the tokens', () => {
-  const integers = (...values: number[]): Tensor => {
-    return { dtype: 'int64', shape: [1, 3], data: BigInt64Array.from(values, BigInt) };
-  };
   // Says 1 after the first token and 0 after the second.
   const output = tensor([1, 3, 2], [0, 1, 1, 0, 1, 0]);
   const [right, mask] = [integers(7, 1, 0), integers(1, 1, 1)];

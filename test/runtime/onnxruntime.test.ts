@@ -101,6 +101,10 @@ test('writes a profile on close, with weights where repacking is off', async () 
   );
 });
 
+function tensor(shape: number[], ...values: number[]) {
+  return { dtype: 'float32' as const, shape, data: Float32Array.from(values) };
+}
+
 test('an input whose shape is not declared takes any', async () => {
   const { FLOAT } = DataType;
   const model = anyShapeModel({
@@ -109,14 +113,11 @@ test('an input whose shape is not declared takes any', async () => {
     nodes: [makeNode('Mul', ['any', 'scalar'], ['y'])],
   });
   const session = await onnxRuntime.open(await save('any.onnx', modelBytes(model)), OPTIONS);
-  const tensor = (shape: number[], ...values: number[]) => {
-    return { dtype: 'float32' as const, shape, data: Float32Array.from(values) };
-  };
   const scalar = tensor([], 3);
   for (const any of [tensor([], 2), tensor([2], 1, 2), tensor([1, 1, 2], 1, 2)]) {
     // oxlint-disable-next-line no-await-in-loop -- one run after the other
-    const { y } = await session.run({ any, scalar });
-    expect(y).toEqual({ ...any, data: any.data.map((value) => value * 3) });
+    const outputs = await session.run({ any, scalar });
+    expect(outputs['y']).toEqual({ ...any, data: any.data.map((value) => value * 3) });
   }
   await session.close();
 });

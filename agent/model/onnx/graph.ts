@@ -250,7 +250,7 @@ function renameCaptured(body: GraphProto, renames: ReadonlyMap<string, string>):
   const node = body.node.map((one) => renameInputs(one, relevant));
   const missing = body.output.flatMap((value) => {
     const to = relevant.get(value.name ?? '');
-    return to === undefined ? [] : [makeNode('Identity', [to], [value.name ?? ''])];
+    return to === undefined ? [] : [namelessNode('Identity', [to], [value.name ?? ''])];
   });
   return { ...body, node: [...node, ...missing] };
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ModelError } from '../errors.ts';
+import { bytesOf } from './bytes.ts';
 import { MAX_DEPTH, MAX_ITEMS, MAX_NUMBERS, MAX_REPEATED, MAX_TEXT_BYTES } from './limits.ts';
 
 /**
@@ -353,8 +354,4 @@ export class Reader {
   private limit(what: string, limit: number, offset: number): ModelError {
     return new ModelError('LIMIT', `${what} in ${this.path} exceeds ${limit} at byte ${offset}`);
   }
-}
-
-function bytesOf(array: ArrayBufferView): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

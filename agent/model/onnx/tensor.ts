@@ -158,6 +158,17 @@ function rawView(tensor: TensorProto, raw: Uint8Array, type: TypeFacts): TypedAr
   return new type.array(aligned.buffer, aligned.byteOffset, raw.length / size);
 }
 
+/**
+ * The values of a float32 tensor, as `tensorData` gives them.
+ * @throws ModelError when it is of another type
+ */
+export function floatData(tensor: TensorProto): Float32Array {
+  const data = tensorData(tensor);
+  // Complex numbers come as pairs of float32.
+  if (tensor.dataType === DataType.FLOAT && data instanceof Float32Array) return data;
+  throw new ModelError('BAD_TENSOR', `${describe(tensor)}: expected float32`);
+}
+
 /** onnx.proto: small integers and half floats travel in int32_data, unsigned 32 bit in uint64_data. */
 function typedField(tensor: TensorProto, type: TypeFacts): TypedArray {
   const { dataType } = tensor;

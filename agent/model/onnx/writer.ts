@@ -1,3 +1,5 @@
+import { bytesOf } from './bytes.ts';
+
 /** Writes the protobuf wire format (protobuf.dev, "Encoding"). */
 
 /** Byte fields larger than this are handed on as views instead of being copied. */
@@ -143,8 +145,4 @@ function packed(values: VarintArray): Uint8Array {
 function varintSize(low: number, high: number): number {
   const bits = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
   return Math.max(1, Math.ceil(bits / 7));
-}
-
-function bytesOf(array: ArrayBufferView): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

@@ -16,10 +16,10 @@ import {
 import type { GraphIndex } from '../../model/onnx/graph.ts';
 import { withGraph, withOpset } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
-import { DataType, makeTensor, tensorData } from '../../model/onnx/tensor.ts';
-import { channelMaxima, channelView, quantizeChannels, symmetricParams } from '../arithmetic.ts';
+import { DataType } from '../../model/onnx/tensor.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { WeightStore } from './dynamic-weights.ts';
 import { isExcluded } from './excluded.ts';
 import { allFinite } from './obstacles.ts';
 import { isQuantized } from './recognize.ts';
@@ -44,6 +44,12 @@ export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<Onn
   return { model: withOpset(withGraph(model, graph), MS_DOMAIN, 1), ops };
 }
 
+interface Constant {
+  readonly tensor: TensorProto;
+  /** Of the graph that the tensor belongs to: what is made of it is stored there, for all to share. */
+  readonly home: WeightStore;
+}
+
 interface Shared {
   readonly unique: (wish: string) => string;
   readonly scheme: Scheme;
@@ -51,7 +57,7 @@ interface Shared {
 }
 
 /** The constant of a name, as seen from one graph. */
-type Scope = (name: string) => TensorProto | undefined;
+type Scope = (name: string) => Constant | undefined;
 
 interface Context extends Shared {
   readonly index: GraphIndex;
@@ -66,8 +72,14 @@ function convertGraph(graph: GraphProto, outer: Scope, shared: Shared): GraphPro
   const index = indexGraph(graph);
   const isOwn = (name: string) =>
     index.initializers.has(name) || index.producer.has(name) || index.inputs.has(name);
-  const constantOf: Scope = (name) => (isOwn(name) ? index.initializers.get(name) : outer(name));
-  const context: Context = { ...shared, index, constantOf, edit: newEdit(), absorbed: new Set() };
+  const edit = newEdit();
+  const home = new WeightStore(edit, shared.unique, shared.scheme);
+  const constantOf: Scope = (name) => {
+    if (!isOwn(name)) return outer(name);
+    const tensor = index.initializers.get(name);
+    return tensor === undefined ? undefined : { tensor, home };
+  };
+  const context: Context = { ...shared, index, constantOf, edit, absorbed: new Set() };
   for (const node of graph.node) {
     const inner = mapBodies(node, (body) => convertGraph(body, constantOf, shared));
     if (inner !== node) context.edit.replace.set(node, [inner]);
@@ -109,18 +121,26 @@ function convert(node: NodeProto, context: Context): void {
   else context.ops.push({ ...row, precision: 'float', reason: problem });
 }
 
-function constant(name: string | undefined, { constantOf }: Context): TensorProto | undefined {
-  const tensor = constantOf(name ?? '');
-  return tensor?.dataType === DataType.FLOAT ? tensor : undefined;
+function floatConstant(name: string | undefined, { constantOf }: Context): Constant | undefined {
+  const found = constantOf(name ?? '');
+  return found?.tensor.dataType === DataType.FLOAT ? found : undefined;
+}
+
+/** Why a product has no weights that an integer kernel takes. */
+function noWeights({ input: [left = '', right = ''] }: NodeProto, { constantOf }: Context): string {
+  if (constantOf(right) !== undefined) return 'its weights are not float32';
+  if (constantOf(left) === undefined) return 'both factors are activations';
+  return 'its weights are the left factor, which has no integer kernel';
 }
 
 function convertMatMul(node: NodeProto, context: Context): string | undefined {
-  const weight = constant(node.input[1], context);
-  if (weight === undefined) return 'both factors are activations';
-  if (!allFinite(weight)) return NOT_FINITE;
-  if (weight.dims.length !== 2) return `its weights have ${weight.dims.length} axes, not 2`;
-  const add = biasBehind(node, weight.dims[1] ?? 0, context);
-  const weights = byColumn(weight, floatsOf(weight), weight.dims, context);
+  const weight = floatConstant(node.input[1], context);
+  if (weight === undefined) return noWeights(node, context);
+  const { tensor, home } = weight;
+  if (!allFinite(tensor)) return NOT_FINITE;
+  if (tensor.dims.length !== 2) return `its weights have ${tensor.dims.length} axes, not 2`;
+  const add = biasBehind(node, tensor.dims[1] ?? 0, context);
+  const weights = home.matrix(tensor, false);
   const output = (add?.node ?? node).output;
   if (add !== undefined) {
     context.edit.replace.set(add.node, []);
@@ -143,67 +163,42 @@ function biasBehind(
     return undefined;
   if (opName(reader) !== 'Add' || isExcluded(context.scheme, reader)) return undefined;
   const bias = reader.input.find((name) => name !== output);
-  const dims = constant(bias, context)?.dims;
+  const dims = floatConstant(bias, context)?.tensor.dims;
   if (bias === undefined || dims?.length !== 1 || dims[0] !== columns) return undefined;
   return { node: reader, bias };
 }
 
 function convertGemm(node: NodeProto, context: Context): string | undefined {
-  const weight = constant(node.input[1], context);
+  const weight = floatConstant(node.input[1], context);
   if (weight === undefined) return 'its weights are not constant';
-  if (!allFinite(weight)) return NOT_FINITE;
+  const { tensor, home } = weight;
+  if (!allFinite(tensor)) return NOT_FINITE;
   if ((intAttribute(node, 'transA') ?? 0) !== 0) return 'Gemm with transA has no integer kernel';
   const alpha = floatAttribute(node, 'alpha') ?? 1;
   const beta = floatAttribute(node, 'beta') ?? 1;
-  const [rows = 0, columns = 0] = weight.dims;
   const transposed = (intAttribute(node, 'transB') ?? 0) !== 0;
-  const width = transposed ? rows : columns;
-  const biasName = node.input[2] ?? '';
-  const bias = constant(biasName, context);
-  const plain =
-    bias !== undefined && bias.dims.length === 1 && bias.dims[0] === width && beta === 1;
-  if (alpha !== 1 || (biasName !== '' && !plain)) return 'its bias or factors need a Gemm in float';
-  const values = transposed ? transpose(floatsOf(weight), rows, columns) : floatsOf(weight);
-  const dims = transposed ? [columns, rows] : weight.dims;
-  const input = [node.input[0] ?? '', ...byColumn(weight, values, dims, context)];
-  if (biasName !== '') input.push(biasName);
+  const width = tensor.dims[transposed ? 0 : 1] ?? 0;
+  const hasBias = (node.input[2] ?? '') !== '';
+  const bias = hasBias && beta === 1 ? rowOf(node.input[2], width, context) : undefined;
+  if (alpha !== 1 || (hasBias && bias === undefined)) {
+    return 'its bias or factors need a Gemm in float';
+  }
+  const input = [node.input[0] ?? '', ...home.matrix(tensor, transposed)];
+  if (bias !== undefined) input.push(bias);
   replaceBy(node, 'DynamicQuantizeMatMul', input, node.output, context);
   return undefined;
 }
 
-/** Adds int8 weights [K, N] with one scale a column; returns the names B, B_scale, B_zero_point. */
-function byColumn(
-  weight: TensorProto,
-  values: Float32Array,
-  dims: readonly number[],
-  context: Context,
-): string[] {
-  const view = channelView(dims, context.scheme.perChannel ? 1 : 0);
-  const all = { outer: 1, channels: 1, inner: values.length };
-  const { data, scales } = int8(values, context.scheme.perChannel ? view : all, context.scheme);
-  const stem = weight.name ?? 'weight';
-  const names = ['int8', 'scale', 'zero_point'].map((part) => context.unique(`${stem}_${part}`));
-  const [b = '', scale = '', zero = ''] = names;
-  const vector = context.scheme.perChannel ? [scales.length] : [];
-  addInitializers(context, [
-    makeTensor(b, DataType.INT8, dims, data),
-    makeTensor(scale, DataType.FLOAT, vector, scales),
-    makeTensor(zero, DataType.INT8, vector, new Int8Array(scales.length)),
-  ]);
-  return names;
-}
-
-function int8(
-  values: Float32Array,
-  view: { outer: number; channels: number; inner: number },
-  scheme: Scheme,
-): { data: Int8Array; scales: Float32Array } {
-  const maxima = channelMaxima(values, view);
-  const scales = Float32Array.from(
-    maxima,
-    (m) => symmetricParams(m, 's8', scheme.reduceRange).scale,
-  );
-  return { data: quantizeChannels(values, view, scales), scales };
+/** The name of a bias as a vector: Gemm takes one value for all, or a row of a matrix, too. */
+function rowOf(name: string | undefined, width: number, context: Context): string | undefined {
+  const bias = floatConstant(name, context);
+  if (bias === undefined) return undefined;
+  const { dims } = bias.tensor;
+  const last = dims.at(-1) ?? 1;
+  const isRow = dims.slice(0, -1).every((dim) => dim === 1) && (last === width || last === 1);
+  if (!isRow) return undefined;
+  const isVector = dims.length === 1 && last === width;
+  return isVector ? bias.tensor.name : bias.home.vector(bias.tensor, width);
 }
 
 /** What the integer LSTM knows; it refuses others, `layout` even when that is 0. */
@@ -222,62 +217,18 @@ const LSTM_ATTRIBUTES: ReadonlySet<string> = new Set([
  * transposed, with a scale per direction and gate row.
  */
 function convertLstm(node: NodeProto, context: Context): string | undefined {
-  const weight = constant(node.input[1], context);
-  const recurrent = constant(node.input[2], context);
+  const weight = floatConstant(node.input[1], context);
+  const recurrent = floatConstant(node.input[2], context);
   if (weight === undefined || recurrent === undefined) return 'its weights are not constant';
-  if (!allFinite(weight) || !allFinite(recurrent)) return NOT_FINITE;
+  if (!allFinite(weight.tensor) || !allFinite(recurrent.tensor)) return NOT_FINITE;
   if (intAttribute(node, 'layout') === 1) return 'LSTM with layout 1 has no integer kernel';
-  const w = lstmWeights(weight, context);
-  const r = lstmWeights(recurrent, context);
+  const [w, ...wScale] = weight.home.gates(weight.tensor);
+  const [r, ...rScale] = recurrent.home.gates(recurrent.tensor);
   const rest = [3, 4, 5, 6, 7].map((position) => node.input[position] ?? '');
-  const input = [
-    node.input[0] ?? '',
-    w.values,
-    r.values,
-    ...rest,
-    w.scale,
-    w.zero,
-    r.scale,
-    r.zero,
-  ];
+  const input = [node.input[0] ?? '', w, r, ...rest, ...wScale, ...rScale];
   const attribute = node.attribute.filter(({ name = '' }) => LSTM_ATTRIBUTES.has(name));
   replaceBy(node, 'DynamicQuantizeLSTM', input, node.output, context, attribute);
   return undefined;
-}
-
-function lstmWeights(
-  tensor: TensorProto,
-  context: Context,
-): { values: string; scale: string; zero: string } {
-  const [directions = 1, gates = 0, inputs = 0] = tensor.dims;
-  const floats = floatsOf(tensor);
-  const turned = new Float32Array(floats.length);
-  for (let d = 0; d < directions; d++) {
-    const part = floats.subarray(d * gates * inputs, (d + 1) * gates * inputs);
-    turned.set(transpose(part, gates, inputs), d * gates * inputs);
-  }
-  const scales = new Float32Array(directions * gates);
-  const data = new Int8Array(floats.length);
-  for (let d = 0; d < directions; d++) {
-    const part = turned.subarray(d * gates * inputs, (d + 1) * gates * inputs);
-    const made = int8(part, channelView([inputs, gates], 1), context.scheme);
-    data.set(made.data, d * gates * inputs);
-    scales.set(made.scales, d * gates);
-  }
-  const stem = tensor.name ?? 'weight';
-  const values = context.unique(`${stem}_int8`);
-  const scale = context.unique(`${stem}_scale`);
-  const zero = context.unique(`${stem}_zero_point`);
-  addInitializers(context, [
-    makeTensor(values, DataType.INT8, [directions, inputs, gates], data),
-    makeTensor(scale, DataType.FLOAT, [directions, gates], scales),
-    makeTensor(zero, DataType.INT8, [directions, gates], new Int8Array(scales.length)),
-  ]);
-  return { values, scale, zero };
-}
-
-function addInitializers({ edit }: Context, tensors: readonly TensorProto[]): void {
-  for (const tensor of tensors) edit.initializers.set(tensor.name ?? '', tensor);
 }
 
 function replaceBy(
@@ -290,17 +241,4 @@ function replaceBy(
 ): void {
   const made = { ...namelessNode(op, input, output), name: node.name, domain: MS_DOMAIN };
   edit.replace.set(node, [{ ...made, attribute }]);
-}
-
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) result[c * rows + r] = values[r * columns + c] ?? 0;
-  }
-  return result;
-}
-
-function floatsOf(tensor: TensorProto): Float32Array {
-  const data = tensorData(tensor);
-  return data instanceof Float32Array ? data : new Float32Array(0);
 }

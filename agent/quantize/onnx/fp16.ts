@@ -1,5 +1,5 @@
 import { ModelError } from '../../model/errors.ts';
-import { allNodes, nodeLabel, opName } from '../../model/onnx/graph.ts';
+import { nodeLabel, opName } from '../../model/onnx/graph.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
 import { withGraph } from '../../model/onnx/open.ts';
 import { applyFp16 } from './fp16/apply.ts';
@@ -7,13 +7,14 @@ import type { Clamped } from './fp16/apply.ts';
 import { planFp16 } from './fp16/plan.ts';
 import type { Fp16Plan } from './fp16/plan.ts';
 import { isCounted } from './fp16/policy.ts';
+import { quantizedNode } from './recognize.ts';
 
 export interface Fp16Options {
   /** Inputs and outputs stay float32, with casts behind and before them. Default: true. */
   readonly keepIo?: boolean;
   /** Ops to keep in float besides those that have to be, e.g. `Softmax`, `com.microsoft.Gelu`. */
   readonly blockedOps?: readonly string[];
-  /** Names of nodes to keep in float. */
+  /** Names of nodes, or of what they make, to keep in float. */
   readonly blockedNodes?: readonly string[];
 }
 
@@ -32,24 +33,20 @@ export interface Fp16Result {
   readonly clamped: readonly Clamped[];
 }
 
-const QUANTIZED =
-  /^(QLinear|QGemm|QAttention|DynamicQuantize|(Q|Deq)uantizeLinear|(MatMul|Conv)Integer)/;
-
 /**
  * Converts float32 to float16 by the real type of every tensor. Pure. The result computes what the
  * float model computes as long as no value in between exceeds 65504.
  * @throws ModelError when the model is already quantized
  */
 export function toFp16(model: OnnxModel, options: Fp16Options = {}): Fp16Result {
-  for (const node of allNodes(model.graph)) {
-    if (QUANTIZED.test(opName(node).replace('com.microsoft.', ''))) {
-      const label = `node '${nodeLabel(node)}' is a ${opName(node)}`;
-      throw new ModelError('UNSUPPORTED', `${label}: already quantized; convert the float model`);
-    }
+  const node = quantizedNode(model);
+  if (node !== undefined) {
+    const label = `node '${nodeLabel(node)}' is a ${opName(node)}`;
+    throw new ModelError('UNSUPPORTED', `${label}: already quantized; convert the float model`);
   }
   const plan = planFp16(model, options.keepIo ?? true, {
     ops: new Set(options.blockedOps),
-    nodes: new Set(options.blockedNodes),
+    nodes: options.blockedNodes ?? [],
   });
   const rows = rowsOf(plan);
   const hasFloats = [...plan.frames.values()].some(({ own }) =>

@@ -21,7 +21,6 @@ export interface OpRule {
   readonly data: readonly number[] | 'all';
   /** An output range known without calibration. */
   readonly fixedOutput?: { readonly min: number; readonly max: number };
-  readonly minimumOpset?: number;
 }
 
 const layout: OpRule = { role: 'layout', data: [0] };
@@ -39,7 +38,7 @@ export const OP_TABLE: ReadonlyMap<string, OpRule> = new Map<string, OpRule>([
   ['GlobalAveragePool', unary],
   ['LeakyRelu', unary],
   ['Sigmoid', { ...unary, fixedOutput: { min: 0, max: 1 } }],
-  ['MaxPool', { ...layout, minimumOpset: 12 }],
+  ['MaxPool', layout],
   ['Reshape', layout],
   ['Transpose', layout],
   ['Squeeze', layout],
@@ -47,7 +46,7 @@ export const OP_TABLE: ReadonlyMap<string, OpRule> = new Map<string, OpRule>([
   ['Flatten', layout],
   ['Slice', layout],
   ['Split', layout],
-  ['Resize', { ...layout, minimumOpset: 11 }],
+  ['Resize', layout],
   ['Relu', { role: 'clamp', data: [0] }],
   ['Clip', { role: 'clamp', data: [0] }],
 ]);

@@ -8,7 +8,7 @@ import {
   withAttributes,
 } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
-import { DataType, tensorData } from '../../model/onnx/tensor.ts';
+import { DataType, floatData } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import { isWeighted } from './op-table.ts';
@@ -110,7 +110,9 @@ export class QdqWriter {
     if (known !== undefined) return known;
     const copy = this.parts.short('d');
     this.copies.set(name, copy);
-    const [min, max] = extremes(floatsOf(this.index.initializers.get(name)));
+    const tensor = this.index.initializers.get(name);
+    if (tensor === undefined) throw new Error(`'${name}' is no constant`);
+    const [min, max] = extremes(floatData(tensor));
     // Stored in float and quantized by a node, which the runtime folds when it loads the model.
     this.parts.roundTrip(name, copy, affineParams(min, max, activationType(this.scheme)));
     return copy;
@@ -143,12 +145,12 @@ export class QdqWriter {
   ): IntegerWeights {
     const outputs = weight.dims[layout.axis] ?? 1;
     return integerWeights({
-      values: floatsOf(weight),
+      values: floatData(weight),
       layout,
       inputScale: this.plan.tensors.get(x)?.scale ?? 1,
       perChannel: this.scheme.perChannel,
       reduceRange: this.scheme.reduceRange,
-      bias: bias === undefined ? undefined : perOutput(floatsOf(bias), outputs),
+      bias: bias === undefined ? undefined : perOutput(floatData(bias), outputs),
       // A product without a bias input has nowhere to put a correction.
       inputMean: rule.role === 'matmul' ? undefined : this.statistics.tensors.get(x)?.channelMean,
     });
@@ -187,11 +189,6 @@ function equal(a: Float32Array | Int8Array, b: Float32Array | Int8Array): boolea
 /** Gemm takes one bias for all outputs, too. */
 function perOutput(bias: Float32Array, outputs: number): Float32Array {
   return bias.length === outputs ? bias : new Float32Array(outputs).fill(bias[0] ?? 0);
-}
-
-function floatsOf(tensor: TensorProto | undefined): Float32Array {
-  const data = tensor === undefined ? undefined : tensorData(tensor);
-  return data instanceof Float32Array ? data : new Float32Array(0);
 }
 
 function extremes(values: Float32Array): [number, number] {

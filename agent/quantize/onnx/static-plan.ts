@@ -41,7 +41,6 @@ interface Draft {
   readonly index: GraphIndex;
   readonly statistics: Statistics;
   readonly scheme: Scheme;
-  readonly opset: number;
   readonly units: Map<NodeProto, IntegerUnit>;
   /** Clamps that were absorbed, with the unit in front of them. */
   readonly absorbed: Map<NodeProto, IntegerUnit>;
@@ -49,17 +48,11 @@ interface Draft {
 }
 
 /** Decides for the main graph which nodes run in integers, with which scales; and why others don't. */
-export function planStatic(
-  graph: GraphProto,
-  opset: number,
-  statistics: Statistics,
-  scheme: Scheme,
-): StaticPlan {
+export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Scheme): StaticPlan {
   const draft: Draft = {
     index: indexGraph(graph),
     statistics,
     scheme,
-    opset,
     units: new Map(),
     absorbed: new Map(),
     reasons: new Map(),
@@ -138,9 +131,6 @@ function statisticsOf({ statistics }: Draft, name: string): TensorStatistics | u
 
 /** What keeps this node from its integer kernel, in words; undefined when nothing does. */
 function problemOf(draft: Draft, node: NodeProto, rule: OpRule): string | undefined {
-  if ((rule.minimumOpset ?? 0) > draft.opset) {
-    return `integer ${opName(node)} needs opset ${rule.minimumOpset}, the model has ${draft.opset}`;
-  }
   if (rule.role === 'clamp') return 'not behind an integer op whose range makes it superfluous';
   const problem = obstacle(node, rule, draft.index);
   if (problem !== undefined) return problem;

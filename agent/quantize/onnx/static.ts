@@ -30,7 +30,7 @@ export function quantizeStatic(
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
   const graph = joinBias(model.graph, statistics, scheme);
-  const plan = planStatic(graph, model.opset, statistics, scheme);
+  const plan = planStatic(graph, statistics, scheme);
   const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule));
   if (weighted.length === 0) {
     throw new QuantizeError(

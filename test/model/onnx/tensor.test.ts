@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { TensorProto } from '../../../agent/model/onnx/generated/messages.ts';
 import {
   DataType,
+  floatData,
   makeTensor,
   tensorData,
   tensorNumbers,
@@ -88,4 +89,18 @@ test('an empty tensor and a scalar are tensors', () => {
   expect(tensorNumbers(makeTensor('e', DataType.FLOAT, [0, 5], new Float32Array(0)))).toEqual([]);
   expect(tensorNumbers(makeTensor('s', DataType.FLOAT, [], Float32Array.of(4)))).toEqual([4]);
   expect(() => makeTensor('s', DataType.FLOAT, [2], Float32Array.of(4))).toThrow(/4 bytes/);
+});
+
+test('floats are float32 or refused', () => {
+  const float = { ...EMPTY, dims: [2], dataType: DataType.FLOAT };
+  expect(floatData({ ...float, floatData: Float32Array.of(1, 2) })).toEqual(Float32Array.of(1, 2));
+  for (const dataType of [DataType.DOUBLE, DataType.COMPLEX64, DataType.INT32]) {
+    const other = makeTensor(
+      't',
+      dataType,
+      [1],
+      new Uint8Array(dataType === DataType.INT32 ? 4 : 8),
+    );
+    expect(() => floatData(other)).toThrow('expected float32');
+  }
 });

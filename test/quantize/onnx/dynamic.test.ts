@@ -221,7 +221,7 @@ const go = (value: boolean): Tensor => ({
   data: Uint8Array.of(value ? 1 : 0),
 });
 
-const product = (w: string, out: string): TinyGraph => ({
+const productOf = (w: string, out: string): TinyGraph => ({
   outputs: { [out]: [1] },
   nodes: [makeNode('MatMul', ['x', w], [out])],
 });
@@ -230,12 +230,12 @@ describe('inside the branches of an If', () => {
   const next = randoms(3);
   const x = randomTensor(next, [2, 8]);
   const own = (out: string): TinyGraph => ({
-    ...product('w', out),
+    ...productOf('w', out),
     initializers: [weights('w', [8, 64], randomValues(next, 512))],
   });
 
   test('weights become small wherever they lie', async () => {
-    const model = branching(own('t'), product('shared', 'e'), [
+    const model = branching(own('t'), productOf('shared', 'e'), [
       weights('shared', [8, 64], randomValues(next, 512)),
     ]);
     const made = quantizeDynamic(model, { ...DYNAMIC, reduceRange: SATURATES });
@@ -273,6 +273,64 @@ describe('inside the branches of an If', () => {
   });
 });
 
+const integersOf = ({ graph }: OnnxModel) =>
+  graph.initializer.filter(({ dataType, dims }) => dataType === 3 && dims.length === 2);
+
+describe('weights that several nodes read are stored once', () => {
+  const next = randoms(9);
+  const x = randomTensor(next, [3, 8]);
+  const w = weights('w', [8, 8], randomValues(next, 64));
+
+  test('in one graph, and twice where one wants them transposed', async () => {
+    const model = tinyModel({
+      inputs: { x: [1, [3, 8]] },
+      outputs: { y: [1] },
+      initializers: [w],
+      nodes: [
+        makeNode('MatMul', ['x', 'w'], ['a']),
+        makeNode('Gemm', ['a', 'w'], ['b']),
+        makeNode('Gemm', ['b', 'w'], ['y'], { attributes: { transB: 1n } }),
+      ],
+    });
+    const made = quantizeDynamic(model, { ...DYNAMIC, reduceRange: SATURATES });
+    expect(made.ops.map(({ precision }) => precision)).toEqual(['integer', 'integer', 'integer']);
+    expect(integersOf(made.model)).toHaveLength(2);
+    const [before, after] = [await run(model, { x }), await run(made.model, { x })];
+    expect(sqnr(floats(before['y']!.data), floats(after['y']!.data))).toBeGreaterThan(25);
+  });
+
+  test('in two branches', () => {
+    const model = branching(productOf('w', 't'), productOf('w', 'e'), [w]);
+    const made = quantizeDynamic(model, DYNAMIC);
+    expect(integersOf(made.model)).toHaveLength(1);
+    const bodies = made.model.graph.node.flatMap(({ attribute }) => attribute);
+    expect(bodies.map(({ g }) => g?.initializer)).toEqual([[], []]);
+  });
+});
+
+test.each<[string, number[]]>([
+  ['a row', [1, 5]],
+  ['one value', []],
+  ['one value in a vector', [1]],
+  ['one value in a matrix', [1, 1]],
+])('a Gemm with %s as its bias', async (_, dims) => {
+  const next = randoms(10);
+  const x = randomTensor(next, [3, 8]);
+  const model = tinyModel({
+    inputs: { x: [1, [3, 8]] },
+    outputs: { y: [1, [3, 5]] },
+    initializers: [
+      weights('w', [8, 5], randomValues(next, 40)),
+      weights('c', dims, randomValues(next, sizeOf(dims))),
+    ],
+    nodes: [makeNode('Gemm', ['x', 'w', 'c'], ['y'])],
+  });
+  const made = quantizeDynamic(model, { ...DYNAMIC, reduceRange: SATURATES });
+  expect(await kernelsOf(made.model, { x })).toEqual(['DynamicQuantizeMatMul']);
+  const [before, after] = [await run(model, { x }), await run(made.model, { x })];
+  expect(sqnr(floats(before['y']!.data), floats(after['y']!.data))).toBeGreaterThan(30);
+});
+
 describe('what stays in float', () => {
   const next = randoms(8);
   const base: TinyGraph = {
@@ -293,6 +351,7 @@ describe('what stays in float', () => {
     ['both factors are activations', 'MatMul', ['x', 'z'], {}],
     ['its weights have 3 axes, not 2', 'MatMul', ['x', 'cube'], {}],
     ['its weights are not finite', 'MatMul', ['x', 'wild'], {}],
+    ['its weights are the left factor, which has no integer kernel', 'MatMul', ['w', 'x'], {}],
     ['its weights are not constant', 'Gemm', ['x', 'z'], {}],
     ['Gemm with transA has no integer kernel', 'Gemm', ['x', 'w'], { transA: 1n }],
     ['its bias or factors need a Gemm in float', 'Gemm', ['x', 'w', 'b'], { alpha: 2 }],

@@ -122,6 +122,30 @@ test('ops and nodes can be excluded', () => {
   expect(byName.rows.map(({ reason }) => reason)).toEqual(['excluded by name', 'excluded by name']);
 });
 
+test('a node is excluded by what it makes, too', () => {
+  const model = tinyModel({
+    inputs: { x: [FLOAT, [2]] },
+    outputs: { y: [FLOAT, [2]] },
+    nodes: [makeNode('Neg', ['x'], ['y'], { name: 'turn' })],
+  });
+  for (const name of ['turn', 'y']) {
+    const { rows } = toFp16(model, { blockedNodes: [name] });
+    expect(rows).toMatchObject([{ precision: 'float', reason: 'excluded by name' }]);
+  }
+});
+
+test.each([
+  ['MatMulNBits', 'com.microsoft'],
+  ['Quant', 'qonnx.custom_op.general'],
+])('a model with a %s of %s is quantized already', (op, domain) => {
+  const model = tinyModel({
+    inputs: { x: [FLOAT, [2]] },
+    outputs: { y: [FLOAT, [2]] },
+    nodes: [makeNode(op, ['x'], ['y'], { domain })],
+  });
+  expect(() => toFp16(model)).toThrow(`node 'y' is a ${domain}.${op}: already quantized`);
+});
+
 test('a weight that both kinds of ops read is kept twice, exact where it was', () => {
   const source = tinyModel({
     inputs: { x: [FLOAT, [2]] },

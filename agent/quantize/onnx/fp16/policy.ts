@@ -1,6 +1,7 @@
 import type { NodeProto, TensorProto } from '../../../model/onnx/generated/messages.ts';
-import { intsAttribute, nodeLabel, opName } from '../../../model/onnx/graph.ts';
+import { intsAttribute, opName } from '../../../model/onnx/graph.ts';
 import { tensorData } from '../../../model/onnx/tensor.ts';
+import { isExcluded } from '../excluded.ts';
 
 /** Which ops may compute in float16, and why the others may not. */
 
@@ -23,7 +24,7 @@ const NEAR_ZERO = words('Log Reciprocal');
 /** com.microsoft ops that are defined for float16. */
 const CONTRIB = words(
   'Attention BiasAdd BiasGelu BiasSoftmax BiasSplitGelu FastGelu FusedConv FusedGemm FusedMatMul Gelu GroupNorm ' +
-    'GroupQueryAttention MatMulNBits MultiHeadAttention NhwcConv QuickGelu RotaryEmbedding SkipGroupNorm ' +
+    'GroupQueryAttention MultiHeadAttention NhwcConv QuickGelu RotaryEmbedding SkipGroupNorm ' +
     'SkipLayerNormalization SkipSimplifiedLayerNormalization TransposeMatMul',
 );
 
@@ -69,7 +70,7 @@ export const isCounted = (node: NodeProto) => !NOT_COUNTED.has(opName(node));
 
 export interface Blocked {
   readonly ops: ReadonlySet<string>;
-  readonly nodes: ReadonlySet<string>;
+  readonly nodes: readonly string[];
 }
 
 /** Why this node must stay in float; undefined when nothing speaks against float16. */
@@ -79,7 +80,7 @@ export function whyFloat(
   blocked: Blocked,
 ): string | undefined {
   const op = opName(node);
-  if (blocked.nodes.has(nodeLabel(node))) return 'excluded by name';
+  if (isExcluded({ excluded: blocked.nodes }, node)) return 'excluded by name';
   if (blocked.ops.has(op)) return 'excluded by op';
   if (BLOCKED.has(op) || FLOAT_ONLY.has(op)) return `${op} is not made for float16`;
   if (NEAR_ZERO.has(op)) return `${op} needs numbers near zero`;

@@ -8,7 +8,7 @@ import {
   opName,
 } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
-import { DataType, makeTensor, tensorData } from '../../../model/onnx/tensor.ts';
+import { DataType, floatData, makeTensor } from '../../../model/onnx/tensor.ts';
 
 /**
  * Folds y = a[c] * x + b[c] behind a convolution into its weights and bias: BatchNormalization
@@ -74,11 +74,6 @@ function floatInitializer(name: string | undefined, index: GraphIndex): TensorPr
   return tensor?.dataType === DataType.FLOAT ? tensor : undefined;
 }
 
-function floats(tensor: TensorProto): Float32Array {
-  const data = tensorData(tensor);
-  return data instanceof Float32Array ? data : new Float32Array(0);
-}
-
 function affineOf(
   node: NodeProto,
   x: string,
@@ -95,7 +90,7 @@ function affineOf(
   }
   const tensor = floatInitializer(node.input[position], index);
   if (tensor === undefined || !isPerChannel(tensor.dims, channels, rank)) return undefined;
-  const values = Float64Array.from(floats(tensor));
+  const values = Float64Array.from(floatData(tensor));
   const ones = new Float64Array(values.length).fill(1);
   const zeros = new Float64Array(values.length);
   if (op === 'Mul') return { factor: values, summand: zeros };
@@ -116,7 +111,7 @@ function batchNormAffine(node: NodeProto, x: string, index: GraphIndex): Affine 
   if (node.input[0] !== x || (intAttribute(node, 'training_mode') ?? 0) !== 0) return undefined;
   const tensors = node.input.slice(1, 5).map((name) => floatInitializer(name, index));
   const [scale, shift, mean, variance] = tensors.map((t) =>
-    t === undefined ? undefined : floats(t),
+    t === undefined ? undefined : floatData(t),
   );
   if (!scale || !shift || !mean || !variance) return undefined;
   const epsilon = floatAttribute(node, 'epsilon') ?? 1e-5;
@@ -140,10 +135,10 @@ function foldInto(
   const channels = weight.dims[axis] ?? 0;
   const inner = weight.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
   const scaled = Float32Array.from(
-    floats(weight),
+    floatData(weight),
     (w, i) => w * at(affine.factor, Math.floor(i / inner) % channels),
   );
-  const old = bias === undefined ? new Float32Array(channels) : floats(bias);
+  const old = bias === undefined ? new Float32Array(channels) : floatData(bias);
   const shifted = Float32Array.from(
     old,
     (b, c) => b * at(affine.factor, c) + at(affine.summand, c),
