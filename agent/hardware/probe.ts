@@ -55,7 +55,7 @@ async function readAll(reading: Reading): Promise<Read> {
     memory: await readMemory(reading),
     accelerators: [
       ...(await readEdgeTpus(reading, cpu.arch, pci, usb)),
-      ...(await readHailos(reading, pci)),
+      ...(await readHailos(reading, cpu.arch, pci)),
       ...(await readNvidia(reading, board)),
     ],
     thermal: await readThermal(reading),
