@@ -1,3 +1,4 @@
+// @ts-check
 // Builds dist/ from agent/ with the TypeScript compiler. Plain JavaScript: it runs inside `npm ci`,
 // before anything has been built.
 import { spawnSync } from 'node:child_process';
@@ -8,6 +9,7 @@ import { dirname, join } from 'node:path';
 const root = dirname(import.meta.dirname);
 const main = join(root, 'dist/agent/cli/main.js');
 
+/** @type {string} */
 let tsc;
 try {
   tsc = join(

@@ -22,6 +22,8 @@ export interface MqttSettings {
   readonly timeoutMs: number;
   /** As given with --device-id; the caller knows the default. */
   readonly deviceId: string | undefined;
+  /** What works, but should be done otherwise. */
+  readonly warnings: readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -31,6 +33,7 @@ const MAX_TIMEOUT_SECONDS = 3600;
 /** Length limit of a user name or password in MQTT. */
 const MAX_CREDENTIAL_BYTES = 65_535;
 const PASSWORD_VARIABLE = 'EDGEFIT_MQTT_PASSWORD';
+const VISIBLE_PASSWORD = `everyone on this machine can see the password in the --mqtt URL (ps): give it with --mqtt-password-file FILE or ${PASSWORD_VARIABLE}`;
 
 /** Adds the options of a command that reports over MQTT. A password is never an option. */
 export function addMqttOptions(command: Command): Command {
@@ -41,7 +44,10 @@ export function addMqttOptions(command: Command): Command {
       '--mqtt-password-file <file>',
       `file with the password, or set ${PASSWORD_VARIABLE} (never on the command line)`,
     )
-    .option('--mqtt-ca <file>', 'CA of the broker, PEM (default: those of the system)')
+    .option(
+      '--mqtt-ca <file>',
+      'CA of the broker, PEM (default: the list built into Node.js; that of the system with NODE_OPTIONS=--use-openssl-ca)',
+    )
     .option('--mqtt-cert <file>', 'client certificate, PEM; needs --mqtt-key')
     .option('--mqtt-key <file>', 'key of the client certificate, PEM')
     .option(
@@ -138,5 +144,6 @@ export async function readMqttSettings(
   const tls = await readTls(options, url.address);
   const credentials = await readCredentials(options, env, url);
   const timeoutMs = readTimeout(options.mqttTimeout);
-  return { broker: { address: url.address, ...credentials, tls }, timeoutMs, deviceId };
+  const warnings = url.password === undefined ? [] : [VISIBLE_PASSWORD];
+  return { broker: { address: url.address, ...credentials, tls }, timeoutMs, deviceId, warnings };
 }

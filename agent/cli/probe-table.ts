@@ -19,7 +19,7 @@ export function renderFacts(facts: Facts, profile: HardwareProfile, width: numbe
     ['Memory', memoryRows(facts.memory)],
     ['Accelerators', acceleratorRows(facts.accelerators)],
     ['Heat', heatRows(facts)],
-    ['Profile', profileRows(profile)],
+    ['Profile', profileRows(facts, profile)],
     ['Unknown', facts.unknown.map(({ fact, why }) => ['', `${fact}: ${why}`])],
   ];
   const sections = groups
@@ -98,13 +98,13 @@ function listed(names: readonly string[]): string {
   return names.length === 0 ? 'no' : names.join(', ');
 }
 
-function profileRows(profile: HardwareProfile): readonly Row[] {
+function profileRows(facts: Facts, profile: HardwareProfile): readonly Row[] {
   const why = (precision: string) =>
     profile.schemes.find((scheme) => scheme.precision === precision)?.why ?? '';
   return [
     ['id', profile.id],
     ['for', profile.name],
-    ['runtimes', profile.runtimes.join(', ')],
+    ['runtimes', facts.profile.runtimes.join(', ') || 'none that is published for this system'],
     ...profile.precisions.map((precision): Row => [precision, why(precision)]),
     ...profile.notWorthTrying.map((skip): Row => [`not ${skip.precision}`, skip.why]),
   ];

@@ -16,6 +16,7 @@ export function mqttReporting(
     prepare: async (options, env) => {
       const settings = await readMqttSettings(options, env);
       if (settings === null) return null;
+      for (const warning of settings.warnings) io.stderr.write(`agent: ${warning}\n`);
       const deviceId = settings.deviceId ?? (await nameDevice());
       return async (report, signal) => {
         const { publishOrKeep } = await import('../fleet/report.ts');

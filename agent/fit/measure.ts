@@ -1,5 +1,6 @@
 import type { LatencyMs } from '../contracts/bench.ts';
-import { busyShare, readCpuTimes, sampleHeat } from '../hardware/heat.ts';
+import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
+import { sampleHeat } from '../hardware/heat.ts';
 import type { HeatSample } from '../hardware/heat.ts';
 import { summarize } from '../bench/statistics.ts';
 import type { Feeds } from '../runtime/types.ts';

@@ -26,7 +26,8 @@ export async function readBoard(reading: Reading, arch: string): Promise<Facts['
   const model = await readFact(reading, 'board.model', [...models, PRODUCT_NAME], parseLine);
   const id = boardOfCompatible(compatible, model);
   if (id !== null) {
-    foundFact(reading, 'board.id', reading.sources.get('board.compatible') ?? CPUINFO);
+    const source = reading.sources.get('board.compatible');
+    if (source !== undefined) foundFact(reading, 'board.id', source);
     return { id, model, compatible: [...compatible] };
   }
   return { id: await otherBoard(reading, arch), model, compatible: [...compatible] };
@@ -36,7 +37,8 @@ async function otherBoard(reading: Reading, arch: string): Promise<string> {
   const text = await readOptional(reading.tree, CPUINFO);
   const revision = text === null ? null : revisionIn(text);
   const pi = revision === null ? null : boardOfRevision(revision);
-  foundFact(reading, 'board.id', reading.sources.get('cpu.arch') ?? CPUINFO);
+  const source = pi === null ? reading.sources.get('cpu.arch') : CPUINFO;
+  if (source !== undefined) foundFact(reading, 'board.id', source);
   return pi ?? genericBoard(arch);
 }
 

@@ -1,10 +1,8 @@
 // Coral Edge TPUs. On USB the same stick has two ids: one before its first use, another once
 // libedgetpu has loaded the firmware. On PCIe it needs the gasket and apex drivers.
-import type { Facts } from '../contracts/facts.ts';
+import { accelerator, libraryFolders, type Accelerator } from './accelerator.ts';
 import { PCI_ADDRESS, type PciDevice, type UsbDevice } from './buses.ts';
 import { foundFact, listFolder, readOptional, type Reading } from './facts-log.ts';
-
-export type Accelerator = Facts['accelerators'][number];
 
 /** Vendor and product together: 18d1 alone is any Google device. */
 const USB_IDS: readonly string[] = ['1a6e:089a', '18d1:9302'];
@@ -14,19 +12,12 @@ const APEX = '/sys/class/apex';
 /** The driver's way to say that the device answers with all ones: it fell off the bus. */
 const LOST_MILLI_CELSIUS = -89_700;
 
-const TRIPLETS = new Map([
-  ['arm64', 'aarch64-linux-gnu'],
-  ['arm', 'arm-linux-gnueabihf'],
-  ['x64', 'x86_64-linux-gnu'],
-]);
 const NO_LIBRARY = 'libedgetpu.so.1 is not installed: apt install libedgetpu1-std';
 
 async function hasLibrary(reading: Reading, arch: string): Promise<boolean> {
-  const triplet = TRIPLETS.get(arch);
-  const folders = ['/usr/lib', '/usr/local/lib'].concat(
-    triplet === undefined ? [] : [`/usr/lib/${triplet}`, `/lib/${triplet}`],
+  const found = libraryFolders(arch).map((folder) =>
+    reading.tree.exists(`${folder}/libedgetpu.so.1`),
   );
-  const found = folders.map((folder) => reading.tree.exists(`${folder}/libedgetpu.so.1`));
   return (await Promise.all(found)).includes(true);
 }
 
@@ -164,13 +155,4 @@ export function apexProblem(state: ApexState): string | null {
   if (!state.library) return NO_LIBRARY;
   if (!state.writable) return `no permission for ${node}: usermod -aG apex USER, then log in again`;
   return null;
-}
-
-/** An accelerator: usable when there is no problem. */
-export function accelerator(
-  kind: Accelerator['kind'],
-  device: string,
-  problem: string | null,
-): Accelerator {
-  return { kind, usable: problem === null, ...(problem === null ? {} : { problem }), device };
 }

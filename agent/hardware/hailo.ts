@@ -1,11 +1,10 @@
 // Hailo-8 and Hailo-8L have the same PCI ids; only the firmware, asked through hailortcli, tells
 // them apart. Until it has been asked the smaller one is reported.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import type { PciDevice } from './buses.ts';
-import { accelerator, type Accelerator } from './edgetpu.ts';
+import { accelerator, hasLibrary, type Accelerator } from './accelerator.ts';
 import { foundFact, missFact, type Reading } from './facts-log.ts';
 import { messageOf } from '../util/errors.ts';
+import { askTool } from './tool.ts';
 
 const VENDOR = 0x1e60;
 const HAILO_8_OR_8L = 0x2864;
@@ -17,6 +16,7 @@ const OTHERS = new Map([
 ]);
 const FACT = 'accelerators.hailo';
 const IDENTIFY_TIMEOUT_MS = 3000;
+const LIBRARY = /^libhailort\.so/;
 
 /** `hailo-8` or `hailo-8l` from the output of `hailortcli fw-control identify`, or null. */
 export function parseHailoArchitecture(output: string): 'hailo-8' | 'hailo-8l' | null {
@@ -28,6 +28,7 @@ export function parseHailoArchitecture(output: string): 'hailo-8' | 'hailo-8l' |
 /** Every Hailo-8 and Hailo-8L, with the reason and the fix where it cannot be used. */
 export async function readHailos(
   reading: Reading,
+  arch: string,
   pci: readonly PciDevice[],
 ): Promise<readonly Accelerator[]> {
   const ours = pci.filter(({ vendor }) => vendor === VENDOR);
@@ -35,13 +36,23 @@ export async function readHailos(
   if (other.length > 0)
     missFact(reading, FACT, `${other.join(', ')} found, which is not supported`);
   const cards = ours.filter(({ device }) => device === HAILO_8_OR_8L);
-  return Promise.all(cards.map((card, number) => readCard(reading, card, number)));
+  if (cards.length === 0) return [];
+  // A recording may be without programs and libraries; then it cannot tell whether this one is there.
+  const tells = reading.tree.live || (await reading.tree.exists('/usr/lib'));
+  const library = !tells || (await hasLibrary(reading, arch, LIBRARY));
+  return Promise.all(cards.map((card, number) => readCard(reading, card, number, library)));
 }
 
-async function readCard(reading: Reading, card: PciDevice, number: number): Promise<Accelerator> {
+async function readCard(
+  reading: Reading,
+  card: PciDevice,
+  number: number,
+  library: boolean,
+): Promise<Accelerator> {
   const node = `/dev/hailo${number}`;
   const present = await reading.tree.exists(node);
-  const problem = hailoProblem(node, present, present && (await reading.tree.writable(node)));
+  const writable = present && (await reading.tree.writable(node));
+  const problem = hailoProblem({ node, present, writable, library });
   const kind = problem === null ? await identify(reading, card) : null;
   foundFact(reading, FACT, `/sys/bus/pci/devices/${card.address}/device`);
   if (kind === null) {
@@ -51,9 +62,18 @@ async function readCard(reading: Reading, card: PciDevice, number: number): Prom
   return accelerator(kind ?? 'hailo-8l', `${node} pci ${card.address}`, problem);
 }
 
+export interface HailoState {
+  readonly node: string;
+  readonly present: boolean;
+  readonly writable: boolean;
+  /** Whether libhailort.so is installed. */
+  readonly library: boolean;
+}
+
 /** What keeps a Hailo from being used, with the fix; null when nothing does. */
-export function hailoProblem(node: string, present: boolean, writable: boolean): string | null {
+export function hailoProblem({ node, present, writable, library }: HailoState): string | null {
   if (!present) return `its driver is not loaded (no ${node}): apt install hailo-all, then reboot`;
+  if (!library) return 'HailoRT is not installed (no libhailort.so): apt install hailo-all';
   if (!writable) return `no permission for ${node}: check its udev rule and group`;
   return null;
 }
@@ -63,10 +83,7 @@ async function identify(reading: Reading, card: PciDevice): Promise<'hailo-8' | 
   if (!reading.tree.live) return null;
   const args = ['fw-control', 'identify', '-s', card.address];
   try {
-    const { stdout } = await promisify(execFile)('hailortcli', args, {
-      timeout: IDENTIFY_TIMEOUT_MS,
-    });
-    return parseHailoArchitecture(stdout);
+    return parseHailoArchitecture(await askTool('hailortcli', args, IDENTIFY_TIMEOUT_MS));
   } catch (error) {
     missFact(reading, 'accelerators.hailo.identify', `hailortcli: ${messageOf(error)}`);
     return null;

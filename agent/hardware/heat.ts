@@ -27,5 +27,3 @@ export async function sampleHeat(root?: string): Promise<HeatSample> {
     throttled: (await readThrottling(reading))?.now ?? [],
   };
 }
-
-export { busyShare, readCpuTimes, type CpuTimes } from './cpu-times.ts';

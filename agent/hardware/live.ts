@@ -8,8 +8,9 @@ const SOURCE = 'systeminformation';
 type Read = Omit<DeviceFacts, 'sources' | 'unknown'>;
 
 /**
- * Fills what our readers found no file for, e.g. on a system that is not Linux. Costs nothing where
- * the basic facts are known: systeminformation is slow and is asked only for what is missing.
+ * Fills what our readers found no file for, e.g. where /proc is hidden or cpuinfo names no model.
+ * Costs nothing where the basic facts are known: systeminformation is slow and is asked only for
+ * what is missing.
  */
 export async function fillFromSystem(facts: Read, reading: Reading): Promise<Read> {
   const { cpu, memory } = facts;

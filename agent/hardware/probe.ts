@@ -8,7 +8,7 @@ import { readHailos } from './hailo.ts';
 import { readMemory } from './memory.ts';
 import { readNvidia } from './nvidia.ts';
 import { readOs } from './os.ts';
-import { loadProfiles, matchProfile } from './profiles.ts';
+import { loadProfiles, matchProfile, runtimesFor } from './profiles.ts';
 import { readThermal } from './thermal.ts';
 import { readThrottling } from './throttling.ts';
 import { openTree } from './tree.ts';
@@ -28,7 +28,11 @@ export async function probe(options: ProbeOptions = {}): Promise<Facts> {
   return factsSchema.parse({
     schema: 'edgefit/facts/1',
     ...facts,
-    profile: { id: profile.id, precisions: profile.precisions, runtimes: profile.runtimes },
+    profile: {
+      id: profile.id,
+      precisions: profile.precisions,
+      runtimes: runtimesFor(profile, facts.cpu.arch),
+    },
   });
 }
 
@@ -55,7 +59,7 @@ async function readAll(reading: Reading): Promise<Read> {
     memory: await readMemory(reading),
     accelerators: [
       ...(await readEdgeTpus(reading, cpu.arch, pci, usb)),
-      ...(await readHailos(reading, pci)),
+      ...(await readHailos(reading, cpu.arch, pci)),
       ...(await readNvidia(reading, board)),
     ],
     thermal: await readThermal(reading),

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { DeviceFacts } from '../contracts/facts.ts';
+import type { DeviceFacts, RuntimeName } from '../contracts/facts.ts';
 import { profileSchema, type HardwareProfile, type ProfileMatch } from '../contracts/profile.ts';
 import { messageOf } from '../util/errors.ts';
 import { fileError } from '../util/files.ts';
@@ -88,6 +88,17 @@ function matches(match: ProfileMatch, facts: DeviceFacts): boolean {
     !match.lacksFeatures.some(has) &&
     (match.arch === undefined || match.arch === arch)
   );
+}
+
+/** Architectures that a runtime is published for; those that are not named run everywhere. */
+const PUBLISHED: ReadonlyMap<RuntimeName, readonly string[]> = new Map([
+  ['onnxruntime', ['arm64', 'x64']],
+]);
+
+/** A board's runtimes that exist for the system on it: a Pi 4 may run a 32-bit kernel. */
+export function runtimesFor(profile: HardwareProfile, arch: string): RuntimeName[] {
+  const exists = (runtime: RuntimeName) => PUBLISHED.get(runtime)?.includes(arch) ?? true;
+  return arch === 'unknown' ? profile.runtimes : profile.runtimes.filter(exists);
 }
 
 /** What makes one match more specific than another, the weightiest first. */

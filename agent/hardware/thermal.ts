@@ -43,18 +43,21 @@ export function hottest(zones: readonly ThermalZone[]): number | null {
 }
 
 async function readZone(reading: Reading, folder: string): Promise<ThermalZone | null> {
-  const zone = await readFact(
-    reading,
-    `thermal.${folder.slice(ZONES.length + 1)}`,
-    `${folder}/type`,
-    parseLine,
-  );
+  const name = folder.slice(ZONES.length + 1);
+  const zone = await readFact(reading, `thermal.${name}`, `${folder}/type`, parseLine);
   if (zone === null) return null;
   // The name is only the way to the temperature; the fact is that of the zone.
-  reading.sources.delete(`thermal.${folder.slice(ZONES.length + 1)}`);
+  reading.sources.delete(`thermal.${name}`);
   if (CONSTANT_ZONES.test(zone)) return null;
-  const celsius = await readFact(reading, `thermal.${zone}`, `${folder}/temp`, parseMilliCelsius);
+  const fact = factOf(reading, zone, name);
+  const celsius = await readFact(reading, fact, `${folder}/temp`, parseMilliCelsius);
   return { zone, celsius };
+}
+
+/** The fact of a sensor: by its name, and by its folder too when another one has that name. */
+function factOf({ sources, unknown }: Reading, sensor: string, folder: string): string {
+  const fact = `thermal.${sensor}`;
+  return sources.has(fact) || unknown.has(fact) ? `${fact}.${folder}` : fact;
 }
 
 async function readSensors(reading: Reading): Promise<ThermalZone[]> {
@@ -64,8 +67,9 @@ async function readSensors(reading: Reading): Promise<ThermalZone[]> {
     const sensor = (await readOptional(reading.tree, `${HWMON}/${name}/name`))?.trim() ?? '';
     if (!CPU_SENSORS.includes(sensor)) continue;
     const path = `${HWMON}/${name}/temp1_input`;
+    const fact = factOf(reading, sensor, name);
     // oxlint-disable-next-line no-await-in-loop -- a handful of small files
-    const celsius = await readFact(reading, `thermal.${sensor}`, path, parseMilliCelsius);
+    const celsius = await readFact(reading, fact, path, parseMilliCelsius);
     found.push({ zone: sensor, celsius });
   }
   return found;

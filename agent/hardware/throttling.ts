@@ -1,4 +1,5 @@
 import type { Facts } from '../contracts/facts.ts';
+import { messageOf } from '../util/errors.ts';
 import { nonsense } from './error.ts';
 import {
   foundFact,
@@ -9,11 +10,14 @@ import {
   type Reading,
 } from './facts-log.ts';
 import { parseHex, parseInteger } from './parse.ts';
+import { askTool } from './tool.ts';
 
 export type Throttling = NonNullable<Facts['throttling']>;
 
 const FACT = 'throttling';
 const GET_THROTTLED = '/sys/devices/platform/soc/soc:firmware/get_throttled';
+const VCGENCMD = ['/usr/bin/vcgencmd', '/opt/vc/bin/vcgencmd'];
+const ASK_TIMEOUT_MS = 1000;
 const HWMON = '/sys/class/hwmon';
 const CORE_COUNT = '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count';
 
@@ -39,12 +43,36 @@ export async function readThrottling(reading: Reading): Promise<Facts['throttlin
   const optional = { optional: true };
   const firmware = await readFact(reading, FACT, GET_THROTTLED, parseThrottled, optional);
   if (firmware !== null) return firmware;
+  const told = await askFirmware(reading);
+  if (told !== null) return told;
   const voltage = await readVoltageAlarm(reading);
   if (voltage !== null) return voltage;
   const count = await readFact(reading, FACT, CORE_COUNT, parseInteger, optional);
   if (count !== null) return { now: [], sinceBoot: count > 0 ? ['throttled'] : [] };
   if (!reading.unknown.has(FACT)) missFact(reading, FACT, 'no throttling counter on this machine');
   return null;
+}
+
+/**
+ * The same bits from the Raspberry Pi's own tool, where the kernel has no file for them. A recording
+ * cannot be asked.
+ */
+export async function askFirmware(
+  reading: Reading,
+  tools: readonly string[] = VCGENCMD,
+): Promise<Throttling | null> {
+  if (!reading.tree.live) return null;
+  const there = await Promise.all(tools.map((tool) => reading.tree.exists(tool)));
+  const tool = tools.find((_, at) => there[at]);
+  if (tool === undefined) return null;
+  try {
+    const throttling = parseThrottled(await askTool(tool, ['get_throttled'], ASK_TIMEOUT_MS));
+    foundFact(reading, FACT, tool);
+    return throttling;
+  } catch (error) {
+    missFact(reading, FACT, `${tool}: ${messageOf(error).replaceAll(/\s+/g, ' ')}`);
+    return null;
+  }
 }
 
 /** Newer Pi kernels keep only the under-voltage alarm, on a hwmon whose number varies. */

@@ -34,14 +34,20 @@ export async function openTree(root: string | undefined): Promise<Tree> {
 }
 
 async function checkFolder(given: string, base: string): Promise<void> {
-  let why = 'it is not a folder';
-  try {
-    if ((await stat(base)).isDirectory()) return;
-  } catch (error) {
-    why = codeOf(error) === 'ENOENT' ? 'no such folder' : messageOf(error);
-  }
-  const message = `cannot read the machine under ${given}: ${why}; --root takes a folder that holds proc and sys`;
+  const why = given === '' ? 'no folder is given' : await problemOf(base);
+  if (why === null) return;
+  const message = `cannot read the machine under ${given || '""'}: ${why}; --root takes a folder that holds proc and sys`;
   throw new HardwareError('ROOT_NOT_A_FOLDER', message);
+}
+
+async function problemOf(folder: string): Promise<string | null> {
+  try {
+    if (!(await stat(folder)).isDirectory()) return 'it is not a folder';
+    const names = await readdir(folder);
+    return names.includes('proc') || names.includes('sys') ? null : 'it holds neither';
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? 'no such folder' : messageOf(error);
+  }
 }
 
 function treeAt(locate: (path: string) => Promise<string>, live: boolean): Tree {

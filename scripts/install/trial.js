@@ -41,10 +41,13 @@ export function stepsOf(clone, consumer, manifest) {
   const tarball = join(clone, `${manifest.name}-${manifest.version}.tgz`);
   const native = ['node', '--input-type=module', '-e', LOAD_NATIVE];
   const version = ['npx', '--no', '--', 'agent', '--version'];
+  // The demo model, its samples and the profiles must all be where the program looks for them.
+  const bench = ['npx', '--no', '--', 'agent', 'bench', '--as-is', '--min-time', '0.1', '--json'];
   return [
     { name: 'npm ci', cwd: clone, command: ['npm', 'ci'] },
     { name: 'agent', cwd: clone, command: version, prints: manifest.version },
     { name: 'native', cwd: clone, command: native },
+    { name: 'bench', cwd: clone, command: bench },
     {
       name: 'jest',
       cwd: clone,
@@ -54,6 +57,7 @@ export function stepsOf(clone, consumer, manifest) {
     { name: 'npm i tarball', cwd: consumer, command: ['npm', 'i', tarball] },
     { name: 'tarball agent', cwd: consumer, command: version, prints: manifest.version },
     { name: 'tarball native', cwd: consumer, command: native },
+    { name: 'tarball bench', cwd: consumer, command: bench },
   ];
 }
 

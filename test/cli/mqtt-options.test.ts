@@ -47,6 +47,7 @@ test('the options of the command line arrive', async () => {
     },
     timeoutMs: 2500,
     deviceId: 'pi-7',
+    warnings: [],
   });
 });
 
@@ -78,6 +79,15 @@ describe('the password', () => {
   test('of the URL comes last', async () => {
     const settings = await readMqttSettings({ mqtt: url, mqttUser: 'other' }, {});
     expect(settings?.broker).toMatchObject({ user: 'other', password: 'from-url' });
+  });
+
+  test.each([
+    [url, [expect.stringContaining('can see the password in the --mqtt URL')]],
+    ['mqtt://u@h', []],
+  ])('in the URL %s is warned about', async (broker, warnings) => {
+    const settings = await readMqttSettings({ mqtt: broker }, { EDGEFIT_MQTT_PASSWORD });
+    expect(settings?.warnings).toEqual(warnings);
+    expect(settings?.warnings.join('')).not.toContain('from-url');
   });
 
   test('is not told by an error about the URL', async () => {

@@ -6,6 +6,9 @@ import {
   type StickState,
 } from '../../agent/hardware/edgetpu.ts';
 import { hailoProblem, parseHailoArchitecture } from '../../agent/hardware/hailo.ts';
+import { readNvidia } from '../../agent/hardware/nvidia.ts';
+import { startReading } from '../../agent/hardware/facts-log.ts';
+import { openTree } from '../../agent/hardware/tree.ts';
 import { readDevice } from '../../agent/hardware/probe.ts';
 import { makeSysroot, raspberryPi4, removeSysroots, type Files } from '../support/sysroot.ts';
 
@@ -187,7 +190,25 @@ describe('Hailo', () => {
       usable: false,
       problem: expect.stringContaining('apt install hailo-all'),
     });
-    expect(hailoProblem('/dev/hailo0', true, false)).toContain('no permission');
+  });
+
+  test.each([
+    [{ '/usr/lib/os-release': '' }, 'HailoRT is not installed (no libhailort.so): apt install'],
+    [{ '/usr/lib/aarch64-linux-gnu/libhailort.so.4.20.0': '' }, undefined],
+  ])('a recording that has libraries tells whether its own is there: %j', async (files, fix) => {
+    const card = { ...pci('0x1e60', '0x2864'), '/dev/hailo0': '' };
+    const [found] = (await on({ ...card, ...files })).accelerators;
+    expect(found?.problem?.slice(0, fix?.length)).toBe(fix);
+  });
+
+  const ready = { node: '/dev/hailo0', present: true, writable: true, library: true };
+  test.each([
+    [{}, 'none'],
+    [{ present: false }, 'its driver is not loaded'],
+    [{ library: false }, 'apt install hailo-all'],
+    [{ writable: false }, 'no permission'],
+  ])('problem of %j', (state, fix) => {
+    expect(hailoProblem({ ...ready, ...state }) ?? 'none').toContain(fix);
   });
 
   test('another chip of the maker is named, not taken for one', async () => {
@@ -227,6 +248,18 @@ describe('NVIDIA', () => {
     const { accelerators } = await on({ ...jetson(module, soc), ...TENSORRT });
     expect(accelerators.map(({ kind }) => kind)).toEqual(kinds);
     expect(accelerators.every(({ usable }) => usable)).toBe(true);
+  });
+
+  test.each([
+    [{}, 'give the container --runtime nvidia'],
+    [{ '/dev/nvmap': '' }, undefined],
+    [{ '/dev/nvhost-gpu': '' }, undefined],
+  ])('on the running machine %j must be there', async (nodes, fix) => {
+    const root = makeSysroot({ ...TENSORRT, ...nodes });
+    const reading = startReading({ ...(await openTree(root)), live: true });
+    const board = { id: 'jetson-nano', compatible: ['nvidia,p3448-0000', 'nvidia,tegra210'] };
+    const [gpu] = await readNvidia(reading, board);
+    expect(gpu?.problem?.slice(-(fix?.length ?? 0))).toBe(fix);
   });
 
   test('without TensorRT the GPU is unusable, with the fix', async () => {

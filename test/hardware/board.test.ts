@@ -83,8 +83,9 @@ describe('readBoard', () => {
       [{ number: 0, part: '0xd08', features: 'fp asimd' }],
       'Revision\t: c03115\n',
     );
-    const { board } = await boardOf({ '/proc/cpuinfo': cpuinfo });
+    const { board, reading } = await boardOf({ '/proc/cpuinfo': cpuinfo });
     expect(board.id).toBe('rpi-4b');
+    expect(reading.sources.get('board.id')).toBe('/proc/cpuinfo');
   });
 
   test.each([
@@ -93,8 +94,9 @@ describe('readBoard', () => {
     ['arm', 'generic-arm'],
     ['riscv64', 'generic'],
   ])('an unknown %s board is %s', async (arch, id) => {
-    const { board } = await boardOf({}, arch);
+    const { board, reading } = await boardOf({}, arch);
     expect(board.id).toBe(id);
+    expect(reading.sources.get('board.id')).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from '@jest/globals';
-import { busyShare, readCpuTimes } from '../../agent/hardware/heat.ts';
+import { busyShare, readCpuTimes } from '../../agent/hardware/cpu-times.ts';
 import { makeSysroot, removeSysroots } from '../support/sysroot.ts';
 
 afterAll(removeSysroots);

@@ -1,8 +1,10 @@
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { startReading } from '../../agent/hardware/facts-log.ts';
 import { sampleHeat } from '../../agent/hardware/heat.ts';
 import { hottest, readThermal } from '../../agent/hardware/thermal.ts';
-import { parseThrottled, readThrottling } from '../../agent/hardware/throttling.ts';
+import { askFirmware, parseThrottled, readThrottling } from '../../agent/hardware/throttling.ts';
 import { openTree, type Tree } from '../../agent/hardware/tree.ts';
 import { makeSysroot, raspberryPi4, removeSysroots, type Files } from '../support/sysroot.ts';
 
@@ -68,6 +70,22 @@ describe('thermal zones', () => {
     expect(thermal).toEqual([{ zone: 'AO-therm', celsius: -12.5 }]);
   });
 
+  test('two zones of one name keep their own sources and reasons', async () => {
+    const { thermal, reading } = await read(
+      zones([
+        ['acpitz', '27800\n'],
+        ['acpitz', 'cold\n'],
+        ['acpitz', '29800\n'],
+      ]),
+    );
+    expect(thermal.map(({ celsius }) => celsius)).toEqual([27.8, null, 29.8]);
+    expect(Object.fromEntries(reading.sources)).toEqual({
+      'thermal.acpitz': '/sys/class/thermal/thermal_zone0/temp',
+      'thermal.acpitz.thermal_zone2': '/sys/class/thermal/thermal_zone2/temp',
+    });
+    expect([...reading.unknown.keys()]).toEqual(['thermal.acpitz.thermal_zone1']);
+  });
+
   test('without zones a CPU sensor is read, others are not', async () => {
     const { thermal } = await read({
       '/sys/class/hwmon/hwmon0/name': 'nvme\n',
@@ -99,6 +117,43 @@ describe('throttling', () => {
     ['80008', ['soft-temperature-limit'], ['soft-temperature-limit']],
   ])('get_throttled %j is hexadecimal', (text, now, sinceBoot) => {
     expect(parseThrottled(text)).toEqual({ now, sinceBoot });
+  });
+
+  describe('vcgencmd', () => {
+    /** A program that stands for it. */
+    function tool(lines: string): string {
+      const path = join(makeSysroot({ '/vcgencmd': `#!/bin/sh\n${lines}\n` }), 'vcgencmd');
+      chmodSync(path, 0o755);
+      return path;
+    }
+
+    test('is asked on the running machine', async () => {
+      const reading = startReading(await openTree(undefined));
+      const path = tool('test "$*" = get_throttled && echo throttled=0x50005');
+      await expect(askFirmware(reading, ['/nonexistent/vcgencmd', path])).resolves.toEqual({
+        now: ['under-voltage', 'throttled'],
+        sinceBoot: ['under-voltage', 'throttled'],
+      });
+      expect(reading.sources.get('throttling')).toBe(path);
+    });
+
+    test.each([
+      ['fails', 'echo "VCHI initialization failed" >&2; exit 255', 'VCHI initialization failed'],
+      ['says nonsense', 'echo error=1', 'expected a hexadecimal number'],
+      ['hangs', 'exec sleep 60', 'Command failed'],
+    ])('that %s is a reason, not an error', async (_, lines, why) => {
+      const reading = startReading(await openTree(undefined));
+      await expect(askFirmware(reading, [tool(lines)])).resolves.toBeNull();
+      expect(reading.unknown.get('throttling')).toContain(why);
+    });
+
+    test('is not asked about a recording, or when it is not there', async () => {
+      const recorded = startReading(await openTree(makeSysroot({})));
+      await expect(askFirmware(recorded, [tool('echo throttled=0x0')])).resolves.toBeNull();
+      const live = startReading(await openTree(undefined));
+      await expect(askFirmware(live, ['/nonexistent/vcgencmd'])).resolves.toBeNull();
+      expect([...recorded.unknown, ...live.unknown]).toEqual([]);
+    });
   });
 
   test('a newer kernel has only the under-voltage alarm', async () => {

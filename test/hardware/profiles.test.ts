@@ -9,6 +9,7 @@ import {
   matchProfile,
   parseProfile,
   profileJsonSchema,
+  runtimesFor,
 } from '../../agent/hardware/profiles.ts';
 import { shippedPath } from '../../agent/util/paths.ts';
 import { makeSysroot, removeSysroots } from '../support/sysroot.ts';
@@ -113,8 +114,8 @@ describe('what the profiles say', () => {
   test.each([
     ['rpi-4b', ['int8', 'fp32'], 'tflite'],
     ['rpi-5', ['int8', 'fp16', 'fp32'], 'tflite'],
-    ['jetson-nano', ['fp16', 'fp32'], 'tensorrt'],
-    ['jetson-tx2', ['fp16', 'fp32'], 'tensorrt'],
+    ['jetson-nano', ['fp16', 'fp32', 'int8'], 'tensorrt'],
+    ['jetson-tx2', ['fp16', 'fp32', 'int8'], 'tensorrt'],
     ['jetson-agx-orin', ['fp16', 'int8', 'fp32'], 'tensorrt'],
     ['coral-dev-board', ['int8', 'fp32'], 'tflite'],
     ['generic-x86-64', ['int8', 'fp32'], 'onnxruntime'],
@@ -122,6 +123,20 @@ describe('what the profiles say', () => {
     expect(profile(id)).toMatchObject({ precisions });
     expect(profile(id).runtimes[0]).toBe(runtime);
   });
+});
+
+test.each(['jetson-nano', 'jetson-tx2'])('%s tries INT8 on the CPU only', (id) => {
+  const integer = profile(id).schemes.filter(({ precision }) => precision === 'int8');
+  expect(integer.map(({ runtimes }) => runtimes)).toEqual([['onnxruntime', 'tflite']]);
+});
+
+test.each([
+  ['rpi-4b', 'arm64', ['tflite', 'onnxruntime']],
+  ['rpi-4b', 'arm', ['tflite']],
+  ['rpi-4b', 'unknown', ['tflite', 'onnxruntime']],
+  ['generic', 'riscv64', ['tflite']],
+])('runtimes of %s on %s: %j', (id, arch, runtimes) => {
+  expect(runtimesFor(profile(id), arch)).toEqual(runtimes);
 });
 
 describe('profile files', () => {

@@ -10,9 +10,11 @@ afterAll(removeSysroots);
 describe('a recorded tree', () => {
   test.each([
     ['that does not exist', (root: string) => join(root, 'missing'), 'no such folder'],
+    ['without a name', () => '', 'no folder is given'],
+    ['that is something else', (root: string) => join(root, 'other'), 'it holds neither'],
     ['that is a file', (root: string) => join(root, 'file'), 'not a folder'],
   ])('refuses a root %s in one line', async (_, at, why) => {
-    const root = makeSysroot({ '/file': 'x' });
+    const root = makeSysroot({ '/file': 'x', '/other/file': '' });
     await expect(openTree(at(root))).rejects.toMatchObject({
       name: 'HardwareError',
       kind: 'input',
@@ -23,7 +25,6 @@ describe('a recorded tree', () => {
 
   test('resolves absolute links and .. inside the root', async () => {
     const root = makeSysroot({ '/sys/firmware/devicetree/base/model': 'inside' });
-    mkdirSync(join(root, 'proc'));
     symlinkSync('/sys/firmware/devicetree/base', join(root, 'proc/device-tree'));
     symlinkSync('../../../../../../../../etc/hostname', join(root, 'proc/escape'));
     symlinkSync('/etc/hostname', join(root, 'proc/absolute'));
@@ -34,6 +35,12 @@ describe('a recorded tree', () => {
     await expect(tree.readText('/proc/absolute')).rejects.toMatchObject({ code: 'ENOENT' });
     writeFileSync(join(root, 'sys/x'), '');
     await expect(tree.exists('/../../sys/x')).resolves.toBe(true);
+  });
+
+  test.each(['proc', 'sys'])('may hold %s alone', async (name) => {
+    const root = join(makeSysroot({}), 'recorded');
+    mkdirSync(join(root, name), { recursive: true });
+    await expect(openTree(root)).resolves.toMatchObject({ live: false });
   });
 
   test('ends a circle of links', async () => {

@@ -8,10 +8,11 @@ export type Files = Readonly<Record<string, string>>;
 
 const made: string[] = [];
 
-/** Writes a tree into a new temporary folder and returns the folder. */
+/** Writes a tree into a new temporary folder and returns the folder. It has at least a proc. */
 export function makeSysroot(files: Files): string {
   const root = mkdtempSync(join(tmpdir(), 'edgefit-sysroot-'));
   made.push(root);
+  mkdirSync(join(root, 'proc'));
   for (const [path, content] of Object.entries(files)) putFile(root, path, content);
   return root;
 }
