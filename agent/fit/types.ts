@@ -167,7 +167,7 @@ export interface Hooks {
   readonly progress: (event: ProgressEvent) => void;
 }
 
-/** A model on disk and the files it refers to by name (external weights), in the same folder. */
+/** A model on disk and the files it refers to (external weights), by their names in the model. */
 export interface ModelFiles {
   readonly path: string;
   readonly companions: readonly string[];

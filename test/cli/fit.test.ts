@@ -19,9 +19,8 @@ afterEach(async () => {
 
 async function winner() {
   const path = join(folder, 'made.onnx');
-  const weights = join(folder, 'weights.bin');
   await writeFile(path, CONTENT);
-  await writeFile(weights, 'weights');
+  await writeFile(join(folder, 'weights.bin'), 'weights');
   return new Map([[report.chosen ?? '', { path, companions: ['weights.bin'] }]]);
 }
 

@@ -8,7 +8,7 @@ import { shippedPath } from '../../agent/util/paths.ts';
 import { readNpz } from '../support/read-npz.ts';
 import { agent, makeFolder, removeFolders, type Ran } from './support/agent.ts';
 import { DONE, tooWide } from './support/expect.ts';
-import { DEMO, QUICK } from './support/files.ts';
+import { DEMO, productModel, QUICK, testFiles } from './support/files.ts';
 
 afterAll(removeFolders);
 
@@ -64,4 +64,31 @@ test('the kept model loads and is as accurate as the record says', async () => {
   const row = record.bench.candidates.find(({ id }) => id === record.chosen.id);
   expect(record.chosen).toMatchObject({ method: 'static', precision: 'int8', threads: 1 });
   expect(await topOne(join(folder, record.chosen.file))).toBeCloseTo(row?.accuracy?.value ?? 0, 9);
+}, 60_000);
+
+test('weights in a file of their own are kept beside the model', async () => {
+  const { path, put } = testFiles();
+  put(
+    'parts/weights.bin',
+    new Uint8Array(Float32Array.from({ length: 16 }, (_, at) => Math.sqrt(at)).buffer),
+  );
+  const weights = [{ name: 'w', shape: [4, 4], data: { file: 'parts/weights.bin' } }];
+  const model = put('model.onnx', productModel({ weights }));
+  const args = ['fit', model, '-o', path('kept'), '--as-is', ...QUICK, '--json'];
+  const kept = await agent(args, { cwd: makeFolder() });
+  expect(kept).toMatchObject(DONE);
+  const { chosen } = decisionSchema.parse(JSON.parse(kept.out));
+  expect(chosen.companions).toEqual(['parts/weights.bin']);
+  const options = { threads: 1, optimization: 'all', arena: true } as const;
+  const session = await onnxRuntime.open(path(`kept/${chosen.file}`), options);
+  const { y } = await session.run({
+    x: { dtype: 'float32', shape: [1, 4], data: Float32Array.of(1, 0, 0, 0) },
+  });
+  await session.close();
+  expect(Array.from(y?.data ?? [], Number)).toEqual([
+    0,
+    1,
+    Math.fround(Math.SQRT2),
+    Math.fround(Math.sqrt(3)),
+  ]);
 }, 60_000);
