@@ -19,7 +19,7 @@ import {
   splitSamples,
 } from './sample-jobs.ts';
 import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
-import { syntheticFeeds } from './synthetic.ts';
+import { assumedSizes, syntheticFeeds } from './synthetic.ts';
 import type { Scratch } from './scratch.ts';
 import type { BenchRequest, Hooks } from './types.ts';
 
@@ -87,7 +87,14 @@ export async function openSubject(
         package: { ...described, task },
         loaded,
         description,
-        samples: { ...samples, warnings: [...samples.warnings, ...warnings] },
+        samples: {
+          ...samples,
+          warnings: [
+            ...samples.warnings,
+            ...warnings,
+            ...(samples.evaluation === null ? assumedSizes(description) : []),
+          ],
+        },
         calibrationInfo,
         evaluationInfo,
         facts,

@@ -1,7 +1,10 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test, jest } from '@jest/globals';
 import { measureRound } from '../../agent/bench/latency.ts';
 import { isStable, warmUp } from '../../agent/bench/warmup.ts';
 import type { Session } from '../../agent/runtime/types.ts';
+
+// The clock is the machine's, and others may use it: a round that was disturbed is taken again.
+jest.retryTimes(3);
 
 /** A session whose inferences keep the CPU busy for as long as `duration` says, in milliseconds. */
 function busySession(duration: (index: number) => number): Session {
