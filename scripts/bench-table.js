@@ -3,11 +3,9 @@
 // best, what was chosen, and static INT8 whether it was chosen or not.
 //
 //   node scripts/bench-table.js MANIFEST... [-- OPTION...]     options go to `agent bench`
-import { execFile } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 
-const run = promisify(execFile);
 const agent = join(dirname(import.meta.dirname), 'dist/agent/cli/main.js');
 const TIMEOUT_MS = 900_000;
 /** Done, but an objective given in the options was not met: a row like any other. */
@@ -37,26 +35,18 @@ const COLUMNS = [
   'INT8 static: ms (1 thread, float), size, SQNR dB, drop in points',
 ];
 console.log(`| ${COLUMNS.join(' | ')} |\n|${COLUMNS.map(() => ' --- ').join('|')}|`);
-for (const manifest of manifests) console.log(await rowOf(manifest));
+for (const manifest of manifests) console.log(rowOf(manifest));
 
 /** @param {string} manifest */
-async function rowOf(manifest) {
+function rowOf(manifest) {
   const command = [agent, 'bench', manifest, '--json', ...options];
   const limits = { timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 };
-  try {
-    return lineOf(await run(process.execPath, command, limits));
-  } catch (error) {
-    const { code, stdout, stderr, message } =
-      /** @type {{ code?: unknown, stdout?: string, stderr?: string, message: string }} */ (error);
-    if (code === OBJECTIVE_MISSED && stdout) return lineOf({ stdout });
-    const lines = (stderr || message).trim().split('\n');
-    return `| ${manifest} | ${lines.at(-1)} |`;
+  const ran = spawnSync(process.execPath, command, { ...limits, encoding: 'utf8' });
+  if (ran.status === 0 || ran.status === OBJECTIVE_MISSED) {
+    return `| ${cells(JSON.parse(ran.stdout)).join(' | ')} |`;
   }
-}
-
-/** @param {{ stdout: string }} output */
-function lineOf({ stdout }) {
-  return `| ${cells(JSON.parse(stdout)).join(' | ')} |`;
+  const lines = (ran.error?.message ?? ran.stderr).trim().split('\n');
+  return `| ${manifest} | ${lines.at(-1)} |`;
 }
 
 /** @param {BenchReport} report */

@@ -31,7 +31,8 @@ export async function readNvidia(
 
 async function problemOf(reading: Reading): Promise<string | null> {
   // A recording rarely holds device nodes, so their absence there says nothing.
-  const nodes = reading.tree.live ? NODES.map((node) => reading.tree.exists(node)) : [true];
-  if (!(await Promise.all(nodes)).includes(true)) return NO_NODES;
+  const { live } = reading.tree;
+  const nodes = await Promise.all(NODES.map((node) => reading.tree.exists(node)));
+  if (live && !nodes.includes(true)) return NO_NODES;
   return (await hasLibrary(reading, 'arm64', TENSORRT)) ? null : NO_TENSORRT;
 }

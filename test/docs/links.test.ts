@@ -20,6 +20,11 @@ test.each(pages)('%s links to nothing that is missing', (page) => {
   expect(missing).toEqual([]);
 });
 
+test.each(pages)('%s is finished: no remark to its writers is left', (page) => {
+  const lines = readFileSync(join(root, page), 'utf8').split('\n');
+  expect(lines.filter((line) => /integrator|<!-- (?!prettier-ignore)/i.test(line))).toEqual([]);
+});
+
 test("the README's manifest is a manifest", () => {
   const text = readFileSync(join(root, 'README.md'), 'utf8');
   const example = /```json\n(.*?)```/s.exec(text)?.[1] ?? '';

@@ -75,6 +75,17 @@ describe('cpuinfo', () => {
   });
 });
 
+/** /proc/self/status of a process that may run on these CPUs. */
+function status(list: string): Files {
+  const lines = [
+    'Name:\tnode',
+    'Cpus_allowed:\tff',
+    `Cpus_allowed_list:\t${list}`,
+    'Mems_allowed_list:\t0',
+  ];
+  return { '/proc/self/status': `${lines.join('\n')}\n` };
+}
+
 describe('cores', () => {
   const cpuinfo = { '/proc/cpuinfo': x86Cpuinfo(8, 'lm avx2') };
   const online = { '/sys/devices/system/cpu/online': '0-7\n' };
@@ -143,9 +154,6 @@ describe('cores', () => {
 
   describe('affinity', () => {
     const isolated = { '/sys/devices/system/cpu/isolated': '6-7\n' };
-    const status = (list: string) => ({
-      '/proc/self/status': `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${list}\nMems_allowed_list:\t0\n`,
-    });
     const set = { ...v2, '/sys/fs/cgroup/cpuset.cpus.effective': '0-3\n' };
 
     test.each<[string, Files, number, string]>([

@@ -108,6 +108,13 @@ describe('thermal zones', () => {
   });
 });
 
+/** A program that stands for vcgencmd. */
+function tool(lines: string): string {
+  const path = join(makeSysroot({ '/vcgencmd': `#!/bin/sh\n${lines}\n` }), 'vcgencmd');
+  chmodSync(path, 0o755);
+  return path;
+}
+
 describe('throttling', () => {
   test.each([
     ['0\n', [], []],
@@ -120,13 +127,6 @@ describe('throttling', () => {
   });
 
   describe('vcgencmd', () => {
-    /** A program that stands for it. */
-    function tool(lines: string): string {
-      const path = join(makeSysroot({ '/vcgencmd': `#!/bin/sh\n${lines}\n` }), 'vcgencmd');
-      chmodSync(path, 0o755);
-      return path;
-    }
-
     test('is asked on the running machine', async () => {
       const reading = startReading(await openTree(undefined));
       const path = tool('test "$*" = get_throttled && echo throttled=0x50005');
