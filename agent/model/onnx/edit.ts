@@ -22,7 +22,7 @@ export function isEmptyEdit(edit: GraphEdit): boolean {
 /** The graph after the edit; the same graph when there is nothing to change. */
 export function applyEdit(graph: GraphProto, edit: GraphEdit): GraphProto {
   if (isEmptyEdit(edit)) return graph;
-  const renames = new Map([...edit.rename].map(([from, to]) => [from, follow(edit.rename, to)]));
+  const renames = ends(edit.rename);
   const node = graph.node
     .flatMap((one) => edit.replace.get(one) ?? [one])
     .map((one) => (renames.size === 0 ? one : renameInputs(one, renames)));
@@ -34,11 +34,22 @@ export function applyEdit(graph: GraphProto, edit: GraphEdit): GraphProto {
   return { ...graph, node, initializer: [...kept, ...added] };
 }
 
-/** The end of a chain of renames; chains of a real network are deeper than the call stack may be. */
-function follow(renames: ReadonlyMap<string, string>, name: string): string {
-  let last = name;
-  for (let next = renames.get(last); next !== undefined; next = renames.get(last)) last = next;
-  return last;
+/**
+ * Each name with the end of its chain of renames. Chains of a real network are deeper than the call
+ * stack may be, and each is walked only once.
+ */
+function ends(renames: ReadonlyMap<string, string>): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const start of renames.keys()) {
+    const passed: string[] = [];
+    let end = start;
+    for (let next = renames.get(end); next !== undefined; next = renames.get(end)) {
+      passed.push(end);
+      end = found.get(end) ?? next;
+    }
+    for (const name of passed) found.set(name, end);
+  }
+  return found;
 }
 
 /** Removes nodes whose outputs nobody reads, and initializers that no node or body reads. */

@@ -79,9 +79,9 @@ function ofBias(bias: TensorProto | undefined): string | undefined {
   return allFinite(bias) ? undefined : 'its bias is not finite';
 }
 
-/** Whether a tensor of floats has neither infinite values nor NaN. */
+/** Whether a tensor has neither infinite values nor NaN; integers never have. */
 export function allFinite(tensor: TensorProto): boolean {
-  const values: ArrayLike<number | bigint> = tensorData(tensor);
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
+  const values = tensorData(tensor);
+  if (!(values instanceof Float32Array)) return true;
+  return values.every((value) => Number.isFinite(value));
 }

@@ -3,7 +3,12 @@ import type { Scheme } from '../../../agent/contracts/scheme.ts';
 import type { NodeProto } from '../../../agent/model/onnx/generated/messages.ts';
 import { makeNode } from '../../../agent/model/onnx/graph.ts';
 import type { OnnxModel } from '../../../agent/model/onnx/open.ts';
-import { DataType, floatTensor, makeTensor } from '../../../agent/model/onnx/tensor.ts';
+import {
+  DataType,
+  floatTensor,
+  int64Tensor,
+  makeTensor,
+} from '../../../agent/model/onnx/tensor.ts';
 import { quantizeStatic } from '../../../agent/quantize/onnx/static.ts';
 import { countOps } from '../../../agent/quantize/report.ts';
 import type { Tensor } from '../../../agent/runtime/types.ts';
@@ -70,9 +75,10 @@ async function quality(model: OnnxModel, scheme = SCHEME) {
   return { ...made, db };
 }
 
+const clip = (...bounds: string[]) => makeNode('Clip', ['c', ...bounds], ['r']);
+
 describe('a clamp', () => {
   const relu = makeNode('Relu', ['c'], ['r']);
-  const clip = (...bounds: string[]) => makeNode('Clip', ['c', ...bounds], ['r']);
   const sigmoid = [conv('x', 'a'), makeNode('Sigmoid', ['a'], ['c'])];
 
   test.each<[string, NodeProto[]]>([
@@ -126,6 +132,10 @@ describe('a clamp', () => {
     expect(Math.min(...floats(r!.data))).toBe(0);
   });
 });
+
+const shared = (from: string, to: string) => makeNode('Conv', [from, 'w', 'b'], [to]);
+const body = (op: string, out: string) =>
+  tinyGraph({ outputs: { [out]: [1] }, nodes: [makeNode(op, ['c', 'w'], [out])] });
 
 describe('odd graphs', () => {
   test.each<[string, NodeProto[], Partial<TinyModel>?]>([
@@ -183,7 +193,6 @@ describe('odd graphs', () => {
   });
 
   test('weights shared at different input scales, and their bias', async () => {
-    const shared = (from: string, to: string) => makeNode('Conv', [from, 'w', 'b'], [to]);
     const nodes = [
       shared('x', 'c'),
       makeNode('Mul', ['c', 'six'], ['m']),
@@ -200,8 +209,6 @@ describe('odd graphs', () => {
   });
 
   test('a body reads what became integers, and its ops stay in float', async () => {
-    const body = (op: string, out: string) =>
-      tinyGraph({ outputs: { [out]: [1] }, nodes: [makeNode(op, ['c', 'w'], [out])] });
     const model = imageModel(
       [
         conv('x', 'c'),
@@ -293,12 +300,23 @@ describe('refused or left', () => {
       makeNode('Add', ['x', 'x'], ['c']),
       { x: [0, 1], c: [0, 1] },
     ],
+    [
+      "its input 'x' is float, and it does little work",
+      makeNode('Concat', ['x', 'whole'], ['c'], { attributes: { axis: 0n } }),
+      {},
+    ],
     ['onnxruntime has no integer GRU on the CPU', makeNode('GRU', ['x', 'w', 'w'], ['c']), {}],
   ])('%s', (reason, node, given) => {
     const wild = weights('wild', [3, 3, 1, 1], [NaN, 1, 2, 3, 4, 5, 6, 7, 8]);
     const model = imageModel([node, conv('x', 'y')], {
       outputs: { y: [1], c: [1] },
-      initializers: [...INITIALIZERS, wild, tensor('image', 1, 3, 2, 2), tensor('m', 3, 3)],
+      initializers: [
+        ...INITIALIZERS,
+        wild,
+        int64Tensor('whole', [1]),
+        tensor('image', 1, 3, 2, 2),
+        tensor('m', 3, 3),
+      ],
     });
     // The other convolution can be quantized wherever x has a range.
     const statistics = ranges({ x2: [0, 1], y: [0, 1], ...given });
