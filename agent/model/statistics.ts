@@ -1,3 +1,5 @@
+import type { SchemeObserver } from '../contracts/scheme.ts';
+
 /**
  * What calibration learned about the tensors of a model: calibration writes it, quantize reads it,
  * neither imports the other.
@@ -27,7 +29,5 @@ export interface Statistics {
   readonly tensors: ReadonlyMap<string, TensorStatistics>;
 }
 
-export const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const;
-
 /** How a range is chosen from what was seen. */
-export type ObserverName = (typeof OBSERVERS)[number];
+export type ObserverName = SchemeObserver;
