@@ -65,6 +65,6 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     files,
     objective,
     chosen: decision.chosen,
-    warnings: [...maker.warnings, ...measured.warnings, ...decision.warnings],
+    warnings: [...maker.warnings, ...judged.warnings, ...measured.warnings, ...decision.warnings],
   };
 }

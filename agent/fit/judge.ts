@@ -19,6 +19,7 @@ export interface Judged {
 export interface Judgements {
   readonly byPath: ReadonlyMap<string, Judged>;
   readonly floatPath: string;
+  readonly warnings: readonly string[];
 }
 
 /** Accuracy and integer coverage of every distinct file; the float model comes first. */
@@ -35,13 +36,17 @@ export async function judgeFiles(
   );
   const reference = scratch.file('reference.bin');
   const byPath = new Map<string, Judged>();
+  const warnings: string[] = [];
   const order = [floatPath, ...[...names.keys()].filter((path) => path !== floatPath)];
   for (const path of order) {
     const name = (names.get(path) ?? 'the float model').replace(/\/t\d+$/, '');
     // oxlint-disable-next-line no-await-in-loop -- one model in memory at a time
-    byPath.set(path, await judge({ path, name, subject, feeds, reference, scratch, hooks }));
+    byPath.set(
+      path,
+      await judge({ path, name, subject, feeds, reference, warnings, scratch, hooks }),
+    );
   }
-  return { byPath, floatPath };
+  return { byPath, floatPath, warnings };
 }
 
 async function judge(options: {
@@ -50,10 +55,11 @@ async function judge(options: {
   readonly subject: Subject;
   readonly feeds: Feeds;
   readonly reference: string;
+  readonly warnings: string[];
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }): Promise<Judged> {
-  const { path, name, subject, feeds, reference, scratch, hooks } = options;
+  const { path, name, subject, feeds, reference, warnings, scratch, hooks } = options;
   const job = subject.samples.evaluation;
   const isFloat = path === subject.loaded.path;
   const phase = `judging ${name}`;
@@ -68,7 +74,7 @@ async function judge(options: {
           { path, feeds },
           { timeoutMs: LOAD_TIMEOUT_MS },
         );
-        if (problem !== undefined) hooks.progress({ phase: `${name}: ${problem}` });
+        if (problem !== undefined) warnings.push(`integer coverage of ${name}: ${problem}`);
         if (job === null) return { evaluation: null, integerCoverage };
         const task = subject.package.task;
         const threads = workThreads(subject);
