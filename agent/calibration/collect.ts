@@ -1,4 +1,5 @@
-import type { Feeds, Session, Tensor } from '../runtime/types.ts';
+import type { Reduction } from '../model/onnx/reduce.ts';
+import type { Feeds, Outputs, Session, Tensor } from '../runtime/types.ts';
 import { decodeHalf } from './float16.ts';
 import { type ObserverNeeds, TensorAccumulator } from './observers/accumulator.ts';
 import type { Collection } from './observers/statistics.ts';
@@ -6,23 +7,35 @@ import type { Collection } from './observers/statistics.ts';
 export interface CollectOptions {
   /** Tensors to observe: inputs and outputs of the session. Integers among them are passed over. */
   readonly tensors: readonly string[];
+  /** Tensors of which the session gives summaries only (`reduceTensors`); not for histograms. */
+  readonly reductions?: readonly Reduction[] | undefined;
   readonly needs: ObserverNeeds;
   /** Called after every sample with the number of samples done. */
   readonly onProgress?: ((done: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface Collected extends Collection {
+  /**
+   * Reduced tensors that a summary says too little about: values that are not finite. They are not
+   * among `tensors`, and have to be looked at themselves.
+   */
+  readonly odd: readonly string[];
+}
+
 /**
  * Runs a model on every sample and observes tensors on the way; the tensors in the middle of the
- * model must have been made outputs before. Memory: one sample's tensors, and per observed tensor
- * at most 32 KiB of histogram. Runs in a child process, like everything that runs models.
+ * model, or their reductions, must have been made outputs before. Memory: one sample's tensors, and
+ * per observed tensor at most 32 KiB of histogram. Ends after the first sample when that already has
+ * odd tensors. Runs in a child process, like everything that runs models.
  */
 export async function collect(
   session: Session,
   samples: AsyncIterable<Feeds>,
-  { tensors, needs, onProgress, signal }: CollectOptions,
-): Promise<Collection> {
+  { tensors, reductions = [], needs, onProgress, signal }: CollectOptions,
+): Promise<Collected> {
   const accumulators = new Map<string, TensorAccumulator>();
+  const odd = new Set<string>();
   let done = 0;
   for await (const feeds of samples) {
     signal?.throwIfAborted();
@@ -31,12 +44,17 @@ export async function collect(
       const tensor = valueOf(outputs, name) ?? valueOf(feeds, name);
       if (tensor !== undefined) observe(accumulators, needs, name, tensor);
     }
+    for (const reduction of reductions) {
+      if (!summarize(accumulators, needs, reduction, outputs)) odd.add(reduction.tensor);
+    }
     done += 1;
+    if (done === 1 && odd.size > 0) break;
     onProgress?.(done);
   }
   signal?.throwIfAborted();
+  for (const name of odd) accumulators.delete(name);
   const states = [...accumulators].map(([name, one]) => [name, one.state()] as const);
-  return { samples: done, tensors: new Map(states) };
+  return { samples: done, tensors: new Map(states), odd: [...odd] };
 }
 
 /** The feeds of samples, for `collect`. */
@@ -58,16 +76,48 @@ function observe(
 ): void {
   const values = floatsOf(tensor);
   if (values === null) return;
-  let accumulator = accumulators.get(name);
-  if (accumulator === undefined) {
-    accumulator = new TensorAccumulator(needs, tensor.dtype);
-    accumulators.set(name, accumulator);
-  }
-  accumulator.add(values, tensor.shape);
+  accumulatorOf(accumulators, needs, name, tensor.dtype).add(values, tensor.shape);
+}
+
+function accumulatorOf(
+  accumulators: Map<string, TensorAccumulator>,
+  needs: ObserverNeeds,
+  name: string,
+  dtype: string,
+): TensorAccumulator {
+  const found = accumulators.get(name) ?? new TensorAccumulator(needs, dtype);
+  accumulators.set(name, found);
+  return found;
+}
+
+/** False where the summary shows that there are values that are not finite. */
+function summarize(
+  accumulators: Map<string, TensorAccumulator>,
+  needs: ObserverNeeds,
+  { tensor, min, max, mean, shape }: Reduction,
+  outputs: Outputs,
+): boolean {
+  const [low, high, means] = [min, max, mean].map((name) => floatsOf(valueOf(outputs, name)));
+  // A branch that was not taken has no values.
+  if (low == null || high == null || means == null) return true;
+  // A NaN or an infinite value among the values always shows in their mean, also one that the
+  // runtime's minimum and maximum pass over.
+  if (!means.every(Number.isFinite)) return false;
+  const seen = typeof shape === 'string' ? sizesOf(valueOf(outputs, shape)) : shape;
+  const count = seen.reduce((product, size) => product * size, 1);
+  const accumulator = accumulatorOf(accumulators, needs, tensor, 'float32');
+  accumulator.addSummary({ min: low, max: high, mean: means, count }, seen);
+  return true;
+}
+
+function sizesOf(tensor: Tensor | undefined): number[] {
+  return Array.from<number | bigint | string, number>(tensor?.data ?? [], Number);
 }
 
 /** Floating-point values, float16 decoded; null for everything else. */
-function floatsOf({ dtype, data }: Tensor): Float32Array | Float64Array | null {
+function floatsOf(tensor: Tensor | undefined): Float32Array | Float64Array | null {
+  if (tensor === undefined) return null;
+  const { dtype, data } = tensor;
   if (data instanceof Float32Array || data instanceof Float64Array) return data;
   return dtype === 'float16' && data instanceof Uint16Array ? decodeHalf(data) : null;
 }

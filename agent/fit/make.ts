@@ -2,9 +2,7 @@ import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
 import { needsOf, nonFiniteTensors, toStatistics } from '../calibration/observers/statistics.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
-import { exposeTensors } from '../model/onnx/expose.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
-import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
@@ -12,11 +10,10 @@ import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
-import { writeFileDurably } from '../util/files.ts';
+import { calibrate } from './calibrate.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
-import { counted } from './progress.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
@@ -118,23 +115,24 @@ export class Maker {
       throw new FitError('bad-samples', message);
     }
     const tensors = [...tensorsToObserve(prepared.graph)];
-    const path = this.#scratch.file('calibration.onnx');
-    await writeFileDurably(path, writeOnnx(exposeTensors(prepared, tensors)));
-    const phase = 'calibrating';
-    this.#hooks.progress({ phase, done: 0, total: this.#count ?? undefined });
+    const [scratch, hooks] = [this.#scratch, this.#hooks];
+    const [count, threads] = [this.#count, this.#threads];
     const collection = await inChild({
       name: 'calibration',
-      signal: this.#hooks.signal,
-      scratch: this.#scratch,
+      signal: hooks.signal,
+      scratch,
       use: (worker) =>
-        worker.call(
-          'calibrate',
-          { path, job, tensors, needs, threads: this.#threads },
-          {
-            timeoutMs: LOAD_TIMEOUT_MS,
-            onProgress: (value) => this.#hooks.progress({ phase, ...counted(value) }),
-          },
-        ),
+        calibrate({
+          model: prepared,
+          tensors,
+          needs,
+          job,
+          count,
+          threads,
+          worker,
+          scratch,
+          hooks,
+        }),
     });
     for (const [name, count] of nonFiniteTensors(collection)) {
       this.warnings.push(`tensor '${name}' had ${count} NaN or infinite values in calibration`);

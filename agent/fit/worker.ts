@@ -6,7 +6,8 @@ import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
 import { inputSpecsFromModel } from '../calibration/inputs.ts';
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
-import type { Collection } from '../calibration/observers/statistics.ts';
+import type { Collected } from '../calibration/collect.ts';
+import type { Reduction } from '../model/onnx/reduce.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
@@ -43,6 +44,10 @@ export const handlers = {
   /** Inputs and outputs of a model, by loading it once. */
   describe: ({ path }: { path: string }): Promise<SessionDescription> =>
     withSession(path, { ...PRODUCTION, threads: 1 }, async (session) => session.describe()),
+
+  /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
+  infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>
+    withSession(path, { ...LOOKING, threads: 1 }, async (session) => session.describe().outputs),
 
   /** The outputs of a model without inputs: the values of constants. */
   constants: async ({ model }: { model: Uint8Array }): Promise<Outputs> => {
@@ -100,17 +105,19 @@ export const handlers = {
       path: string;
       job: SampleJob;
       tensors: readonly string[];
+      reductions: readonly Reduction[];
       needs: ObserverNeeds;
       threads: number;
     },
     context: WorkerContext,
-  ): Promise<Collection> => {
+  ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
-    const { path, job, tensors, needs, threads } = request;
+    const { path, job, tensors, reductions, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
       return collect(session, feedsOf(source), {
         tensors,
+        reductions,
         needs,
         onProgress: (done) => context.progress({ done, total: source.count ?? undefined }),
         signal: context.signal,

@@ -12,6 +12,15 @@ export interface ObserverNeeds {
 /** Weight of a new sample in the moving average once many were seen (as onnxruntime and torch). */
 export const AVERAGING_CONSTANT = 0.01;
 
+/** What one sample's values came to, per channel: all finite. */
+export interface ChannelSummary {
+  readonly min: ArrayLike<number>;
+  readonly max: ArrayLike<number>;
+  readonly mean: ArrayLike<number>;
+  /** How many values there are in all channels together. */
+  readonly count: number;
+}
+
 /** Everything collected about one tensor, as plain values. */
 export interface AccumulatorState {
   /** Element type of the tensor. */
@@ -71,12 +80,27 @@ export class TensorAccumulator {
     if (this.#needs.channels) this.#addChannels(values, shape, first, nonFinite > 0);
     if (count === 0) return;
     this.#count += count;
-    this.#min = Math.min(this.#min, min);
-    this.#max = Math.max(this.#max, max);
-    this.#average(min, max);
+    this.#see(min, max);
     if (!this.#needs.histogram) return;
     const finite = nonFinite === 0 ? values : values.filter((value) => Number.isFinite(value));
     this.#histogram.add(finite, min, max);
+  }
+
+  /**
+   * The same from a summary instead of the values, which is enough for what needs no histogram. The
+   * sums are then as exact as the means.
+   */
+  addSummary({ min, max, mean, count }: ChannelSummary, shape: readonly number[]): void {
+    if (this.#needs.histogram) throw new Error('a histogram needs the values themselves');
+    const first = this.#samples === 0;
+    this.#shape ??= shape;
+    this.#samples += 1;
+    if (this.#needs.channels) {
+      this.#addMeans(mean, mean.length === 0 ? 0 : count / mean.length, first);
+    }
+    if (count === 0) return;
+    this.#count += count;
+    this.#see(smallest(min), largest(max));
   }
 
   /** What was collected so far. */
@@ -98,6 +122,12 @@ export class TensorAccumulator {
     };
   }
 
+  #see(min: number, max: number): void {
+    this.#min = Math.min(this.#min, min);
+    this.#max = Math.max(this.#max, max);
+    this.#average(min, max);
+  }
+
   /**
    * A plain mean over the first 100 samples, exponential with AVERAGING_CONSTANT from then on.
    * Starting exponential at once would leave the first sample with nearly all the weight.
@@ -113,12 +143,34 @@ export class TensorAccumulator {
   #addChannels(values: Numbers, shape: readonly number[], first: boolean, finiteOnly: boolean) {
     const layout = channelLayout(shape);
     if (layout === null) return;
-    if (first) this.#channelSums = new Float64Array(layout.channels);
-    if (this.#channelSums?.length !== layout.channels) {
-      this.#channelSums = null;
-      return;
-    }
-    addChannels(values, layout, this.#channelSums, finiteOnly);
+    const sums = this.#sumsFor(layout.channels, first);
+    if (sums === null) return;
+    addChannels(values, layout, sums, finiteOnly);
     this.#channelCount += values.length / layout.channels;
   }
+
+  #addMeans(means: ArrayLike<number>, each: number, first: boolean): void {
+    const sums = this.#sumsFor(means.length, first);
+    if (sums === null) return;
+    for (let i = 0; i < sums.length; i += 1) sums[i] = (sums[i] ?? 0) + (means[i] ?? 0) * each;
+    this.#channelCount += each;
+  }
+
+  #sumsFor(channels: number, first: boolean): Float64Array | null {
+    if (first && channels > 0) this.#channelSums = new Float64Array(channels);
+    if (this.#channelSums?.length !== channels) this.#channelSums = null;
+    return this.#channelSums;
+  }
+}
+
+function smallest(values: ArrayLike<number>): number {
+  let least = Infinity;
+  for (let i = 0; i < values.length; i += 1) least = Math.min(least, values[i] ?? Infinity);
+  return least;
+}
+
+function largest(values: ArrayLike<number>): number {
+  let most = -Infinity;
+  for (let i = 0; i < values.length; i += 1) most = Math.max(most, values[i] ?? -Infinity);
+  return most;
 }

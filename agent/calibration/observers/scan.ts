@@ -1,3 +1,5 @@
+import { channelAxis } from '../../model/onnx/reduce.ts';
+
 /** The extremes of the finite values of a tensor. */
 export interface Extremes {
   readonly min: number;
@@ -70,7 +72,7 @@ export interface ChannelLayout {
 
 /** Null where there is no channel axis. */
 export function channelLayout(shape: readonly number[]): ChannelLayout | null {
-  const axis = shape.length > 2 ? 1 : shape.length - 1;
+  const axis = channelAxis(shape.length);
   const channels = shape[axis];
   if (channels === undefined || channels === 0) return null;
   return { channels, inner: shape.slice(axis + 1).reduce((product, dim) => product * dim, 1) };
