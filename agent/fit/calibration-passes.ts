@@ -74,7 +74,11 @@ export class CalibrationPasses {
     const rest = tensors.filter(({ name }) => !isOdd.has(name));
     if (odd.length > 0 && found.samples === 1) return this.reduce(rest, [...others, ...odd]);
     this.#keep(found);
-    if (odd.length > 0) await this.observe([], tensors.filter(({ name }) => isOdd.has(name)));
+    if (odd.length > 0)
+      await this.observe(
+        [],
+        tensors.filter(({ name }) => isOdd.has(name)),
+      );
   }
 
   /** Looks at the values of inputs and of `tensors`, a group of them in each pass. */

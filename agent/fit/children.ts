@@ -28,15 +28,58 @@ export function largestChildRssBytes(): number {
   return largestChild;
 }
 
-/** Runs something in a child process of its own, which is gone afterwards. */
+/** A child that serves one piece of work after the other; by the scratch folder of its run. */
+interface Shared {
+  /** Started and without work. */
+  idle: Promise<FitWorker> | undefined;
+}
+
+const shared = new WeakMap<Scratch, Shared>();
+
+/**
+ * From now on `inChild` with this scratch folder goes on in the same child, which is started at once:
+ * starting one costs more than most of what it does. A child that crashed or hung is replaced for
+ * the next piece of work. Returns what ends it.
+ */
+export function shareChild(signal: AbortSignal, scratch: Scratch): () => Promise<void> {
+  const idle = openChild({ name: 'the working process', signal, scratch });
+  const entry: Shared = { idle };
+  shared.set(scratch, entry);
+  // Whoever takes it sees the failure.
+  idle.catch(() => undefined);
+  return async () => {
+    shared.delete(scratch);
+    const worker = await entry.idle?.catch(() => undefined);
+    if (worker !== undefined) await end(worker);
+  };
+}
+
+/** Runs something in a child process: one of its own, which is gone afterwards, or the shared one. */
 export async function inChild<T>({ use, ...options }: ChildUse<T>): Promise<T> {
-  const worker = await openChild(options);
+  const entry = shared.get(options.scratch);
+  const worker = await take(entry, options);
   try {
     return await use(worker);
   } finally {
-    largestChild = Math.max(largestChild, worker.peakRssBytes() ?? 0);
-    await worker.close();
+    if (entry === undefined || entry.idle !== undefined || !worker.isAlive()) await end(worker);
+    else entry.idle = Promise.resolve(worker);
   }
+}
+
+async function take(entry: Shared | undefined, options: ChildOptions): Promise<FitWorker> {
+  const idle = entry?.idle;
+  if (entry === undefined || idle === undefined) return openChild(options);
+  entry.idle = undefined;
+  const worker = await idle;
+  // It may have died while nobody needed it.
+  if (!worker.isAlive()) return openChild(options);
+  worker.rename(options.name);
+  return worker;
+}
+
+async function end(worker: FitWorker): Promise<void> {
+  largestChild = Math.max(largestChild, worker.peakRssBytes() ?? 0);
+  await worker.close();
 }
 
 /** A child that stays: the caller closes it. */

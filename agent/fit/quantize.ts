@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
 import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
@@ -7,7 +8,7 @@ import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
-import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
+import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes, shareChild } from './children.ts';
 import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
@@ -25,7 +26,14 @@ export async function quantizeModel(
   hooks: Hooks,
 ): Promise<QuantizeReport> {
   await checkOutputs(request);
-  return withScratch((scratch) => quantize(request, scratch, hooks));
+  return withScratch(async (scratch) => {
+    const endChild = shareChild(hooks.signal, scratch);
+    try {
+      return await quantize(request, scratch, hooks);
+    } finally {
+      await endChild();
+    }
+  });
 }
 
 async function quantize(
@@ -45,7 +53,7 @@ async function quantize(
   const { model: quantized, ops } = await maker.make(scheme);
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
-  await writeFileDurably(trial, chunks);
+  await writeFile(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
   const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
   await writeFileDurably(request.output, chunks);

@@ -72,7 +72,8 @@ export const handlers = {
     { job, description }: Described,
     { signal }: WorkerContext,
   ): Promise<Feeds | null> => {
-    const { source } = await openJob(job, description, signal);
+    const from = job.from ?? 0;
+    const { source } = await openJob({ ...job, from, to: from + 1 }, description, signal);
     for await (const { feeds } of source) return feeds;
     return null;
   },
@@ -154,13 +155,14 @@ export const handlers = {
 
   /** Runs a model once, then looks which of its kernels compute with integers. */
   coverage: async ({ path, feeds }: { path: string; feeds: Feeds }): Promise<TrialRun> => {
-    await withSession(path, { ...PRODUCTION, threads: 1 }, (session) => session.run(feeds));
     const { measureCoverage } = await import('../bench/coverage.ts');
     try {
-      const { coverage } = await measureCoverage(onnxRuntime, path, feeds, { threads: 1 });
+      const options = { threads: 0, timed: false };
+      const { coverage } = await measureCoverage(onnxRuntime, path, feeds, options);
       return { integerCoverage: coverage };
     } catch (error) {
-      // The model runs; that its profile cannot be read is no reason to lose it.
+      // The profile is of production's own run and one that only looks: production decides.
+      await withSession(path, { ...PRODUCTION, threads: 0 }, (session) => session.run(feeds));
       return { integerCoverage: null, problem: messageOf(error) };
     }
   },

@@ -31,6 +31,10 @@ export interface Worker<H extends Handlers = UntypedHandlers> {
     args: Parameters<H[M]>[0],
     options?: CallOptions,
   ): Promise<Awaited<ReturnType<H[M]>>>;
+  /** What messages call it from now on: a child may serve one thing after the other. */
+  rename(name: string): void;
+  /** Whether calls can still be made. */
+  isAlive(): boolean;
   /** Largest resident memory so far, also after the end; undefined where the system does not say. */
   peakRssBytes(): number | undefined;
   /** Ends the child: asks first, then kills. Calls under way reject with `ABORTED`. */
@@ -63,7 +67,7 @@ export async function startWorker<H extends Handlers = UntypedHandlers>(
 ): Promise<Worker<H>> {
   if (options.signal?.aborted === true) throw aborted(options.name);
   const worker = new ChildWorker<H>(options.name, forkChild(module, options));
-  const abort = () => worker.stop(aborted(options.name));
+  const abort = () => worker.abort();
   options.signal?.addEventListener('abort', abort, { once: true });
   void worker.ended.then(() => options.signal?.removeEventListener('abort', abort));
   await worker.ready(START_TIMEOUT_MS);
@@ -75,7 +79,7 @@ function aborted(name: string): RuntimeFailure {
 }
 
 class ChildWorker<H extends Handlers> implements Worker<H> {
-  readonly #name: string;
+  #name: string;
   readonly #child: ChildProcess;
   readonly #stderr = new Tail();
   readonly #calls = new Map<number, Pending>();
@@ -111,7 +115,7 @@ class ChildWorker<H extends Handlers> implements Worker<H> {
       child.once('exit', (code, signal) => {
         void this.#drained().then(() => {
           this.#settle(
-            this.#failure ?? crashFailure(name, { code, signal }, this.#stderr.toString()),
+            this.#failure ?? crashFailure(this.#name, { code, signal }, this.#stderr.toString()),
           );
           resolve();
         });
@@ -121,6 +125,14 @@ class ChildWorker<H extends Handlers> implements Worker<H> {
 
   get pid(): number {
     return this.#child.pid ?? -1;
+  }
+
+  rename(name: string): void {
+    this.#name = name;
+  }
+
+  isAlive(): boolean {
+    return this.#failure === undefined;
   }
 
   async ready(timeoutMs: number): Promise<void> {
@@ -168,6 +180,10 @@ class ChildWorker<H extends Handlers> implements Worker<H> {
       this.stop(new RuntimeFailure('ABORTED', `${this.#name} was closed`), CLOSE_GRACE_MS);
     }
     await this.ended;
+  }
+
+  abort(): void {
+    this.stop(aborted(this.#name));
   }
 
   /** Asks the child to end and kills it when it does not; calls reject with this failure at once. */
