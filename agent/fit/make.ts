@@ -10,6 +10,7 @@ import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
+import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
@@ -65,6 +66,7 @@ export class Maker {
     const prepared = await this.#prepare();
     if (scheme.method === 'none') return { model: prepared, ops: floatOps(prepared) };
     if (scheme.method === 'dynamic') return quantizeDynamic(prepared, scheme);
+    if (scheme.method === 'weight-only') return quantizeWeights(prepared, scheme);
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
     }
