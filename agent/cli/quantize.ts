@@ -3,8 +3,8 @@ import type { QuantizeReport } from '../contracts/quantize.ts';
 import {
   AUTO,
   isSchemeName,
-  plannedSchemes,
   schemeNames,
+  schemePresets,
   type SchemeName,
 } from '../contracts/scheme.ts';
 import { bytesText, threeDigits, timesText } from '../fit/words.ts';
@@ -34,6 +34,10 @@ Schemes:
   auto          measures the others here and keeps the fastest that is accurate
   int8-static   weights and activations in INT8; needs samples (best for CNNs)
   int8-dynamic  weights in INT8, activations as they arrive (MatMul, Gemm, LSTM)
+  int8-only     int8-static, or a refusal that lists what would stay in float
+  int16x8       16-bit activations, for runtimes that have them; needs samples
+  weight-int8   weights in 8 bits, by blocks in matrix products; no samples
+  weight-int4   the same in 4 bits
   fp16          weights in 16 bits, nearly exact
 
 Examples:
@@ -77,7 +81,7 @@ async function quantize(
 ): Promise<QuantizeReport> {
   const calibrating = { ranges: '--ranges', saveRanges: '--save-ranges', observer: '--observer' };
   for (const [key, flag] of Object.entries(calibrating)) {
-    if (options.to === 'int8-static' || !(key in options)) continue;
+    if (isCalibrated(options.to) || !(key in options)) continue;
     throw new UsageError(`${flag} needs --to int8-static: nothing else is calibrated that way`);
   }
   const request = {
@@ -96,10 +100,13 @@ async function quantize(
   return quantizeModel(request, { signal, progress: progress.report }).finally(progress.clear);
 }
 
+function isCalibrated(name: string): boolean {
+  return isSchemeName(name) && schemePresets[name].method === 'static';
+}
+
 function readScheme(name: string): SchemeName | typeof AUTO {
   if (name === AUTO || isSchemeName(name)) return name;
-  const why = plannedSchemes.includes(name) ? 'is not supported yet' : 'is no scheme';
-  throw new UsageError(`--to ${name} ${why}: use ${[AUTO, ...schemeNames].join(', ')}`);
+  throw new UsageError(`--to ${name} is no scheme: use ${[AUTO, ...schemeNames].join(', ')}`);
 }
 
 /** What was written, what it cost, and what stayed float, one line per reason. */

@@ -17,6 +17,8 @@ export interface Scheme {
   readonly observer: SchemeObserver;
   /** Names of nodes to leave in float. */
   readonly excluded: readonly string[];
+  /** Refuse rather than leave an op in float: for devices that have integer arithmetic only. */
+  readonly integerOnly?: boolean;
 }
 
 const untouched = {
@@ -34,6 +36,11 @@ const eightBit = { ...untouched, activations: 'u8', weights: 's8', perChannel: t
 export const schemePresets = {
   'int8-static': { ...eightBit, method: 'static' },
   'int8-dynamic': { ...eightBit, method: 'dynamic' },
+  'int8-only': { ...eightBit, method: 'static', integerOnly: true },
+  /** For runtimes with 16-bit activations; onnxruntime computes it in float. */
+  int16x8: { ...eightBit, method: 'static', activations: 's16' },
+  'weight-int8': { ...untouched, method: 'weight-only', weights: 's8', perChannel: true },
+  'weight-int4': { ...untouched, method: 'weight-only', weights: 's4', perChannel: true },
   fp16: { ...untouched, method: 'fp16' },
 } as const satisfies Record<string, Scheme>;
 
@@ -45,14 +52,6 @@ export const AUTO = 'auto';
 
 /** The model as it is. */
 export const noScheme: Scheme = { ...untouched, method: 'none' };
-
-/** Schemes that the project names but cannot make yet. */
-export const plannedSchemes: readonly string[] = [
-  'int8-only',
-  'int16x8',
-  'weight-int8',
-  'weight-int4',
-];
 
 export function isSchemeName(name: string): name is SchemeName {
   return Object.hasOwn(schemePresets, name);

@@ -8,6 +8,7 @@ import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
+import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
 import { calibrate } from './calibrate.ts';
@@ -62,6 +63,7 @@ export class Maker {
     const prepared = await this.#prepare();
     if (scheme.method === 'none') return { model: prepared, ops: floatOps(prepared) };
     if (scheme.method === 'dynamic') return quantizeDynamic(prepared, scheme);
+    if (scheme.method === 'weight-only') return quantizeWeights(prepared, scheme);
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
     }

@@ -22,12 +22,16 @@ export function saturates(facts: PlanFacts): boolean {
   return isX86(facts) && !facts.cpu.features.some((feature) => VNNI.includes(feature));
 }
 
+/** The schemes that profiles know; the others are what they are wherever they run. */
+const ADVISED: ReadonlySet<SchemeName> = new Set(['int8-static', 'int8-dynamic', 'fp16']);
+
 /** What the profile lists for a scheme on a runtime, its favourite first. */
 export function listedSchemes(
   profile: PlanProfile,
   name: SchemeName,
   runtime: RuntimeName,
 ): readonly ProfileScheme[] {
+  if (!ADVISED.has(name)) return [];
   return profile.schemes.filter(
     ({ precision, method, runtimes }) =>
       schemePresets[name].method === method &&
@@ -46,6 +50,12 @@ export function schemesFor(
   name: SchemeName,
   runtime: RuntimeName,
 ): readonly SchemeChoice[] {
+  if (name === 'int8-only') {
+    return schemesFor(profile, facts, 'int8-static', runtime).map((choice) => ({
+      ...choice,
+      scheme: { ...choice.scheme, integerOnly: true },
+    }));
+  }
   const listed = listedSchemes(profile, name, runtime);
   const choices =
     listed.length === 0
@@ -68,6 +78,7 @@ function toScheme(listed: ProfileScheme, name: SchemeName): Scheme {
 function fallback(facts: PlanFacts, name: SchemeName): SchemeChoice {
   const preset: Scheme = schemePresets[name];
   if (name === 'fp16') return { scheme: preset, why: 'half the size, nearly exact' };
+  if (!ADVISED.has(name)) return { scheme: preset, why: 'the same on every machine' };
   if (isX86(facts) || name === 'int8-dynamic') {
     return { scheme: preset, why: 'u8 activations are what the kernels take' };
   }

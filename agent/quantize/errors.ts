@@ -1,7 +1,7 @@
 import { AgentError } from '../util/errors.ts';
 
 export type QuantizeErrorCode =
-  'ALREADY_QUANTIZED' | 'NOTHING_TO_QUANTIZE' | 'OLD_OPSET' | 'NO_STATISTICS';
+  'ALREADY_QUANTIZED' | 'NOT_INTEGER' | 'NOTHING_TO_QUANTIZE' | 'OLD_OPSET' | 'NO_STATISTICS';
 
 /** A model that cannot be quantized as asked. */
 export class QuantizeError extends AgentError {

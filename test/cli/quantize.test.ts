@@ -36,9 +36,7 @@ test('--json prints the account', async () => {
 });
 
 test.each([
-  ['int16x8', 'is not supported yet: use auto, int8-static, int8-dynamic, fp16'],
-  ['weight-int4', 'is not supported yet'],
-  ['int7', 'is no scheme: use auto, int8-static, int8-dynamic, fp16'],
+  ['int7', 'is no scheme: use auto, int8-static, int8-dynamic, int8-only, int16x8, weight-int8'],
   ['toString', 'is no scheme'],
 ])('refused: --to %s', async (scheme, message) => {
   const ran = await run(['quantize', 'm.onnx', '--to', scheme, '-o', 'small.onnx']);

@@ -1,5 +1,5 @@
 import type { NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
-import { namelessNode } from '../../model/onnx/graph.ts';
+import { MS_DOMAIN, namelessNode } from '../../model/onnx/graph.ts';
 import { DataType, floatTensor, makeTensor } from '../../model/onnx/tensor.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
 
@@ -48,8 +48,12 @@ export class QdqParts {
     const scaleName = this.scale(scale);
     const zeroName = this.zeroPoint(TENSOR_TYPE[type], zeroOf(type, zeroPoint), []);
     const quantized = this.short('q');
-    this.add('QuantizeLinear', [from, scaleName, zeroName], quantized);
-    this.add('DequantizeLinear', [quantized, scaleName, zeroName], to);
+    // The standard operators know 16 bits from opset 21 on; onnxruntime's own always did.
+    const domain = type === 's16' ? { domain: MS_DOMAIN } : {};
+    const add = (op: string, input: string, output: string) =>
+      this.nodes.push({ ...namelessNode(op, [input, scaleName, zeroName], [output]), ...domain });
+    add('QuantizeLinear', from, quantized);
+    add('DequantizeLinear', quantized, to);
   }
 
   /** Adds integers and a DequantizeLinear behind them; returns the name of what it makes. */

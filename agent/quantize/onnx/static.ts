@@ -1,8 +1,8 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { GraphProto } from '../../model/onnx/generated/messages.ts';
-import { allNodes, nodeLabel, opName } from '../../model/onnx/graph.ts';
+import { MS_DOMAIN, allNodes, nodeLabel, opName } from '../../model/onnx/graph.ts';
 import { dropUnused } from '../../model/onnx/edit.ts';
-import { withGraph } from '../../model/onnx/open.ts';
+import { withGraph, withOpset } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
@@ -38,8 +38,23 @@ export function quantizeStatic(
       `nothing of this model can run in static INT8: ${nothingMessage(graph, plan)}`,
     );
   }
+  const ops = reportOps(graph, plan);
+  if (scheme.integerOnly === true) refuseFloat(ops);
   const written = new QdqWriter(graph, plan, statistics, scheme).write();
-  return { model: withGraph(model, dropUnused(written)), ops: reportOps(graph, plan) };
+  const made = withGraph(model, dropUnused(written));
+  return {
+    model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made,
+    ops,
+  };
+}
+
+/** @throws QuantizeError that lists every op that would stay in float */
+function refuseFloat(ops: readonly OpReport[]): void {
+  const float = ops.filter(({ precision }) => precision === 'float');
+  if (float.length === 0) return;
+  const list = float.map(({ node, op, reason }) => `${op} '${node}' (${reason ?? 'float'})`);
+  const message = `${float.length} of ${ops.length} operations cannot run in integers: ${list.join(', ')}`;
+  throw new QuantizeError('NOT_INTEGER', message);
 }
 
 const HEAVY = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);

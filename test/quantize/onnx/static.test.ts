@@ -354,3 +354,39 @@ describe('refused or left', () => {
     expect(db[0]).toBeGreaterThan(30);
   });
 });
+
+test('integers only: refused with every op that would stay in float', async () => {
+  const model = tinyModel({
+    inputs: { x: [1, IMAGE] },
+    outputs: { y: [1] },
+    initializers: [tensor('w', 4, 3, 3, 3)],
+    nodes: [
+      makeNode('Conv', ['x', 'w'], ['c']),
+      makeNode('Erf', ['c'], ['e']),
+      makeNode('Sqrt', ['e'], ['y']),
+    ],
+  });
+  const statistics = await observe(model, [{ x }]);
+  expect(() => quantizeStatic(model, statistics, { ...SCHEME, integerOnly: true })).toThrow(
+    /2 of 3 operations cannot run in integers: Erf 'e' \(.+\), Sqrt 'y' \(.+\)/,
+  );
+});
+
+test('16-bit activations: as exact as the weights allow', async () => {
+  const model = tinyModel({
+    inputs: { x: [1, IMAGE] },
+    outputs: { y: [1] },
+    initializers: [tensor('w', 4, 3, 3, 3), tensor('b', 4)],
+    nodes: [makeNode('Conv', ['x', 'w', 'b'], ['c']), makeNode('Relu', ['c'], ['y'])],
+  });
+  const statistics = await observe(model, [{ x }]);
+  const made = quantizeStatic(model, statistics, { ...SCHEME, activations: 's16' });
+  const exact = floats((await run(model, { x }))['y']?.data);
+  const eight = quantizeStatic(model, statistics, SCHEME);
+  const gain =
+    sqnr(exact, floats((await run(made.model, { x }))['y']?.data)) -
+    sqnr(exact, floats((await run(eight.model, { x }))['y']?.data));
+  expect(gain).toBeGreaterThan(0);
+  const types = made.model.graph.initializer.map(({ dataType }) => dataType);
+  expect(types).toContain(DataType.INT16);
+});
