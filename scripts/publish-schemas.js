@@ -36,6 +36,13 @@ const CONTRACTS = [
     title: 'What became of each operation: agent quantize --json',
   },
   {
+    file: 'recipe',
+    module: 'recipe',
+    name: 'recipeSchema',
+    io: 'input',
+    title: 'How to quantize, node by node: agent quantize --recipe',
+  },
+  {
     file: 'ranges',
     module: 'ranges',
     name: 'rangesSchema',

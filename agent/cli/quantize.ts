@@ -1,12 +1,14 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import {
   AUTO,
+  formatNames,
   isSchemeName,
   schemeNames,
   schemePresets,
-  type SchemeName,
+  type SchemeFormat,
 } from '../contracts/scheme.ts';
+import type { QuantizeRequest } from '../fit/types.ts';
 import { bytesText, threeDigits, timesText } from '../fit/words.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
@@ -22,7 +24,9 @@ import { createProgress } from './progress.ts';
 import { hang } from './text.ts';
 
 interface QuantizeOptions extends SampleOptions {
-  readonly to: string;
+  readonly to?: string;
+  readonly recipe?: string;
+  readonly format?: SchemeFormat;
   readonly output: string;
   readonly ranges?: readonly string[];
   readonly saveRanges?: string;
@@ -45,6 +49,7 @@ Examples:
   agent quantize model.onnx --to int8-static --samples data.npz -o small.onnx
   agent quantize package.json --to int8-dynamic -o model.onnx --json
   agent quantize m.onnx --to int8-static --ranges pi-1.json,pi-2.json -o q.onnx
+  agent quantize m.onnx --recipe recipe.json --samples data.npz -o q.onnx
 
 Only auto measures. Whether another scheme makes the model faster here, and
 keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
@@ -55,7 +60,8 @@ export function quantizeCommand(context: CliContext): Command {
     .summary('quantize a model, nothing else')
     .description('Makes a smaller version of MODEL with one scheme.')
     .argument('<model>', 'float model file or package manifest')
-    .requiredOption('--to <scheme>', [AUTO, ...schemeNames].join(', '))
+    .option('--to <scheme>', [AUTO, ...schemeNames].join(', '))
+    .option('--recipe <file>', 'scheme, exclusions and rules from a file, or from a --json report')
     .requiredOption('-o, --output <file>', 'file to write');
   return addSampleOptions(command)
     .option(
@@ -64,6 +70,11 @@ export function quantizeCommand(context: CliContext): Command {
       (text) => text.split(','),
     )
     .option('--save-ranges <file>', 'keep what calibration found, for --ranges (int8-static)')
+    .addOption(
+      new Option('--format <form>', 'how static INT8 is written (default: qdq)').choices(
+        formatNames,
+      ),
+    )
     .option('--json', 'print the account as JSON (edgefit/quantize/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, options: QuantizeOptions) => {
@@ -79,14 +90,20 @@ async function quantize(
   options: QuantizeOptions,
   { io, signal, loadFit }: CliContext,
 ): Promise<QuantizeReport> {
-  const calibrating = { ranges: '--ranges', saveRanges: '--save-ranges', observer: '--observer' };
-  for (const [key, flag] of Object.entries(calibrating)) {
-    if (isCalibrated(options.to) || !(key in options)) continue;
+  const scheme = readScheme(options);
+  const forStatic = {
+    ranges: '--ranges',
+    saveRanges: '--save-ranges',
+    observer: '--observer',
+    format: '--format',
+  };
+  for (const [key, flag] of Object.entries(forStatic)) {
+    if (mayBeStatic(scheme) || !(key in options)) continue;
     throw new UsageError(`${flag} needs --to int8-static: nothing else is calibrated that way`);
   }
   const request = {
     modelPath,
-    scheme: readScheme(options.to),
+    scheme,
     output: options.output,
     ranges: options.ranges ?? [],
     saveRanges: options.saveRanges,
@@ -94,19 +111,27 @@ async function quantize(
     image: readImage(options),
     audio: readAudio(options),
     observer: options.observer,
+    format: options.format,
   };
   const { quantizeModel } = await loadFit();
   const progress = createProgress(io.stderr);
   return quantizeModel(request, { signal, progress: progress.report }).finally(progress.clear);
 }
 
-function isCalibrated(name: string): boolean {
-  return isSchemeName(name) && schemePresets[name].method === 'static';
+function mayBeStatic(scheme: QuantizeRequest['scheme']): boolean {
+  if (typeof scheme !== 'string') return true;
+  return scheme !== AUTO && schemePresets[scheme].method === 'static';
 }
 
-function readScheme(name: string): SchemeName | typeof AUTO {
-  if (name === AUTO || isSchemeName(name)) return name;
-  throw new UsageError(`--to ${name} is no scheme: use ${[AUTO, ...schemeNames].join(', ')}`);
+function readScheme({ to, recipe }: QuantizeOptions): QuantizeRequest['scheme'] {
+  if (to !== undefined && recipe !== undefined) {
+    throw new UsageError('give --to or --recipe, not both: a recipe names its scheme');
+  }
+  if (recipe !== undefined) return { recipe };
+  const all = [AUTO, ...schemeNames].join(', ');
+  if (to === undefined) throw new UsageError(`give --to <scheme> (${all}) or --recipe <file>`);
+  if (to === AUTO || isSchemeName(to)) return to;
+  throw new UsageError(`--to ${to} is no scheme: use ${all}`);
 }
 
 /** What was written, what it cost, and what stayed float, one line per reason. */
@@ -124,6 +149,7 @@ export function renderQuantize(report: QuantizeReport, width: number): string {
       ? []
       : [`Integer   ${(integerCoverage * 100).toFixed(1)}% of the multiply-accumulates`]),
     ...leftLines(report, width),
+    ...(report.warnings ?? []).flatMap((text) => hang('Warning   ', text, width)),
   ];
   return `${lines.join('\n')}\n`;
 }

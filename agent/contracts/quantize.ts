@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { candidateSchema } from './bench.ts';
+import { recipeSchema } from './recipe.ts';
 
 export const quantizeSchema = z.object({
   schema: z.literal('edgefit/quantize/1'),
@@ -12,6 +13,8 @@ export const quantizeSchema = z.object({
   integerCoverage: z.number().nullable(),
   ops: z.object({ integer: z.number(), fp16: z.number(), float: z.number() }),
   left: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
+  warnings: z.array(z.string()).optional(),
+  recipe: recipeSchema.optional().describe('for --recipe: makes the same model again'),
   made: z.string().optional().describe('what --to auto decided for'),
   candidates: z.array(candidateSchema).optional().describe('what --to auto measured'),
 });

@@ -6,6 +6,21 @@
 export const observerNames = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const;
 export type SchemeObserver = (typeof observerNames)[number];
 
+/** How static INT8 is written: around float ops, or as integer operators. */
+export const formatNames = ['qdq', 'qoperator'] as const;
+export type SchemeFormat = (typeof formatNames)[number];
+
+/** A deviation for the nodes of one operator, or of one name; `*` stands for any characters. */
+export interface SchemeRule {
+  readonly op?: string | undefined;
+  readonly name?: string | undefined;
+  readonly precision?: 'integer' | 'float' | undefined;
+  readonly observer?: SchemeObserver | undefined;
+  readonly perChannel?: boolean | undefined;
+  /** [min, max] of the outputs. */
+  readonly range?: readonly [number, number] | undefined;
+}
+
 export interface Scheme {
   readonly method: 'none' | 'fp16' | 'dynamic' | 'static' | 'weight-only' | 'qat';
   /** Element type of activations; null where they stay as they are. */
@@ -17,6 +32,10 @@ export interface Scheme {
   readonly observer: SchemeObserver;
   /** Names of nodes to leave in float. */
   readonly excluded: readonly string[];
+  /** What single nodes have that the others don't; the last rule that sets a field wins. */
+  readonly rules?: readonly SchemeRule[];
+  /** QDQ unless told. */
+  readonly format?: SchemeFormat;
   /** Refuse rather than leave an op in float: for devices that have integer arithmetic only. */
   readonly integerOnly?: boolean;
 }
@@ -45,7 +64,20 @@ export const schemePresets = {
 } as const satisfies Record<string, Scheme>;
 
 export type SchemeName = keyof typeof schemePresets;
-export const schemeNames: readonly string[] = Object.keys(schemePresets);
+export const schemeNames: readonly SchemeName[] = Object.keys(schemePresets).filter(isSchemeName);
+
+/** The preset that a scheme is a form of; none for a model that is left as it is. */
+export function presetOf(scheme: Scheme): SchemeName | undefined {
+  return schemeNames.find((name) => {
+    const preset: Scheme = schemePresets[name];
+    return (
+      preset.method === scheme.method &&
+      preset.weights === scheme.weights &&
+      (preset.activations === 's16') === (scheme.activations === 's16') &&
+      preset.integerOnly === scheme.integerOnly
+    );
+  });
+}
 
 /** Measures what is worth trying and takes the best. */
 export const AUTO = 'auto';

@@ -1,5 +1,5 @@
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
-import { needsOf, nonFiniteTensors, toStatistics } from '../calibration/observers/statistics.ts';
+import { needsOf, nonFiniteTensors } from '../calibration/observers/statistics.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
@@ -15,6 +15,7 @@ import { calibrate } from './calibrate.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
+import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
@@ -67,9 +68,14 @@ export class Maker {
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
     }
-    const { observer } = scheme;
-    const statistics = toStatistics(await this.collection(observer), observer);
+    const collection = await this.collection(observerToCollect(scheme));
+    const statistics = statisticsFor(collection, scheme, prepared);
     return quantizeStatic(prepared, statistics, scheme);
+  }
+
+  /** Names and rules of a scheme that match no node of the model. */
+  async unmatched(scheme: Scheme): Promise<readonly string[]> {
+    return unmatched(scheme, [this.#float, await this.#prepare()]);
   }
 
   /** Folded and tidied, computing the same function. */

@@ -3,7 +3,8 @@ import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
 import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
-import { schemeLabel, schemePresets } from '../contracts/scheme.ts';
+import type { Recipe } from '../contracts/recipe.ts';
+import { AUTO, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
@@ -13,6 +14,7 @@ import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
 import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
+import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
 import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
@@ -42,14 +44,17 @@ async function quantize(
   hooks: Hooks,
 ): Promise<QuantizeReport> {
   const start = performance.now();
+  // First of all: what cannot be read ends the run before the long work.
+  const asked =
+    typeof request.scheme === 'string' ? request.scheme : await readRecipe(request.scheme.recipe);
   const subject = await openSubject(request, scratch, hooks);
   await refuseOverwriting(request, subject);
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
   const { scheme, rows } =
-    request.scheme === 'auto'
+    asked === AUTO
       ? await chooseScheme(subject, maker, scratch, hooks)
-      : { scheme: schemeFor(request, request.scheme, subject), rows: undefined };
+      : { scheme: schemeFor(request, asked, subject), rows: undefined };
   const { model: quantized, ops } = await maker.make(scheme);
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
@@ -65,7 +70,7 @@ async function quantize(
   return {
     schema: 'edgefit/quantize/1',
     output: request.output,
-    scheme: request.scheme,
+    scheme: typeof asked === 'string' ? asked : asked.scheme,
     bytes: chunks.reduce((sum, { length }) => sum + length, 0),
     floatBytes: subject.loaded.bytes,
     seconds: (performance.now() - start) / 1000,
@@ -75,8 +80,16 @@ async function quantize(
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
+    warnings: [...maker.warnings, ...(await maker.unmatched(scheme))],
+    ...recipeOf(scheme),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
+}
+
+/** Given to `--recipe`, it makes the same model again. A float model needs none. */
+function recipeOf(scheme: Scheme): Pick<QuantizeReport, 'recipe'> {
+  const name = presetOf(scheme);
+  return name === undefined ? {} : { recipe: toRecipe(name, scheme) };
 }
 
 /** Ranges from one or more devices as one; null when samples are to be used. */
@@ -90,11 +103,24 @@ async function readRanges(files: readonly string[], { loaded }: Subject): Promis
   return others.reduce((merged, one) => mergeRanges(merged, one), first);
 }
 
-/** The profile's own version of a scheme (element types, 7-bit weights), else the preset. */
-function schemeFor({ observer }: QuantizeRequest, name: SchemeName, subject: Subject): Scheme {
+/**
+ * The profile's own version of a scheme (element types, 7-bit weights), else the preset; then what
+ * the recipe says, then what the command line says.
+ */
+function schemeFor(
+  { observer, format }: QuantizeRequest,
+  asked: SchemeName | Recipe,
+  subject: Subject,
+): Scheme {
+  const name = typeof asked === 'string' ? asked : asked.scheme;
   const [advised] = schemesFor(subject.profile, subject.facts, name, 'onnxruntime');
-  const chosen: Scheme = advised?.scheme ?? schemePresets[name];
-  return observer === undefined ? chosen : { ...chosen, observer };
+  const preset: Scheme = advised?.scheme ?? schemePresets[name];
+  const chosen = typeof asked === 'string' ? preset : applyRecipe(preset, asked);
+  return {
+    ...chosen,
+    ...(observer === undefined ? {} : { observer }),
+    ...(format === undefined ? {} : { format }),
+  };
 }
 
 /** Runs the result once: what cannot run must not be handed over. */

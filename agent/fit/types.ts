@@ -3,7 +3,13 @@ import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
 import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
-import type { AUTO, Scheme, SchemeName, SchemeObserver } from '../contracts/scheme.ts';
+import type {
+  AUTO,
+  Scheme,
+  SchemeFormat,
+  SchemeName,
+  SchemeObserver,
+} from '../contracts/scheme.ts';
 
 /** What planning needs to know about a model. */
 export interface ModelSummary {
@@ -142,7 +148,9 @@ export interface BenchRequest {
 
 export interface QuantizeRequest {
   readonly modelPath: string;
-  readonly scheme: SchemeName | typeof AUTO;
+  /** Or a file that names the scheme and what is different from it. */
+  readonly scheme: SchemeName | typeof AUTO | { readonly recipe: string };
+  readonly format?: SchemeFormat | undefined;
   readonly output: string;
   /** Files of ranges to calibrate with, merged; in place of samples. */
   readonly ranges: readonly string[];

@@ -45,7 +45,11 @@ test.each([
 });
 
 test('needs a scheme and a file to write', async () => {
-  expect((await run(['quantize', 'm.onnx', '-o', 'x'])).err).toContain("option '--to <scheme>'");
+  expect((await run(['quantize', 'm.onnx', '-o', 'x'])).err).toContain('give --to <scheme> (auto,');
+  const both = ['quantize', 'm.onnx', '--to', 'fp16', '--recipe', 'r.json', '-o', 'x'];
+  expect((await run(both)).err).toContain('give --to or --recipe, not both');
+  const recipe = await run(['quantize', 'm.onnx', '--recipe', 'r.json', '-o', 'x']);
+  expect(recipe.quantized).toMatchObject([{ scheme: { recipe: 'r.json' } }]);
   expect((await run(['quantize', 'm.onnx', '--to', 'fp16'])).err).toContain(
     "'-o, --output <file>'",
   );

@@ -11,6 +11,7 @@ import type { GraphIndex } from '../../model/onnx/graph.ts';
 import { DataType, floatData } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
+import { ruleFor } from './excluded.ts';
 import { isWeighted } from './op-table.ts';
 import { QdqParts } from './qdq-parts.ts';
 import { activationType } from './static-plan.ts';
@@ -124,8 +125,8 @@ export class QdqWriter {
     if (weight === undefined) throw new Error(`no weights for ${nodeLabel(unit.node)}`);
     const layout = weightLayout(unit.node, weight.dims);
     const bias = this.index.initializers.get(unit.node.input[2] ?? '');
-    const made = this.integers(unit, weight, bias, layout);
-    const { perChannel } = this.scheme;
+    const perChannel = ruleFor(this.scheme, unit.node).perChannel ?? this.scheme.perChannel;
+    const made = this.integers(unit, { weight, bias, layout, perChannel });
     input[1] = this.storedWeights(weight, made, perChannel ? layout.axis : undefined);
     if (made.bias === undefined) return;
     input[2] = this.parts.dequantized({
@@ -139,16 +140,14 @@ export class QdqWriter {
 
   private integers(
     { inputs: [x = ''], rule }: IntegerUnit,
-    weight: TensorProto,
-    bias: TensorProto | undefined,
-    layout: WeightLayout,
+    { weight, bias, layout, perChannel }: StoredAs,
   ): IntegerWeights {
     const outputs = weight.dims[layout.axis] ?? 1;
     return integerWeights({
       values: floatData(weight),
       layout,
       inputScale: this.plan.tensors.get(x)?.scale ?? 1,
-      perChannel: this.scheme.perChannel,
+      perChannel,
       reduceRange: this.scheme.reduceRange,
       bias: bias === undefined ? undefined : perOutput(floatData(bias), outputs),
       // A product without a bias input has nowhere to put a correction.
@@ -171,6 +170,13 @@ export class QdqWriter {
     this.written.set(stem, [...before, { made, name: output }]);
     return output;
   }
+}
+
+interface StoredAs {
+  readonly weight: TensorProto;
+  readonly bias: TensorProto | undefined;
+  readonly layout: WeightLayout;
+  readonly perChannel: boolean;
 }
 
 /** The attribute came with opset 19; the integer kernel does not know it, not even with ones. */

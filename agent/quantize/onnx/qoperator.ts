@@ -68,11 +68,10 @@ const FORMS: ReadonlyMap<string, Form> = new Map<string, Form>([
     {
       op: 'QLinearMatMul',
       inputs: binary,
-      floatOutput: contrib('MatMulIntegerToFloat', (_, { inputs: [a, b] }) => [
-        ...[a?.[0] ?? '', b?.[0] ?? ''],
-        ...[a?.[1] ?? '', b?.[1] ?? ''],
-        ...[a?.[2] ?? '', b?.[2] ?? ''],
-      ]),
+      // The contrib operator takes the parts of both factors side by side.
+      floatOutput: contrib('MatMulIntegerToFloat', (_, { inputs: [a = [], b = []] }) =>
+        [0, 1, 2].flatMap((part) => [a[part] ?? '', b[part] ?? '']),
+      ),
     },
   ],
   ['Gemm', { ...contrib('QGemm', gemm), floatOutput: contrib('QGemm', gemm) }],

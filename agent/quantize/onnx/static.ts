@@ -10,6 +10,7 @@ import type { OpReport, Quantized } from '../report.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
 import { QdqWriter } from './qdq-writer.ts';
+import { toQOperator } from './qoperator.ts';
 import { isQuantized } from './recognize.ts';
 import { planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
@@ -41,7 +42,8 @@ export function quantizeStatic(
   const ops = reportOps(graph, plan);
   if (scheme.integerOnly === true) refuseFloat(ops);
   const written = new QdqWriter(graph, plan, statistics, scheme).write();
-  const made = withGraph(model, dropUnused(written));
+  const qdq = withGraph(model, dropUnused(written));
+  const made = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
   return {
     model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made,
     ops,
