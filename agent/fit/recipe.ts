@@ -6,7 +6,7 @@ import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import { needsOf, toStatistics } from '../calibration/observers/statistics.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
-import { allNodes, nodeLabel } from '../model/onnx/graph.ts';
+import { allNodes, firstOutput, nodeLabel } from '../model/onnx/graph.ts';
 import type { Statistics, TensorStatistics } from '../model/statistics.ts';
 import { matches, ruleFor } from '../quantize/onnx/excluded.ts';
 import { messageOf } from '../util/errors.ts';
@@ -136,7 +136,7 @@ export function unmatched(
   models: readonly OnnxModel[],
 ): readonly string[] {
   const nodes = models.flatMap(({ graph }) => [...allNodes(graph)]);
-  const names = new Set(nodes.flatMap((node) => [nodeLabel(node), node.output[0] ?? '']));
+  const names = new Set(nodes.flatMap((node) => [nodeLabel(node), firstOutput(node)]));
   return [
     ...excluded
       .filter((name) => !names.has(name))

@@ -15,9 +15,14 @@ export function opName(node: NodeProto): string {
   return isDefaultDomain(node.domain) ? op : `${node.domain}.${op}`;
 }
 
-/** How reports name a node: its name, or its first output when it has none. */
+/** How reports name a node: its name, or the first thing it makes when it has none. */
 export function nodeLabel(node: NodeProto): string {
-  return node.name !== undefined && node.name !== '' ? node.name : (node.output[0] ?? '');
+  return node.name !== undefined && node.name !== '' ? node.name : firstOutput(node);
+}
+
+/** The first output that is there: an LSTM may leave its first ones out. */
+export function firstOutput({ output }: NodeProto): string {
+  return output.find((name) => name !== '') ?? '';
 }
 
 const find = (node: NodeProto, name: string): AttributeProto | undefined =>

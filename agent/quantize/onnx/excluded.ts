@@ -1,13 +1,12 @@
 import type { Scheme, SchemeRule } from '../../contracts/scheme.ts';
 import type { NodeProto } from '../../model/onnx/generated/messages.ts';
-import { opName } from '../../model/onnx/graph.ts';
+import { firstOutput, opName } from '../../model/onnx/graph.ts';
 
 type Rules = Pick<Scheme, 'excluded' | 'rules'>;
 
 /** Whether a node is to stay in float; nodes are named by their name or by what they make. */
 export function isExcluded(scheme: Rules, node: NodeProto): boolean {
-  const { name = '', output } = node;
-  if (scheme.excluded.includes(name) || scheme.excluded.includes(output[0] ?? '')) return true;
+  if (namesOf(node).some((name) => scheme.excluded.includes(name))) return true;
   return ruleFor(scheme, node).precision === 'float';
 }
 
@@ -26,7 +25,11 @@ export function ruleFor({ rules = [] }: Rules, node: NodeProto): SchemeRule {
 export function matches({ op, name }: SchemeRule, node: NodeProto): boolean {
   if (op !== undefined && op !== opName(node)) return false;
   if (name === undefined) return true;
-  return [node.name ?? '', node.output[0] ?? ''].some((one) => one !== '' && fits(one, name));
+  return namesOf(node).some((one) => fits(one, name));
+}
+
+function namesOf(node: NodeProto): readonly string[] {
+  return [node.name ?? '', firstOutput(node)].filter((name) => name !== '');
 }
 
 /** `*` stands for any characters, also none. Without backtracking: each part at its first place. */

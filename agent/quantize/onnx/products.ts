@@ -75,13 +75,22 @@ export function convertModel(
   if (isQuantized(model)) {
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
+  const made = convertRest(model, scheme, converters);
+  if (made === undefined) throw new QuantizeError('NOTHING_TO_QUANTIZE', converters.nothing);
+  return made;
+}
+
+/** As convertModel, also for a model of which a part is quantized; undefined for nothing. */
+export function convertRest(
+  model: OnnxModel,
+  scheme: Scheme,
+  converters: Converters,
+): Quantized<OnnxModel> | undefined {
   const ops: OpReport[] = [];
   const stores: WeightStore[] = [];
   const shared: Shared = { unique: nameMaker(model.graph), scheme, ops, stores, converters };
   const graph = convertGraph(model.graph, () => undefined, shared);
-  if (stores.every((store) => store.isEmpty())) {
-    throw new QuantizeError('NOTHING_TO_QUANTIZE', converters.nothing);
-  }
+  if (stores.every((store) => store.isEmpty())) return undefined;
   return { model: withOpset(withGraph(model, graph), MS_DOMAIN, 1), ops };
 }
 

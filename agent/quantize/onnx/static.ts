@@ -7,13 +7,17 @@ import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { convertLstm } from './dynamic-lstm.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
+import { convertRest } from './products.ts';
+import type { Converters } from './products.ts';
 import { QdqWriter } from './qdq-writer.ts';
 import { toQOperator } from './qoperator.ts';
 import { isQuantized } from './recognize.ts';
 import { planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
+import { storeInt8 } from './weight-only.ts';
 
 /**
  * Static INT8 in QDQ form: QuantizeLinear and DequantizeLinear around every op that onnxruntime
@@ -39,16 +43,41 @@ export function quantizeStatic(
       `nothing of this model can run in static INT8: ${nothingMessage(graph, plan)}`,
     );
   }
-  const ops = reportOps(graph, plan);
-  if (scheme.integerOnly === true) refuseFloat(ops);
+  const planned = reportOps(graph, plan);
+  if (scheme.integerOnly === true) refuseFloat(planned);
   const written = new QdqWriter(graph, plan, statistics, scheme).write();
   const qdq = withGraph(model, dropUnused(written));
-  const made = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
-  return {
-    model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made,
-    ops,
-  };
+  const formed = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
+  const { model: made, ops } = withoutCalibration(formed, planned, scheme);
+  return { model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made, ops };
 }
+
+/** The recurrent layers, which no static kernel takes: dynamic, or at least stored in 8 bits. */
+function withoutCalibration(
+  model: OnnxModel,
+  planned: readonly OpReport[],
+  scheme: Scheme,
+): Quantized<OnnxModel> {
+  const rest = scheme.integerOnly === true ? undefined : convertRest(model, scheme, RECURRENT);
+  if (rest === undefined) return { model, ops: planned };
+  const changed = new Map(
+    rest.ops.flatMap((row) => (RECURRENT.byOp.has(row.op) ? [[row.node, row] as const] : [])),
+  );
+  const ops = planned.map((row) => {
+    return RECURRENT.byOp.has(row.op) ? (changed.get(row.node) ?? row) : row;
+  });
+  return { model: rest.model, ops };
+}
+
+const RECURRENT: Converters = {
+  byOp: new Map([
+    ['LSTM', convertLstm],
+    ['GRU', storeInt8],
+    ['RNN', storeInt8],
+  ]),
+  whyFloat: new Map(),
+  nothing: '',
+};
 
 /** @throws QuantizeError that lists every op that would stay in float */
 function refuseFloat(ops: readonly OpReport[]): void {

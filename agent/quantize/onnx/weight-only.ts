@@ -1,6 +1,6 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { NodeProto } from '../../model/onnx/generated/messages.ts';
-import { makeAttribute } from '../../model/onnx/graph.ts';
+import { makeAttribute, opName } from '../../model/onnx/graph.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
 import { elementCount } from '../../model/onnx/tensor.ts';
 import type { Quantized } from '../report.ts';
@@ -47,10 +47,7 @@ const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
   ['MatMul', (node, context) => convertProduct(node, matMulProduct, context)],
   ['Gemm', (node, context) => convertProduct(node, gemmProduct, context)],
   ['LSTM', convertLstm],
-  ...Object.entries(STORED).map(
-    ([op, axes]) =>
-      [op, (node: NodeProto, context: Context) => store(node, axes, context)] as const,
-  ),
+  ...Object.keys(STORED).map((op) => [op, storeInt8] as const),
 ]);
 
 function convertProduct(
@@ -98,20 +95,16 @@ function withoutTail(input: readonly string[]): readonly string[] {
   return input.slice(0, last + 1);
 }
 
-function store(
-  node: NodeProto,
-  axes: Readonly<Record<number, readonly number[]>>,
-  context: Context,
-): string {
+/** Stores the weights of a node that computes in float as int8, and says so. */
+export function storeInt8(node: NodeProto, context: Context): string {
   let stored = 0;
-  for (const [position, scaled] of Object.entries(axes)) {
+  for (const [position, axes] of Object.entries(STORED[opName(node)] ?? {})) {
     const weight = floatConstant(node.input[Number(position)], context);
     if (weight === undefined || elementCount(weight.tensor.dims) < MIN_ELEMENTS) continue;
     if (!allFinite(weight.tensor)) return NOT_FINITE;
-    weight.home.compress(weight.tensor, scaled);
+    weight.home.compress(weight.tensor, axes);
     stored += 1;
   }
-  return stored === 0
-    ? 'has no weights worth storing in 8 bits'
-    : 'weights in 8 bits, computes in float';
+  if (stored === 0) return 'has no weights worth storing in 8 bits';
+  return 'onnxruntime has no integer kernel for it: weights in 8 bits, computes in float';
 }

@@ -1,12 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import { makeNode, namelessNode } from '../../../agent/model/onnx/graph.ts';
+import { quantizeStatic } from '../../../agent/quantize/onnx/static.ts';
 import { quantizeWeights } from '../../../agent/quantize/onnx/weight-only.ts';
 import { modelBytes, tinyModel } from '../../support/onnx-models.ts';
 import type { TinyGraph } from '../../support/onnx-models.ts';
 import {
+  STATIC,
   floats,
   kernelsOf,
+  observe,
   randomTensor,
   randomValues,
   randoms,
@@ -94,7 +97,12 @@ describe('other weights', () => {
     // No Cast, no Mul: the runtime has folded them.
     expect(await kernelsOf(made.model, { x })).toEqual(await kernelsOf(model, { x }));
     expect(made.ops).toEqual([
-      { node: 'y', op: 'Conv', precision: 'float', reason: 'weights in 8 bits, computes in float' },
+      {
+        node: 'y',
+        op: 'Conv',
+        precision: 'float',
+        reason: expect.stringContaining('weights in 8 bits, computes in float'),
+      },
     ]);
   });
 
@@ -122,4 +130,41 @@ describe('other weights', () => {
     });
     expect(() => quantizeWeights(small, INT8)).toThrow('nothing to gain');
   });
+});
+
+test('static INT8 takes recurrent layers along: dynamic, or stored in 8 bits', async () => {
+  const next = randoms(21);
+  const hidden = 16;
+  const recurrent = (gates: number, prefix: string) => [
+    weights(`${prefix}w`, [1, gates * hidden, 12], randomValues(next, gates * hidden * 12)),
+    weights(`${prefix}r`, [1, gates * hidden, hidden], randomValues(next, gates * hidden * hidden)),
+  ];
+  const attributes = { hidden_size: BigInt(hidden) };
+  const model = tinyModel({
+    inputs: { x: [1, [5, 1, 12]] },
+    outputs: { y: [1], z: [1] },
+    initializers: [
+      ...recurrent(4, 'l'),
+      ...recurrent(3, 'g'),
+      weights('m', [12, 8], randomValues(next, 96)),
+    ],
+    nodes: [
+      makeNode('LSTM', ['x', 'lw', 'lr'], ['', 'y'], { attributes }),
+      makeNode('GRU', ['x', 'gw', 'gr'], ['', 'g'], { attributes }),
+      makeNode('MatMul', ['x', 'm'], ['p']),
+      makeNode('ReduceSum', ['p'], ['s']),
+      makeNode('Add', ['g', 's'], ['z']),
+    ],
+  });
+  const samples = [{ x: randomTensor(next, [5, 1, 12]) }];
+  const made = quantizeStatic(model, await observe(model, samples), STATIC);
+  const precisions = made.ops.map(({ op, precision }) => `${op} ${precision}`);
+  expect(precisions.slice(0, 3)).toEqual(['LSTM integer', 'GRU float', 'MatMul integer']);
+  expect(made.ops[1]?.reason).toContain('weights in 8 bits');
+  const kernels = await kernelsOf(made.model, samples[0]!);
+  expect(kernels).toEqual(expect.arrayContaining(['DynamicQuantizeLSTM', 'GRU']));
+  const [before, after] = [await run(model, samples[0]!), await run(made.model, samples[0]!)];
+  for (const name of ['y', 'z']) {
+    expect(sqnr(floats(before[name]?.data), floats(after[name]?.data))).toBeGreaterThan(30);
+  }
 });
