@@ -8,7 +8,7 @@
 // Without --strict the exit code says only whether everything ran. `--no-synthetic` leaves out what is
 // shown on a made-up network: the size of a large model and the memory of the observers.
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { autoTargets, keptFloat } from './compare-peer/auto-targets.js';
@@ -54,6 +54,11 @@ const observerRuns = [];
 /** What could not be run. @type {string[]} */
 const broken = [];
 const peers = JSON.parse(readFileSync(join(asked.peer, 'results.json'), 'utf8')).onnx;
+
+const [load = 0] = loadavg();
+if (load > availableParallelism() / 4) {
+  say(`the machine is busy (load ${load.toFixed(1)}): seconds are too high, ratios uncertain`);
+}
 
 /* oxlint-disable no-await-in-loop -- one thing at a time: everything here is measured */
 for (const manifest of manifests()) {
