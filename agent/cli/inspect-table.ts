@@ -7,11 +7,11 @@ import type {
 import { dbScale, onScale, shortened } from '../fit/inspect-svg.ts';
 import type { DbScale } from '../fit/inspect-svg.ts';
 import {
-  addedErrorDb,
   comparisonText,
   dbText,
   isOwnKnown,
   steepestFalls,
+  worstLayers,
 } from '../fit/inspect-words.ts';
 import { bytesText, counted } from '../fit/words.ts';
 import { hang, plain, wrap } from './text.ts';
@@ -151,11 +151,13 @@ function pair(
 }
 
 /** Every layer in the order of the graph, or the `top` that add most error, in the same order. */
-function layerTable({ layers }: Comparison, width: number, top = layers.length): readonly string[] {
+function layerTable(
+  { layers }: Comparison,
+  width: number,
+  top: number | undefined,
+): readonly string[] {
   const scale = dbScale(layers.flatMap(({ sqnrDb }) => sqnrDb ?? []));
-  const added = new Map(layers.map((layer) => [layer, addedErrorDb(layer, layers)]));
-  const worst = layers.toSorted((a, b) => (added.get(a) ?? 0) - (added.get(b) ?? 0));
-  const shown = new Set(worst.slice(0, top));
+  const shown = new Set(top === undefined ? layers : worstLayers(layers).slice(0, top));
   const rows = [
     ['#', 'layer', 'op', 'in', 'SQNR', 'own', 'largest', `${scale.from} to ${scale.to}`],
     ['', '', '', '', 'dB', 'dB', 'error', 'dB'],

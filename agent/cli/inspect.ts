@@ -27,16 +27,16 @@ Examples:
   agent inspect model.onnx small.onnx --samples data.npz -o error.html
   agent inspect package.json small.onnx --top 10 --json
 
-With QUANTIZED, every tensor that both models have is compared on the samples:
+With VERSION, every tensor that both models have is compared on the samples:
 SQNR is the error up to there, own SQNR what the layer adds by itself.`;
 
 /** `agent inspect MODEL [QUANTIZED]`. */
 export function inspectCommand(context: CliContext): Command {
   const command = new Command('inspect')
     .summary('what is in a model, and where a quantized one loses accuracy')
-    .description('Shows what is in MODEL, or how far QUANTIZED is from it, layer by layer.')
-    .argument('<model>', 'model file or package manifest; with QUANTIZED the float model')
-    .argument('[quantized]', 'a quantized version of it, by any tool');
+    .description('Shows what is in MODEL, or how far VERSION is from it, layer by layer.')
+    .argument('<model>', 'model file or package manifest; with VERSION the float model')
+    .argument('[version]', 'a quantized version of it, by any tool');
   return addInputOptions(command)
     .option(
       '--limit <samples>',

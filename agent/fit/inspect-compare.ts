@@ -12,7 +12,7 @@ import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
 import type { ComparedTensor, ComparedTensors } from './compare-tensors.ts';
-import { addedErrorDb } from './inspect-words.ts';
+import { worstLayers } from './inspect-words.ts';
 import { checkModels, checkPairs, checkCompared, samplesToCompare } from './inspect-checks.ts';
 import type { CompareNames } from './inspect-checks.ts';
 import type { ReadModel } from './inspect.ts';
@@ -77,7 +77,9 @@ export async function compareModels(
     source,
     ...(outputs.length === 0 ? {} : { sqnrDb: total }),
     layers,
-    worst: worstOf(layers),
+    worst: worstLayers(layers)
+      .slice(0, WORST)
+      .map(({ tensor }) => tensor),
     unmatched: [...gone, ...unlike],
   };
   const { problem } = found;
@@ -123,15 +125,6 @@ function lowestInput(
   if (before.length === 0) return {};
   const lowest = Math.min(...before.map((values) => sqnrDbOf(values) ?? Infinity));
   return { inputSqnrDb: lowest === Infinity ? null : lowest };
-}
-
-/** By what the layers add themselves; where that is not known, by all error up to them. */
-export function worstOf(layers: readonly LayerError[]): string[] {
-  return layers
-    .filter((layer) => addedErrorDb(layer, layers) < Infinity)
-    .toSorted((a, b) => addedErrorDb(a, layers) - addedErrorDb(b, layers))
-    .slice(0, WORST)
-    .map(({ tensor }) => tensor);
 }
 
 /** The runs that a comparison takes, in one child process, group of tensors by group of tensors. */

@@ -27,6 +27,15 @@ export function addedErrorDb(layer: LayerError, layers: readonly LayerError[]): 
   return (isOwnKnown(layers) ? ownSqnrDb : sqnrDb) ?? Infinity;
 }
 
+/** The layers that add error, the worst first. */
+export function worstLayers(layers: readonly LayerError[]): readonly LayerError[] {
+  return layers
+    .map((layer) => ({ layer, added: addedErrorDb(layer, layers) }))
+    .filter(({ added }) => added < Infinity)
+    .toSorted((a, b) => a.added - b.added)
+    .map(({ layer }) => layer);
+}
+
 /** Layers behind which the SQNR is much lower than before them, the steepest fall first. */
 export function steepestFalls(layers: readonly LayerError[], most: number): readonly LayerError[] {
   return layers
@@ -35,7 +44,7 @@ export function steepestFalls(layers: readonly LayerError[], most: number): read
     .slice(0, most);
 }
 
-/** Half of the signal's precision: one bit. */
+/** One bit. */
 const STEEP_DB = 6;
 
 function fallDb({ sqnrDb, inputSqnrDb }: LayerError): number {
