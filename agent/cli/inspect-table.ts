@@ -177,7 +177,7 @@ function layerTable(
 /** The column of names, and the least that is left of one. */
 const NAME = 1;
 const LEAST_NAME = 12;
-const OP = 13;
+const OP = 18;
 
 function cells(layer: LayerError, number: number, scale: DbScale): readonly string[] {
   const { sqnrDb, ownSqnrDb, maxAbsError } = layer;

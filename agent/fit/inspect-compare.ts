@@ -100,7 +100,7 @@ function layerErrors(
     if (one === undefined) return [];
     const { values } = one;
     // What a layer that only moves values rounds has been rounded before it.
-    const own = isMover(node) ? null : one.own;
+    const own = isMover(node) && madeFrom.length > 0 ? null : one.own;
     return {
       tensor,
       ...labels(node),

@@ -18,14 +18,14 @@ export interface DbScale {
 const TICK_DB = 10;
 /** A smaller scale makes small differences look large. */
 const LEAST_TOP_DB = 40;
-/** Beyond these a bar ends at the edge: nobody tells 130 dB from 140, or -40 from -200. */
+/** Beyond these a bar ends at the edge: nobody needs to tell 90 dB from 100, or -40 from -200. */
 const LOWEST_DB = -40;
-const HIGHEST_DB = 120;
+const HIGHEST_DB = 80;
 
 const ROW = 18;
 const BAR = 11;
 const NAME_WIDTH = 330;
-const OP_WIDTH = 110;
+const OP_WIDTH = 140;
 const PLOT_WIDTH = 420;
 const VALUE_WIDTH = 130;
 const MARGIN = 16;
@@ -34,7 +34,7 @@ const LEFT = MARGIN + NAME_WIDTH + OP_WIDTH;
 const WIDTH = LEFT + PLOT_WIDTH + VALUE_WIDTH + MARGIN;
 /** Characters of 12 px monospace that fit. */
 const NAME_CHARS = 44;
-const OP_CHARS = 14;
+const OP_CHARS = 18;
 const STYLE = `
     svg { background: #fff; }
     text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; }

@@ -10,7 +10,7 @@ describe('the scale', () => {
     [[12, 33.5], 0, 40],
     [[41], 0, 50],
     [[-3, 20], -10, 40],
-    [[-200, 300], -40, 120],
+    [[-200, 300], -40, 80],
   ])('%j: %i to %i dB', (values, from, to) => {
     const scale = dbScale(values);
     expect([scale.from, scale.to]).toEqual([from, to]);
