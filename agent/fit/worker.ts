@@ -14,6 +14,7 @@ import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
+import type { ComparedTensors, ComparePlan } from './compare-tensors.ts';
 import type { SampleInfo, SampleJob } from './sample-jobs.ts';
 import { spooledSource } from './spool.ts';
 
@@ -167,6 +168,43 @@ export const handlers = {
     }
   },
 
+  /** How many bytes each output takes for the first sample. */
+  outputBytes: async ({ path, job }: { path: string; job: SampleJob }) =>
+    withSession(path, { ...LOOKING, threads: 1 }, async (session) => {
+      const { source } = await openJob(job, session.describe());
+      for await (const { feeds } of source) return bytesOf(await session.run(feeds));
+      return {};
+    }),
+
+  /** Runs a float and a quantized model over samples and compares inner tensors. */
+  compareTensors: async (
+    request: {
+      float: string;
+      quantized: string;
+      layers: string;
+      plan: ComparePlan;
+      job: SampleJob;
+      threads: number;
+    },
+    context: WorkerContext,
+  ): Promise<ComparedTensors> => {
+    const { compareTensors } = await import('./compare-tensors.ts');
+    const { plan, job } = request;
+    const options = { ...LOOKING, threads: request.threads };
+    return withSession(request.float, options, (float) =>
+      withSession(request.quantized, options, (quantized) =>
+        withLayers(request.layers, options, async (layers, why) => {
+          const { source } = await openJob(job, float.describe(), context.signal);
+          const sessions = { float, quantized, layers };
+          const found = await compareTensors(sessions, plan, source, (done) =>
+            context.progress({ done, total: source.count ?? undefined }),
+          );
+          return why === undefined ? found : { ...found, problem: why };
+        }),
+      ),
+    );
+  },
+
   /** Loads the model to be measured; returns how long that took. */
   open: async (request: { path: string; threads: number; feeds: Feeds }): Promise<number> => {
     await onnxRuntime.version();
@@ -209,6 +247,33 @@ async function withSession<T>(
   } finally {
     await session.close();
   }
+}
+
+/** Layers cut out of a model may be more than the runtime can take: the rest goes on without. */
+async function withLayers<T>(
+  path: string,
+  options: OpenOptions,
+  use: (session: Session | undefined, problem?: string) => Promise<T>,
+): Promise<T> {
+  let session: Session | undefined;
+  try {
+    session = await onnxRuntime.open(path, options);
+  } catch (error) {
+    return use(undefined, messageOf(error));
+  }
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+function bytesOf(outputs: Outputs): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { data }]) => {
+      return [name, 'byteLength' in data ? data.byteLength : 0];
+    }),
+  );
 }
 
 async function openJob(
