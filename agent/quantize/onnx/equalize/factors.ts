@@ -14,8 +14,8 @@ export const LARGEST_FACTOR = 32;
  * channel exceeds what a few samples showed far sooner than the largest of all channels does.
  */
 export const HEADROOM = 2;
-/** Less predicted gain is not worth a change. */
-const WORTHWHILE = 0.9;
+/** Less gain (1.2 dB) is within what the prediction errs by, and not worth a change. */
+const WORTHWHILE = 0.75;
 /** A channel this small beside its tensor's range is taken for dead. */
 const DEAD = 1e-6;
 
