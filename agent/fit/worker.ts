@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import type { Evaluation } from '../bench/evaluate.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
+import type { ChannelTarget } from '../calibration/channel-ranges.ts';
 import { inputSpecsFromModel } from '../calibration/inputs.ts';
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
 import type { Collected } from '../calibration/collect.ts';
 import type { Reduction } from '../model/onnx/reduce.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
+import type { ChannelRanges } from '../model/statistics.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
@@ -26,6 +28,9 @@ import { spooledSource } from './spool.ts';
 const PRODUCTION: Omit<OpenOptions, 'threads'> = { optimization: 'all', arena: true };
 /** Every tensor keeps its name and no memory is kept back. */
 const LOOKING: OpenOptions = { threads: 0, optimization: 'disabled', arena: false };
+
+/** Two tell whether shapes change from sample to sample. */
+const SHAPE_SAMPLES = 2;
 
 interface Described {
   readonly job: SampleJob;
@@ -124,6 +129,42 @@ export const handlers = {
         onProgress: (done) => context.progress({ done, total: source.count ?? undefined }),
         signal: context.signal,
       });
+    });
+  },
+
+  /** Shapes of inputs and outputs, for equalization. */
+  shapes: async (
+    request: { path: string; job: SampleJob; threads: number },
+    { signal }: WorkerContext,
+  ): Promise<Map<string, readonly number[]>> => {
+    const { collectShapes } = await import('../calibration/channel-ranges.ts');
+    const { feedsOf } = await import('../calibration/collect.ts');
+    const { path, job, threads } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe(), signal);
+      return collectShapes(session, feedsOf(source), SHAPE_SAMPLES);
+    });
+  },
+
+  /** Ranges per channel, for equalization. */
+  channelRanges: async (
+    request: {
+      path: string;
+      job: SampleJob;
+      threads: number;
+      targets: readonly ChannelTarget[];
+      most: number;
+    },
+    context: WorkerContext,
+  ): Promise<Map<string, ChannelRanges>> => {
+    const { collectChannelRanges } = await import('../calibration/channel-ranges.ts');
+    const { feedsOf } = await import('../calibration/collect.ts');
+    const { path, job, threads, targets, most } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe(), context.signal);
+      const total = source.count === null ? undefined : Math.min(source.count, most);
+      const onProgress = (done: number) => context.progress({ done, total });
+      return collectChannelRanges(session, feedsOf(source), { targets, most, onProgress });
     });
   },
 
