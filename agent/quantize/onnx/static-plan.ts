@@ -5,6 +5,9 @@ import type { GraphIndex } from '../../model/onnx/graph.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
+import { convShape } from './conv-shape.ts';
+import { planFold } from './fold-pixels.ts';
+import type { PixelFold } from './fold-pixels.ts';
 import { clampBounds, isSuperfluous } from './clamps.ts';
 import { allFinite, obstacle } from './obstacles.ts';
 import { isExcluded } from './excluded.ts';
@@ -35,6 +38,8 @@ export interface StaticPlan {
   readonly reasons: ReadonlyMap<NodeProto, string>;
   /** Float nodes that the runtime would quantize unasked, with the input to keep it from that. */
   readonly shields: ReadonlyMap<NodeProto, string>;
+  /** Convolutions that run faster with neighbouring pixels as channels. */
+  readonly folds: ReadonlyMap<NodeProto, PixelFold>;
 }
 
 interface Draft {
@@ -70,7 +75,39 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
       units,
       isExcluded: isExcludedHere,
     }),
+    folds: chooseFolds(graph, units, draft),
   };
+}
+
+/**
+ * Only for u8 activations, which are for x86: the kernels that were measured. And only where sizes
+ * are fixed, since a fold writes them down.
+ */
+function chooseFolds(
+  graph: GraphProto,
+  units: ReadonlyMap<NodeProto, IntegerUnit>,
+  { index, statistics, scheme }: Draft,
+): ReadonlyMap<NodeProto, PixelFold> {
+  const folds = new Map<NodeProto, PixelFold>();
+  if (activationType(scheme) !== 'u8' || !hasFixedSizes(graph, index)) return folds;
+  for (const [node, { rule, inputs }] of units) {
+    if (rule.role !== 'conv') continue;
+    const input = statistics.tensors.get(inputs[0] ?? '')?.shape ?? [];
+    const weights = index.initializers.get(node.input[1] ?? '')?.dims ?? [];
+    const shape = convShape(node, input, weights);
+    const fold = shape === undefined ? undefined : planFold(shape);
+    if (fold !== undefined) folds.set(node, fold);
+  }
+  return folds;
+}
+
+/** Whether all inputs have sizes that cannot change, but for the batch. */
+function hasFixedSizes(graph: GraphProto, { initializers }: GraphIndex): boolean {
+  return graph.input.every(({ name, type }) => {
+    const dims = type?.tensorType?.shape?.dim;
+    const fixed = dims?.slice(1).every(({ dimValue }) => Number(dimValue ?? 0) > 0) ?? false;
+    return fixed || initializers.has(name ?? '');
+  });
 }
 
 /** Tensors whose ranges the plan may ask for. */
