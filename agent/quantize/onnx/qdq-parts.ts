@@ -74,12 +74,12 @@ export class QdqParts {
     return output;
   }
 
-  /** The same bytes, channels last, seen as [N, ...sizes] and with channels second again. */
+  /** The same bytes, channels last, seen as [N, ...sizes] (0: as it is), and channels second again. */
   reshapedPixels(bytes: string, sizes: readonly number[]): string {
     const rank = sizes.length + 1;
     const spatial = sizes.slice(1).map((_, i) => i);
     const shape = this.short('n');
-    this.initializers.push(int64Tensor(shape, [-1, ...sizes]));
+    this.initializers.push(int64Tensor(shape, [0, ...sizes]));
     const last = this.transposed(bytes, [0, ...spatial.map((i) => i + 2), 1]);
     const seen = this.short('q');
     this.nodes.push(namelessNode('Reshape', [last, shape], [seen]));

@@ -92,8 +92,7 @@ export class QdqWriter {
     }
     const raw = unit.outputs.map(() => this.parts.short('r'));
     this.parts.nodes.push({ ...node, input, output: raw });
-    const unfold =
-      fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold.shape)));
+    const unfold = fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold)));
     unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name, unfold));
   }
 
@@ -101,7 +100,7 @@ export class QdqWriter {
     const plain = this.dequantizedInput(name);
     const bytes = this.bytes.get(name);
     if (fold === undefined || bytes === undefined) return plain;
-    const folded = this.parts.reshapedPixels(bytes, inputSizes(foldedShape(fold)));
+    const folded = this.parts.reshapedPixels(bytes, inputSizes(fold));
     return this.parts.dequantizedBytes(folded, this.paramsOf(name));
   }
 
@@ -234,12 +233,24 @@ function foldIntegers(made: IntegerWeights, fold: PixelFold): IntegerWeights {
   return made.bias === undefined ? folded : { ...folded, bias: repeated(made.bias, fold) };
 }
 
-/** Channels last: [...spatial, C]. */
-const inputSizes = ({ inputs, axes }: ConvShape) => [...axes.map(({ input }) => input), inputs];
-const outputSizes = ({ outputs, axes }: ConvShape) => [
-  ...axes.map(({ output }) => output),
-  outputs,
-];
+function inputSizes(fold: PixelFold): number[] {
+  const folded = foldedShape(fold);
+  return sizes(folded, folded.inputs, fold, ({ input }) => input);
+}
+
+function outputSizes(fold: PixelFold): number[] {
+  return sizes(fold.shape, fold.shape.outputs, fold, ({ output }) => output);
+}
+
+/** Channels last: [...spatial, C]; 0 keeps what is there, as sizes in front of the fold may vary. */
+function sizes(
+  { axes }: ConvShape,
+  channels: number,
+  fold: PixelFold,
+  size: (axis: ConvAxis) => number,
+): number[] {
+  return [...axes.map((axis, i) => (i < fold.axis ? 0 : size(axis))), channels];
+}
 
 function sameWeights(a: IntegerWeights, b: IntegerWeights): boolean {
   return equal(a.scales, b.scales) && equal(a.weights, b.weights);

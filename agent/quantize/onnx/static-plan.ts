@@ -6,7 +6,10 @@ import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
 import { convShape } from './conv-shape.ts';
+import type { ConvShape } from './conv-shape.ts';
 import { planFold } from './fold-pixels.ts';
+import { hasFixedSize } from './fixed-size.ts';
+import { slowConv } from './slow-conv.ts';
 import type { PixelFold } from './fold-pixels.ts';
 import { clampBounds, isSuperfluous } from './clamps.ts';
 import { allFinite, obstacle } from './obstacles.ts';
@@ -79,35 +82,26 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
   };
 }
 
-/**
- * Only for u8 activations, which are for x86: the kernels that were measured. And only where sizes
- * are fixed, since a fold writes them down.
- */
+/** Only for u8 activations, which are for x86: the kernels that were measured. */
 function chooseFolds(
   graph: GraphProto,
   units: ReadonlyMap<NodeProto, IntegerUnit>,
-  { index, statistics, scheme }: Draft,
+  draft: Draft,
 ): ReadonlyMap<NodeProto, PixelFold> {
   const folds = new Map<NodeProto, PixelFold>();
-  if (activationType(scheme) !== 'u8' || !hasFixedSizes(graph, index)) return folds;
+  if (activationType(draft.scheme) !== 'u8') return folds;
   for (const [node, { rule, inputs }] of units) {
-    if (rule.role !== 'conv') continue;
-    const input = statistics.tensors.get(inputs[0] ?? '')?.shape ?? [];
-    const weights = index.initializers.get(node.input[1] ?? '')?.dims ?? [];
-    const shape = convShape(node, input, weights);
+    const shape = rule.role === 'conv' ? shapeOf(draft, node, inputs[0]) : undefined;
     const fold = shape === undefined ? undefined : planFold(shape);
-    if (fold !== undefined) folds.set(node, fold);
+    // A fold writes sizes down.
+    if (fold && hasFixedSize(inputs[0] ?? '', fold.axis + 2, graph, draft)) folds.set(node, fold);
   }
   return folds;
 }
 
-/** Whether all inputs have sizes that cannot change, but for the batch. */
-function hasFixedSizes(graph: GraphProto, { initializers }: GraphIndex): boolean {
-  return graph.input.every(({ name, type }) => {
-    const dims = type?.tensorType?.shape?.dim;
-    const fixed = dims?.slice(1).every(({ dimValue }) => Number(dimValue ?? 0) > 0) ?? false;
-    return fixed || initializers.has(name ?? '');
-  });
+function shapeOf({ index, statistics }: Draft, node: NodeProto, input = ''): ConvShape | undefined {
+  const weights = index.initializers.get(node.input[1] ?? '')?.dims ?? [];
+  return convShape(node, statistics.tensors.get(input)?.shape ?? [], weights);
 }
 
 /** Tensors whose ranges the plan may ask for. */
@@ -175,8 +169,20 @@ function problemOf(draft: Draft, node: NodeProto, rule: OpRule): string | undefi
   if (activations.length === 0) return 'computes on constants only';
   const infinite = constants.find(({ tensor }) => !allFinite(tensor));
   if (infinite !== undefined) return `its constant '${infinite.name}' is not finite`;
+  if (rule.role === 'conv') return convProblem(draft, node, activations);
   if (!isIsland(rule)) return undefined;
   return islandProblem(draft, activations) ?? slowPool(draft, node, activations);
+}
+
+function convProblem(
+  draft: Draft,
+  node: NodeProto,
+  [input = '']: readonly string[],
+): string | undefined {
+  const shape = shapeOf(draft, node, input);
+  // Measured on x86, for which u8 activations are.
+  if (shape === undefined || activationType(draft.scheme) !== 'u8') return undefined;
+  return slowConv(shape, makerUnit(draft, input) !== undefined);
 }
 
 interface Operands {
