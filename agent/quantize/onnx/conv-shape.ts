@@ -31,7 +31,9 @@ export function convShape(
 ): ConvShape | undefined {
   const [, inputs, ...sizes] = input;
   const [outputs, , ...kernels] = weights;
-  if (inputs === undefined || outputs === undefined || sizes.length !== kernels.length) return;
+  if (inputs === undefined || outputs === undefined || sizes.length !== kernels.length) {
+    return undefined;
+  }
   const count = sizes.length;
   const strides = intsAttribute(node, 'strides') ?? [];
   const dilations = intsAttribute(node, 'dilations') ?? [];

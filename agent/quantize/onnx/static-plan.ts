@@ -17,6 +17,7 @@ import { isExcluded } from './excluded.ts';
 import { inputsToShield } from './shield.ts';
 import { OP_TABLE, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
+import { LARGEST_POOLED } from './rearrange/average-by-conv.ts';
 
 /** A node that will run in integers. */
 export interface IntegerUnit {
@@ -209,9 +210,6 @@ function islandProblem(draft: Draft, activations: readonly string[]): string | u
   const float = activations.find((name) => makerUnit(draft, name) === undefined);
   return float === undefined ? undefined : `its input '${float}' is float, and it does little work`;
 }
-
-/** QLinearAveragePool turns all its input into floats and back; that pays only where it is small. */
-const LARGEST_POOLED = 4096;
 
 function slowPool(
   draft: Draft,

@@ -32,10 +32,10 @@ export function poolFirst({ graph, statistics }: Rearranged): Rearranged {
     edit.replace.set(pool, [
       { ...before, input: [middle, ...before.input.slice(1)], output: pool.output },
     ]);
-    // Channel means of the larger tensor are not those of the maxima.
-    const { channelMean: _, ...range } = seen;
+    // No channel means: those of the larger tensor are not those of the maxima.
+    const { dtype, min, max, seenMin, seenMax } = seen;
     const shape = [...seen.shape.slice(0, 2), ...pooled.shape.slice(2)];
-    added.set(middle, { ...range, shape });
+    added.set(middle, { dtype, shape, min, max, seenMin, seenMax });
   }
   if (isEmptyEdit(edit)) return { graph, statistics };
   return { graph: applyEdit(graph, edit), statistics: withTensors(statistics, added) };

@@ -111,7 +111,9 @@ function selectionOf(
   }
   const origin = tensors.get(from);
   const maker = index.producer.get(from);
-  if (origin?.dtype !== 'float32' || maker === undefined || !OP_TABLE.has(opName(maker))) return;
+  if (origin?.dtype !== 'float32' || maker === undefined || !OP_TABLE.has(opName(maker))) {
+    return undefined;
+  }
   const { shape } = origin;
   if (shape.length < 3 || shape[0] !== 1 || (shape[1] ?? 0) > MOST_CHANNELS) return undefined;
   const channels = channelsOf(traceChain(traceFrom(shape), chain, name, index), shape);
