@@ -149,14 +149,13 @@ function offsetOf(copy: number, tap: number, line: ConvAxis | undefined): number
   return line.stride * copy + tap * line.dilation - line.begin;
 }
 
-/** Scales or biases, one per output channel, for all folded outputs; one for all stays one. */
+/** Scales or biases, one per output channel, for all folded outputs. */
 export function repeated(values: Float32Array, fold: PixelFold): Float32Array;
 export function repeated(values: Int32Array, fold: PixelFold): Int32Array;
 export function repeated(
   values: Float32Array | Int32Array,
-  { outputs, shape }: PixelFold,
+  { outputs }: PixelFold,
 ): Float32Array | Int32Array {
-  if (values.length !== shape.outputs) return values;
   const made = Array.from({ length: outputs }, () => [...values]).flat();
   return values instanceof Float32Array ? Float32Array.from(made) : Int32Array.from(made);
 }

@@ -152,7 +152,7 @@ export class QdqWriter {
     const bias = this.index.initializers.get(unit.node.input[2] ?? '');
     const perChannel = ruleFor(this.scheme, unit.node).perChannel ?? this.scheme.perChannel;
     const plain = this.integers(unit, { weight, bias, layout, perChannel });
-    const made = fold === undefined ? plain : foldIntegers(plain, fold);
+    const made = fold === undefined ? plain : foldIntegers(plain, fold, perChannel);
     const dims = fold === undefined ? weight.dims : foldedDims(fold);
     input[1] = this.storedWeights({ ...weight, dims }, made, perChannel ? layout.axis : undefined);
     if (made.bias === undefined) return;
@@ -224,11 +224,12 @@ function foldedNode(node: NodeProto, fold: PixelFold | undefined): NodeProto {
   });
 }
 
-function foldIntegers(made: IntegerWeights, fold: PixelFold): IntegerWeights {
+function foldIntegers(made: IntegerWeights, fold: PixelFold, perChannel: boolean): IntegerWeights {
+  const scalesFor = (scales: Float32Array) => (perChannel ? repeated(scales, fold) : scales);
   const folded = {
     weights: foldWeights(made.weights, fold),
-    scales: repeated(made.scales, fold),
-    biasScales: repeated(made.biasScales, fold),
+    scales: scalesFor(made.scales),
+    biasScales: scalesFor(made.biasScales),
   };
   return made.bias === undefined ? folded : { ...folded, bias: repeated(made.bias, fold) };
 }

@@ -22,6 +22,7 @@ import {
   randomTensor,
   randoms,
   run,
+  sqnr,
   weights,
 } from '../support.ts';
 import { SATURATES, conv, integerLayer, quantity, real } from './reference.ts';
@@ -142,4 +143,20 @@ test('no fold where channels fill the vectors, in groups, or where sizes do not 
   expect(of([1, 16, 32, 32], [16, 1, 1, 1], 16n)).toBeUndefined();
   expect(of([1, 3, 33, 33], [8, 3, 1, 1])).toBeUndefined();
   expect(of([1, 3, 32, 32], [8, 3, 1, 1])).toMatchObject({ axis: 1 });
+});
+
+test.each([true, false])('one output channel is folded, per channel: %s', async (perChannel) => {
+  const next = randoms(9);
+  const x = randomTensor(next, [1, 8, 48, 64]);
+  const model = tinyModel({
+    inputs: { x: [DataType.FLOAT, x.shape] },
+    outputs: { y: [DataType.FLOAT] },
+    initializers: [weights('w', [1, 8, 5, 5], floats(randomTensor(next, [1, 8, 5, 5]).data))],
+    nodes: [makeNode('Conv', ['x', 'w'], ['y'], { attributes: { pads: [2n, 2n, 2n, 2n] } })],
+  });
+  const scheme = { ...STATIC, perChannel, reduceRange: SATURATES };
+  const { model: made } = quantizeStatic(model, await observe(model, [{ x }]), scheme);
+  expect(made.graph.node.map(({ opType }) => opType)).toContain('Reshape');
+  const [before, after] = [await run(model, { x }), await run(made, { x })];
+  expect(sqnr(floats(before['y']!.data), floats(after['y']!.data))).toBeGreaterThan(30);
 });
