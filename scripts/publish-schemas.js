@@ -43,6 +43,13 @@ const CONTRACTS = [
     title: 'How to quantize, node by node: agent quantize --recipe',
   },
   {
+    file: 'inspect',
+    module: 'inspect',
+    name: 'inspectSchema',
+    io: 'output',
+    title: 'What is in a model, and the error of each layer: agent inspect --json',
+  },
+  {
     file: 'ranges',
     module: 'ranges',
     name: 'rangesSchema',

@@ -51,17 +51,19 @@ const DEFAULT_MIN_TIME_SECONDS = 1;
 const positive = numberWithin({ above: 0 });
 
 export function addSampleOptions(command: Command): Command {
+  return addInputOptions(command).addOption(
+    new Option('--observer <name>', 'how ranges are taken from the samples').choices(observerNames),
+  );
+}
+
+/** The same without what is for calibration only. */
+export function addInputOptions(command: Command): Command {
   return command
     .option(
       '--samples <path>',
       "calibration and evaluation samples: a folder of images, .npy or .npz (default: the manifest's)",
     )
     .option('--samples-command <cmd>', 'a shell command that captures samples on this device')
-    .addOption(
-      new Option('--observer <name>', 'how ranges are taken from the samples').choices(
-        observerNames,
-      ),
-    )
     .option('--image-size <WxH>', 'size images are brought to', parseImageSize)
     .option('--mean <list>', 'subtracted from pixels, one or one per channel', parseChannels)
     .option('--std <list>', 'pixels are divided by it, one or one per channel', parseDeviations)

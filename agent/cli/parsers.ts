@@ -71,6 +71,15 @@ export function numberWithin({ min, max, above }: Bounds): (text: string) => num
   };
 }
 
+/** A count: no sign, no fraction. */
+export function wholeNumber({ min = 0 }: Pick<Bounds, 'min'>): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= min) return count;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} up.`);
+  };
+}
+
 export const parseMinTime = numberWithin({ above: 0, max: MAX_MIN_TIME_SECONDS });
 
 /** Thread counts: `1,2,4`. */

@@ -3,6 +3,7 @@ import { benchCommand } from './bench.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
+import { inspectCommand } from './inspect.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
@@ -13,6 +14,7 @@ Examples:
   agent bench                                what this machine can do
   agent fit package.json -o fitted/          keep the best version of a model
   agent quantize model.onnx --to fp16 -o small.onnx
+  agent inspect model.onnx small.onnx --samples data.npz
 
 Results go to stdout, everything else to stderr. Every command has --help.`;
 
@@ -50,6 +52,7 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     benchCommand(context, outcome),
     fitCommand(context, outcome),
     quantizeCommand(context),
+    inspectCommand(context),
   ];
   for (const command of commands) {
     program.addCommand(command.option('--debug', 'show where an error came from'));

@@ -54,9 +54,13 @@ export async function chooseScheme(
 
 function byObserver(candidate: Candidate): readonly Candidate[] {
   if (candidate.method !== 'static') return [candidate];
-  return OBSERVERS.map((observer) => ({
+  const changes = [
+    ...OBSERVERS.map((observer) => ({ name: observer, change: { observer } })),
+    { name: 'equalized', change: { observer: 'min-max', equalize: true } as const },
+  ];
+  return changes.map(({ name, change }) => ({
     ...candidate,
-    id: candidate.id.replace(/(\/t\d+)$/, `-${observer}$1`),
-    scheme: { ...candidate.scheme, observer },
+    id: candidate.id.replace(/(\/t\d+)$/, `-${name}$1`),
+    scheme: { ...candidate.scheme, ...change },
   }));
 }

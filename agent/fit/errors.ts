@@ -8,6 +8,7 @@ export type FitErrorCode =
   | 'bad-output'
   | 'bad-recipe'
   | 'nothing-chosen'
+  | 'not-comparable'
   | 'no-model-file';
 
 /** What went wrong while planning, measuring, deciding or keeping a model. */

@@ -13,6 +13,7 @@ import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
 import { calibrate } from './calibrate.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { equalizeModel } from './equalize.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
@@ -20,6 +21,11 @@ import type { SampleJob } from './sample-jobs.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
+
+interface Collected {
+  readonly needs: ObserverNeeds;
+  readonly collection: Promise<Collection>;
+}
 
 /** Makes quantized versions of one model; what they share is done once. */
 export class Maker {
@@ -31,8 +37,9 @@ export class Maker {
   readonly #hooks: Hooks;
   #prepared: Promise<OnnxModel> | undefined;
   readonly #ranges: Collection | null;
-  #collected:
-    { readonly needs: ObserverNeeds; readonly collection: Promise<Collection> } | undefined;
+  /** The prepared model equalized, by the strength that was asked for. */
+  readonly #equalized = new Map<number | undefined, Promise<OnnxModel>>();
+  readonly #collected = new Map<OnnxModel, Collected>();
   /** Worth telling the user once everything is made. */
   readonly warnings: string[] = [];
 
@@ -68,9 +75,33 @@ export class Maker {
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
     }
-    const collection = await this.collection(observerToCollect(scheme));
-    const statistics = statisticsFor(collection, scheme, prepared);
-    return quantizeStatic(prepared, statistics, scheme);
+    const base = await this.#equalize(prepared, scheme);
+    const needs = needsOf(observerToCollect(scheme), true);
+    const collection = await this.#collectionOf(base, needs);
+    return quantizeStatic(base, statisticsFor(collection, scheme, base), scheme);
+  }
+
+  /** The model with its channels equalized, where the scheme asks for it and it promises a gain. */
+  #equalize(prepared: OnnxModel, scheme: Scheme): Promise<OnnxModel> {
+    const job = this.#calibration;
+    // Ranges that were taken elsewhere are those of the model as it is.
+    if (job === null || this.#ranges !== null || !canEqualize(scheme)) {
+      return Promise.resolve(prepared);
+    }
+    const { smooth } = scheme;
+    const made = this.#equalized.get(smooth) ?? this.#equalizeOnce(prepared, job, smooth);
+    this.#equalized.set(smooth, made);
+    return made;
+  }
+
+  async #equalizeOnce(
+    prepared: OnnxModel,
+    job: SampleJob,
+    strength: number | undefined,
+  ): Promise<OnnxModel> {
+    const [threads, scratch, hooks] = [this.#threads, this.#scratch, this.#hooks];
+    const request = { prepared, job, threads, scratch, hooks, strength };
+    return (await equalizeModel(request)).model;
   }
 
   /** Names and rules of a scheme that match no node of the model. */
@@ -107,12 +138,15 @@ export class Maker {
    * and again only when a later one needs histograms.
    */
   async collection(observer: Scheme['observer']): Promise<Collection> {
-    const needs = needsOf(observer, true);
-    const enough = this.#collected?.needs.histogram === true || !needs.histogram;
-    if (this.#collected === undefined || !enough) {
-      this.#collected = { needs, collection: this.#collect(await this.#prepare(), needs) };
-    }
-    return this.#collected.collection;
+    return this.#collectionOf(await this.#prepare(), needsOf(observer, true));
+  }
+
+  #collectionOf(model: OnnxModel, needs: ObserverNeeds): Promise<Collection> {
+    const known = this.#collected.get(model);
+    if (known !== undefined && (known.needs.histogram || !needs.histogram)) return known.collection;
+    const collection = this.#collect(model, needs);
+    this.#collected.set(model, { needs, collection });
+    return collection;
   }
 
   async #collect(prepared: OnnxModel, needs: ObserverNeeds): Promise<Collection> {
@@ -147,6 +181,11 @@ export class Maker {
     }
     return collection;
   }
+}
+
+/** What it gains is predicted for 8-bit activations and weights with a scale per channel. */
+function canEqualize({ equalize, activations, weights, perChannel }: Scheme): boolean {
+  return equalize === true && perChannel && weights === 's8' && activations !== 's16';
 }
 
 function floatOps({ graph }: OnnxModel): OpReport[] {

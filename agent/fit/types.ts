@@ -1,6 +1,7 @@
 import type { InputFlags } from '../calibration/inputs.ts';
 import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
 import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
+import type { InspectReport } from '../contracts/inspect.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type {
@@ -162,6 +163,20 @@ export interface QuantizeRequest {
   readonly observer?: SchemeObserver | undefined;
 }
 
+export interface InspectRequest {
+  /** A model file or a package manifest; with `quantizedPath` the float model. */
+  readonly modelPath: string;
+  /** A quantized version of it, to be compared layer by layer. */
+  readonly quantizedPath?: string | undefined;
+  readonly samples: SampleSource;
+  readonly image: Partial<ImageSpec>;
+  readonly audio?: InputFlags['audio'];
+  /** The most samples to compare on. */
+  readonly limit: number;
+  /** Where to draw the error of each layer: a .svg or .html file. */
+  readonly chart?: string | undefined;
+}
+
 /** Work goes on in phases; a phase may count its steps. */
 export interface ProgressEvent {
   /** A short phrase: `calibrating`, `measuring onnxruntime/fp32/t1`. */
@@ -192,6 +207,7 @@ export interface BenchRun {
 export interface FitService {
   readonly benchModel: (request: BenchRequest, hooks: Hooks) => Promise<BenchRun>;
   readonly quantizeModel: (request: QuantizeRequest, hooks: Hooks) => Promise<QuantizeReport>;
+  readonly inspectModel: (request: InspectRequest, hooks: Hooks) => Promise<InspectReport>;
 }
 
 /** The machine, as far as planning looks at it. */

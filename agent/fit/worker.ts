@@ -4,16 +4,19 @@ import { join } from 'node:path';
 import type { Evaluation } from '../bench/evaluate.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
+import type { ChannelTarget } from '../calibration/channel-ranges.ts';
 import { inputSpecsFromModel } from '../calibration/inputs.ts';
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
 import type { Collected } from '../calibration/collect.ts';
 import type { Reduction } from '../model/onnx/reduce.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
+import type { ChannelRanges } from '../model/statistics.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
+import type { ComparedTensors, ComparePlan } from './compare-tensors.ts';
 import type { SampleInfo, SampleJob } from './sample-jobs.ts';
 import { spooledSource } from './spool.ts';
 
@@ -25,6 +28,9 @@ import { spooledSource } from './spool.ts';
 const PRODUCTION: Omit<OpenOptions, 'threads'> = { optimization: 'all', arena: true };
 /** Every tensor keeps its name and no memory is kept back. */
 const LOOKING: OpenOptions = { threads: 0, optimization: 'disabled', arena: false };
+
+/** Two tell whether shapes change from sample to sample. */
+const SHAPE_SAMPLES = 2;
 
 interface Described {
   readonly job: SampleJob;
@@ -126,6 +132,42 @@ export const handlers = {
     });
   },
 
+  /** Shapes of inputs and outputs, for equalization. */
+  shapes: async (
+    request: { path: string; job: SampleJob; threads: number },
+    { signal }: WorkerContext,
+  ): Promise<Map<string, readonly number[]>> => {
+    const { collectShapes } = await import('../calibration/channel-ranges.ts');
+    const { feedsOf } = await import('../calibration/collect.ts');
+    const { path, job, threads } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe(), signal);
+      return collectShapes(session, feedsOf(source), SHAPE_SAMPLES);
+    });
+  },
+
+  /** Ranges per channel, for equalization. */
+  channelRanges: async (
+    request: {
+      path: string;
+      job: SampleJob;
+      threads: number;
+      targets: readonly ChannelTarget[];
+      most: number;
+    },
+    context: WorkerContext,
+  ): Promise<Map<string, ChannelRanges>> => {
+    const { collectChannelRanges } = await import('../calibration/channel-ranges.ts');
+    const { feedsOf } = await import('../calibration/collect.ts');
+    const { path, job, threads, targets, most } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe(), context.signal);
+      const total = source.count === null ? undefined : Math.min(source.count, most);
+      const onProgress = (done: number) => context.progress({ done, total });
+      return collectChannelRanges(session, feedsOf(source), { targets, most, onProgress });
+    });
+  },
+
   /** Runs a model over the evaluation samples and keeps or compares its outputs. */
   evaluate: async (
     request: {
@@ -165,6 +207,43 @@ export const handlers = {
       await withSession(path, { ...PRODUCTION, threads: 0 }, (session) => session.run(feeds));
       return { integerCoverage: null, problem: messageOf(error) };
     }
+  },
+
+  /** How many bytes each output takes for the first sample. */
+  outputBytes: async ({ path, job }: { path: string; job: SampleJob }) =>
+    withSession(path, { ...LOOKING, threads: 1 }, async (session) => {
+      const { source } = await openJob(job, session.describe());
+      for await (const { feeds } of source) return bytesOf(await session.run(feeds));
+      return {};
+    }),
+
+  /** Runs a float and a quantized model over samples and compares inner tensors. */
+  compareTensors: async (
+    request: {
+      float: string;
+      quantized: string;
+      layers: string;
+      plan: ComparePlan;
+      job: SampleJob;
+      threads: number;
+    },
+    context: WorkerContext,
+  ): Promise<ComparedTensors> => {
+    const { compareTensors } = await import('./compare-tensors.ts');
+    const { plan, job } = request;
+    const options = { ...LOOKING, threads: request.threads };
+    return withSession(request.float, options, (float) =>
+      withSession(request.quantized, options, (quantized) =>
+        withLayers(request.layers, options, async (layers, why) => {
+          const { source } = await openJob(job, float.describe(), context.signal);
+          const sessions = { float, quantized, layers };
+          const found = await compareTensors(sessions, plan, source, (done) =>
+            context.progress({ done, total: source.count ?? undefined }),
+          );
+          return why === undefined ? found : { ...found, problem: why };
+        }),
+      ),
+    );
   },
 
   /** Loads the model to be measured; returns how long that took. */
@@ -209,6 +288,33 @@ async function withSession<T>(
   } finally {
     await session.close();
   }
+}
+
+/** Layers cut out of a model may be more than the runtime can take: the rest goes on without. */
+async function withLayers<T>(
+  path: string,
+  options: OpenOptions,
+  use: (session: Session | undefined, problem?: string) => Promise<T>,
+): Promise<T> {
+  let session: Session | undefined;
+  try {
+    session = await onnxRuntime.open(path, options);
+  } catch (error) {
+    return use(undefined, messageOf(error));
+  }
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+function bytesOf(outputs: Outputs): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { data }]) => {
+      return [name, 'byteLength' in data ? data.byteLength : 0];
+    }),
+  );
 }
 
 async function openJob(

@@ -31,3 +31,11 @@ export interface Statistics {
 
 /** How a range is chosen from what was seen. */
 export type ObserverName = SchemeObserver;
+
+/** One tensor's values per channel, over some samples. */
+export interface ChannelRanges {
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  /** Mean square distance from the channel's mean. */
+  readonly variance: Float64Array;
+}

@@ -1,8 +1,16 @@
 import type { CliContext } from '../../agent/cli/context.ts';
 import { runCli } from '../../agent/cli/program.ts';
 import type { BenchReport } from '../../agent/contracts/bench.ts';
+import type { InspectReport } from '../../agent/contracts/inspect.ts';
 import type { QuantizeReport } from '../../agent/contracts/quantize.ts';
-import type { BenchRequest, Hooks, ModelFiles, QuantizeRequest } from '../../agent/fit/types.ts';
+import type {
+  BenchRequest,
+  Hooks,
+  InspectRequest,
+  ModelFiles,
+  QuantizeRequest,
+} from '../../agent/fit/types.ts';
+import { inspectReport } from '../fit/inspect-fixture.ts';
 import { report } from '../fit/report-fixture.ts';
 
 export const quantizeReport: QuantizeReport = {
@@ -29,11 +37,13 @@ export interface Ran {
   readonly err: string;
   readonly benched: readonly BenchRequest[];
   readonly quantized: readonly QuantizeRequest[];
+  readonly inspected: readonly InspectRequest[];
   readonly cleanups: number;
 }
 
 export interface Situation extends Partial<CliContext> {
   readonly report?: BenchReport;
+  readonly inspection?: InspectReport;
   readonly files?: ReadonlyMap<string, ModelFiles>;
   readonly error?: Error;
   readonly during?: (hooks: Hooks) => void;
@@ -45,6 +55,7 @@ export async function run(args: readonly string[], situation: Situation = {}): P
   const written = { out: '', err: '' };
   const benched: BenchRequest[] = [];
   const quantized: QuantizeRequest[] = [];
+  const inspected: InspectRequest[] = [];
   let cleanups = 0;
   const answer = (hooks: Hooks) => {
     hooks.progress({ phase: 'measuring', done: 1, total: 2 });
@@ -77,8 +88,13 @@ export async function run(args: readonly string[], situation: Situation = {}): P
         answer(hooks);
         return quantizeReport;
       },
+      inspectModel: async (request, hooks) => {
+        inspected.push(request);
+        answer(hooks);
+        return situation.inspection ?? inspectReport;
+      },
     }),
     ...situation,
   });
-  return { code, ...written, benched, quantized, cleanups };
+  return { code, ...written, benched, quantized, inspected, cleanups };
 }

@@ -1,6 +1,6 @@
 import type { NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
 import { MS_DOMAIN, namelessNode } from '../../model/onnx/graph.ts';
-import { DataType, floatTensor, makeTensor } from '../../model/onnx/tensor.ts';
+import { DataType, floatTensor, int64Tensor, makeTensor } from '../../model/onnx/tensor.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
 
 const TENSOR_TYPE: Readonly<Record<QuantType, number>> = {
@@ -43,8 +43,16 @@ export class QdqParts {
     this.nodes.push(namelessNode(op, input, [output], attributes));
   }
 
-  /** from -> QuantizeLinear -> DequantizeLinear -> to */
-  roundTrip(from: string, to: string, { type, scale, zeroPoint }: QuantParams): void {
+  /**
+   * from -> QuantizeLinear -> `between`, on bytes -> DequantizeLinear -> to.
+   * @returns the name of the bytes
+   */
+  roundTrip(
+    from: string,
+    to: string,
+    { type, scale, zeroPoint }: QuantParams,
+    between: (bytes: string) => string = (bytes) => bytes,
+  ): string {
     const scaleName = this.scale(scale);
     const zeroName = this.zeroPoint(TENSOR_TYPE[type], zeroOf(type, zeroPoint), []);
     const quantized = this.short('q');
@@ -53,7 +61,35 @@ export class QdqParts {
     const add = (op: string, input: string, output: string) =>
       this.nodes.push({ ...namelessNode(op, [input, scaleName, zeroName], [output]), ...domain });
     add('QuantizeLinear', from, quantized);
-    add('DequantizeLinear', quantized, to);
+    const bytes = between(quantized);
+    add('DequantizeLinear', bytes, to);
+    return bytes;
+  }
+
+  /** A DequantizeLinear of its own for bytes; returns the name of what it makes. */
+  dequantizedBytes(bytes: string, { type, scale, zeroPoint }: QuantParams): string {
+    const zeroName = this.zeroPoint(TENSOR_TYPE[type], zeroOf(type, zeroPoint), []);
+    const output = this.short('d');
+    this.add('DequantizeLinear', [bytes, this.scale(scale), zeroName], output);
+    return output;
+  }
+
+  /** The same bytes, channels last, seen as [N, ...sizes] (0: as it is), and channels second again. */
+  reshapedPixels(bytes: string, sizes: readonly number[]): string {
+    const rank = sizes.length + 1;
+    const spatial = sizes.slice(1).map((_, i) => i);
+    const shape = this.short('n');
+    this.initializers.push(int64Tensor(shape, [0, ...sizes]));
+    const last = this.transposed(bytes, [0, ...spatial.map((i) => i + 2), 1]);
+    const seen = this.short('q');
+    this.nodes.push(namelessNode('Reshape', [last, shape], [seen]));
+    return this.transposed(seen, [0, rank - 1, ...spatial.map((i) => i + 1)]);
+  }
+
+  private transposed(from: string, perm: readonly number[]): string {
+    const output = this.short('q');
+    this.nodes.push(namelessNode('Transpose', [from], [output], { perm: perm.map(BigInt) }));
+    return output;
   }
 
   /** Adds integers and a DequantizeLinear behind them; returns the name of what it makes. */

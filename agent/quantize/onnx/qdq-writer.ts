@@ -12,6 +12,10 @@ import { DataType, floatData } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import { ruleFor } from './excluded.ts';
+import type { QuantParams } from '../arithmetic.ts';
+import type { ConvAxis, ConvShape } from './conv-shape.ts';
+import { foldWeights, foldedDims, foldedShape, repeated } from './fold-pixels.ts';
+import type { PixelFold } from './fold-pixels.ts';
 import { isWeighted } from './op-table.ts';
 import { QdqParts } from './qdq-parts.ts';
 import { activationType } from './static-plan.ts';
@@ -30,6 +34,8 @@ export class QdqWriter {
   private readonly scheme: Scheme;
   private readonly statistics: Statistics;
   private readonly integerMade = new Set<string>();
+  /** Float tensor -> its bytes, where something was quantized. */
+  private readonly bytes = new Map<string, string>();
   private readonly absorbed = new Set<NodeProto>();
   /** By float tensor: units that share weights share their integers where the scales agree. */
   private readonly written = new Map<string, { made: IntegerWeights; name: string }[]>();
@@ -73,19 +79,29 @@ export class QdqWriter {
   }
 
   private writeUnit(unit: IntegerUnit): void {
+    const fold = this.plan.folds.get(unit.node);
     const renamed = new Map<string, string>();
-    for (const name of unit.inputs) renamed.set(name, this.dequantizedInput(name));
+    for (const name of unit.inputs) renamed.set(name, this.input(name, fold));
     for (const name of unit.constants) renamed.set(name, this.constant(name));
-    const node = withoutDilations(unit.node);
+    const node = foldedNode(withoutDilations(unit.node), fold);
     const input = node.input.map((name) => renamed.get(name) ?? name);
-    if (isWeighted(unit.rule)) this.weights(unit, input);
+    if (isWeighted(unit.rule)) this.weights(unit, input, fold);
     if (!unit.quantizedOutput) {
       this.parts.nodes.push({ ...node, input });
       return;
     }
     const raw = unit.outputs.map(() => this.parts.short('r'));
     this.parts.nodes.push({ ...node, input, output: raw });
-    unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name));
+    const unfold = fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold)));
+    unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name, unfold));
+  }
+
+  private input(name: string, fold: PixelFold | undefined): string {
+    const plain = this.dequantizedInput(name);
+    const bytes = this.bytes.get(name);
+    if (fold === undefined || bytes === undefined) return plain;
+    const folded = this.parts.reshapedPixels(bytes, inputSizes(fold));
+    return this.parts.dequantizedBytes(folded, this.paramsOf(name));
   }
 
   /** The name under which an integer unit reads an activation. */
@@ -99,10 +115,19 @@ export class QdqWriter {
     return copy;
   }
 
-  private roundTrip(from: string, to: string, tensor: string): void {
+  private roundTrip(
+    from: string,
+    to: string,
+    tensor: string,
+    between?: (bytes: string) => string,
+  ): void {
+    this.bytes.set(tensor, this.parts.roundTrip(from, to, this.paramsOf(tensor), between));
+  }
+
+  private paramsOf(tensor: string): QuantParams {
     const params = this.plan.tensors.get(tensor);
     if (params === undefined) throw new Error(`no parameters for ${tensor}`);
-    this.parts.roundTrip(from, to, params);
+    return params;
   }
 
   /** A constant operand of Add, Mul or Concat, per tensor in the type of the activations. */
@@ -120,14 +145,16 @@ export class QdqWriter {
   }
 
   /** Replaces weights and bias in `input` by int8 and int32 initializers behind DequantizeLinear. */
-  private weights(unit: IntegerUnit, input: string[]): void {
+  private weights(unit: IntegerUnit, input: string[], fold: PixelFold | undefined): void {
     const weight = this.index.initializers.get(unit.node.input[1] ?? '');
     if (weight === undefined) throw new Error(`no weights for ${nodeLabel(unit.node)}`);
     const layout = weightLayout(unit.node, weight.dims);
     const bias = this.index.initializers.get(unit.node.input[2] ?? '');
     const perChannel = ruleFor(this.scheme, unit.node).perChannel ?? this.scheme.perChannel;
-    const made = this.integers(unit, { weight, bias, layout, perChannel });
-    input[1] = this.storedWeights(weight, made, perChannel ? layout.axis : undefined);
+    const plain = this.integers(unit, { weight, bias, layout, perChannel });
+    const made = fold === undefined ? plain : foldIntegers(plain, fold, perChannel);
+    const dims = fold === undefined ? weight.dims : foldedDims(fold);
+    input[1] = this.storedWeights({ ...weight, dims }, made, perChannel ? layout.axis : undefined);
     if (made.bias === undefined) return;
     input[2] = this.parts.dequantized({
       dataType: DataType.INT32,
@@ -182,6 +209,48 @@ interface StoredAs {
 /** The attribute came with opset 19; the integer kernel does not know it, not even with ones. */
 function withoutDilations(node: NodeProto): NodeProto {
   return opName(node) === 'AveragePool' ? withAttributes(node, { dilations: undefined }) : node;
+}
+
+function foldedNode(node: NodeProto, fold: PixelFold | undefined): NodeProto {
+  if (fold === undefined) return node;
+  const { axes } = foldedShape(fold);
+  const of = (pick: (axis: ConvAxis) => number) => axes.map((axis) => BigInt(pick(axis)));
+  return withAttributes(node, {
+    kernel_shape: of(({ kernel }) => kernel),
+    strides: of(({ stride }) => stride),
+    dilations: of(({ dilation }) => dilation),
+    pads: [...of(({ begin }) => begin), ...of(({ end }) => end)],
+    auto_pad: undefined,
+  });
+}
+
+function foldIntegers(made: IntegerWeights, fold: PixelFold, perChannel: boolean): IntegerWeights {
+  const scalesFor = (scales: Float32Array) => (perChannel ? repeated(scales, fold) : scales);
+  const folded = {
+    weights: foldWeights(made.weights, fold),
+    scales: scalesFor(made.scales),
+    biasScales: scalesFor(made.biasScales),
+  };
+  return made.bias === undefined ? folded : { ...folded, bias: repeated(made.bias, fold) };
+}
+
+function inputSizes(fold: PixelFold): number[] {
+  const folded = foldedShape(fold);
+  return sizes(folded, folded.inputs, fold, ({ input }) => input);
+}
+
+function outputSizes(fold: PixelFold): number[] {
+  return sizes(fold.shape, fold.shape.outputs, fold, ({ output }) => output);
+}
+
+/** Channels last: [...spatial, C]; 0 keeps what is there, as sizes in front of the fold may vary. */
+function sizes(
+  { axes }: ConvShape,
+  channels: number,
+  fold: PixelFold,
+  size: (axis: ConvAxis) => number,
+): number[] {
+  return [...axes.map((axis, i) => (i < fold.axis ? 0 : size(axis))), channels];
 }
 
 function sameWeights(a: IntegerWeights, b: IntegerWeights): boolean {

@@ -5,12 +5,19 @@ import type { GraphIndex } from '../../model/onnx/graph.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import type { QuantParams, QuantType } from '../arithmetic.ts';
+import { convShape } from './conv-shape.ts';
+import type { ConvShape } from './conv-shape.ts';
+import { planFold } from './fold-pixels.ts';
+import { hasFixedSize } from './fixed-size.ts';
+import { slowConv } from './slow-conv.ts';
+import type { PixelFold } from './fold-pixels.ts';
 import { clampBounds, isSuperfluous } from './clamps.ts';
 import { allFinite, obstacle } from './obstacles.ts';
 import { isExcluded } from './excluded.ts';
 import { inputsToShield } from './shield.ts';
 import { OP_TABLE, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
+import { LARGEST_POOLED } from './rearrange/average-by-conv.ts';
 
 /** A node that will run in integers. */
 export interface IntegerUnit {
@@ -35,6 +42,8 @@ export interface StaticPlan {
   readonly reasons: ReadonlyMap<NodeProto, string>;
   /** Float nodes that the runtime would quantize unasked, with the input to keep it from that. */
   readonly shields: ReadonlyMap<NodeProto, string>;
+  /** Convolutions that run faster with neighbouring pixels as channels. */
+  readonly folds: ReadonlyMap<NodeProto, PixelFold>;
 }
 
 interface Draft {
@@ -70,7 +79,30 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
       units,
       isExcluded: isExcludedHere,
     }),
+    folds: chooseFolds(graph, units, draft),
   };
+}
+
+/** Only for u8 activations, which are for x86: the kernels that were measured. */
+function chooseFolds(
+  graph: GraphProto,
+  units: ReadonlyMap<NodeProto, IntegerUnit>,
+  draft: Draft,
+): ReadonlyMap<NodeProto, PixelFold> {
+  const folds = new Map<NodeProto, PixelFold>();
+  if (activationType(draft.scheme) !== 'u8') return folds;
+  for (const [node, { rule, inputs }] of units) {
+    const shape = rule.role === 'conv' ? shapeOf(draft, node, inputs[0]) : undefined;
+    const fold = shape === undefined ? undefined : planFold(shape);
+    // A fold writes sizes down.
+    if (fold && hasFixedSize(inputs[0] ?? '', fold.axis + 2, graph, draft)) folds.set(node, fold);
+  }
+  return folds;
+}
+
+function shapeOf({ index, statistics }: Draft, node: NodeProto, input = ''): ConvShape | undefined {
+  const weights = index.initializers.get(node.input[1] ?? '')?.dims ?? [];
+  return convShape(node, statistics.tensors.get(input)?.shape ?? [], weights);
 }
 
 /** Tensors whose ranges the plan may ask for. */
@@ -138,8 +170,20 @@ function problemOf(draft: Draft, node: NodeProto, rule: OpRule): string | undefi
   if (activations.length === 0) return 'computes on constants only';
   const infinite = constants.find(({ tensor }) => !allFinite(tensor));
   if (infinite !== undefined) return `its constant '${infinite.name}' is not finite`;
+  if (rule.role === 'conv') return convProblem(draft, node, activations);
   if (!isIsland(rule)) return undefined;
   return islandProblem(draft, activations) ?? slowPool(draft, node, activations);
+}
+
+function convProblem(
+  draft: Draft,
+  node: NodeProto,
+  [input = '']: readonly string[],
+): string | undefined {
+  const shape = shapeOf(draft, node, input);
+  // Measured on x86, for which u8 activations are.
+  if (shape === undefined || activationType(draft.scheme) !== 'u8') return undefined;
+  return slowConv(shape, makerUnit(draft, input) !== undefined);
 }
 
 interface Operands {
@@ -166,9 +210,6 @@ function islandProblem(draft: Draft, activations: readonly string[]): string | u
   const float = activations.find((name) => makerUnit(draft, name) === undefined);
   return float === undefined ? undefined : `its input '${float}' is float, and it does little work`;
 }
-
-/** QLinearAveragePool turns all its input into floats and back; that pays only where it is small. */
-const LARGEST_POOLED = 4096;
 
 function slowPool(
   draft: Draft,

@@ -15,6 +15,7 @@ import type { Converters } from './products.ts';
 import { QdqWriter } from './qdq-writer.ts';
 import { toQOperator } from './qoperator.ts';
 import { isQuantized } from './recognize.ts';
+import { rearrange } from './rearrange/rearrange.ts';
 import { planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { storeInt8 } from './weight-only.ts';
@@ -28,13 +29,14 @@ import { storeInt8 } from './weight-only.ts';
  */
 export function quantizeStatic(
   model: OnnxModel,
-  statistics: Statistics,
+  observed: Statistics,
   scheme: Scheme,
 ): Quantized<OnnxModel> {
   if (isQuantized(model)) {
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
-  const graph = joinBias(model.graph, statistics, scheme);
+  const joined = joinBias(model.graph, observed, scheme);
+  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
   const plan = planStatic(graph, statistics, scheme);
   const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule));
   if (weighted.length === 0) {
