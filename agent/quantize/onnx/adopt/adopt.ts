@@ -46,6 +46,16 @@ export function adoptQuantized(model: OnnxModel, options: AdoptOptions): Adopted
   return { model: result, ops: reportAdopted(result.graph), kind, changes };
 }
 
+/**
+ * A model in a form that onnxruntime can load and that computes what the model says: QONNX has to be
+ * translated first, everything else is fine as it is.
+ * @throws QuantizeError for what has no counterpart in onnxruntime
+ */
+export function runnableForm(model: OnnxModel, { activations }: AdoptOptions): OnnxModel {
+  if (quantizedKind(model) !== 'qonnx') return model;
+  return fromQonnx(exposeConstants(model), activations);
+}
+
 interface Step {
   readonly what: string;
   readonly pass: (graph: GraphProto) => GraphProto;
@@ -83,11 +93,8 @@ function converted(
 ): { readonly changed: OnnxModel; readonly changes: readonly string[] } {
   const changes: string[] = [];
   if (kind === 'dynamic' || kind === 'weight-only') return { changed: model, changes };
-  let current = exposeConstants(model);
-  if (kind === 'qonnx') {
-    current = fromQonnx(current, activations);
-    changes.push('Quant nodes made QuantizeLinear and DequantizeLinear');
-  }
+  let current = kind === 'qonnx' ? runnableForm(model, { activations }) : exposeConstants(model);
+  if (kind === 'qonnx') changes.push('Quant nodes made QuantizeLinear and DequantizeLinear');
   for (const { what, pass } of stepsFor(current, kind, activations)) {
     const graph = pass(current.graph);
     if (graph === current.graph) continue;

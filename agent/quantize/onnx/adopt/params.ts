@@ -76,9 +76,10 @@ export function isScalar({ axis }: LinearParams): boolean {
   return axis === undefined;
 }
 
+const alike = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  a.length === b.length && Array.from(a).every((value, i) => value === b[i]);
+
 export function sameParams(a: LinearParams, b: LinearParams): boolean {
-  const alike = (x: ArrayLike<number>, y: ArrayLike<number>) =>
-    x.length === y.length && Array.from(x).every((value, i) => value === y[i]);
   return (
     a.dataType === b.dataType &&
     a.axis === b.axis &&

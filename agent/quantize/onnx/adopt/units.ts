@@ -22,12 +22,12 @@ export function whyNotInteger(node: NodeProto, index: GraphIndex): string | unde
   if (data === undefined) return whyFloat(op);
   const positions = data === 'all' ? node.input.map((_, i) => i) : data;
   const inputs = [...positions, ...(isWeightedOp(op) ? [1] : [])];
-  const plain = inputs.find((i) => !isDequantize(index.producer.get(node.input[i] ?? '')));
-  if (plain !== undefined) return `its input '${node.input[plain] ?? ''}' is not quantized`;
+  if (!inputs.every((i) => isDequantize(index.producer.get(node.input[i] ?? ''))))
+    return 'not all of its inputs are quantized in this model';
   if (FLOAT_OUTPUT.has(op) || node.output.every((name) => isQuantized(name, index))) {
     return undefined;
   }
-  return 'its output is not quantized';
+  return 'its output is not quantized in this model';
 }
 
 /** Read by one QuantizeLinear and nothing else; a clamp may stand between. */
