@@ -6,6 +6,8 @@ import type { OnnxModel } from '../model/onnx/open.ts';
 import { adoptQuantized, runnableForm } from '../quantize/onnx/adopt/adopt.ts';
 import type { AdoptOptions } from '../quantize/onnx/adopt/adopt.ts';
 import { reportAdopted } from '../quantize/onnx/adopt/report.ts';
+import { constantPart } from '../quantize/onnx/prepare/constants.ts';
+import { exposeConstants } from '../quantize/onnx/prepare/prepare.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { QuantizeError } from '../quantize/errors.ts';
 import type { Quantized } from '../quantize/report.ts';
@@ -26,12 +28,23 @@ export function fastestActivations(cpu: Pick<Facts['cpu'], 'arch'>): AdoptOption
   return cpu.arch === 'x64' ? 'u8' : 's8';
 }
 
-/** An already quantized model by a scheme: taken over or left alone, never quantized twice. */
-export function makeOfQuantized(model: OnnxModel, { method, activations }: Scheme): Made {
+/**
+ * An already quantized model by a scheme: taken over or left alone, never quantized twice.
+ * @param fold computes the arithmetic on constants that an exporter left in the graph
+ */
+export async function makeOfQuantized(
+  model: OnnxModel,
+  { method, activations, integerOnly }: Scheme,
+  fold: () => Promise<OnnxModel>,
+): Promise<Made> {
   const options = { activations: activations === 's8' ? 's8' : 'u8' } as const;
-  if (method === 'static') {
-    const { kind, changes, ...made } = adoptQuantized(model, options);
-    return { ...made, found: { kind, changes: [...changes] } };
+  if (method === 'static' && activations !== 's16' && integerOnly !== true) {
+    const { kind, changes, ops, model: taken } = adoptQuantized(await folded(model, fold), options);
+    return {
+      model: changes.length === 0 ? model : taken,
+      ops,
+      found: { kind, changes: [...changes] },
+    };
   }
   if (method === 'none') {
     const runnable = runnableForm(model, options);
@@ -42,6 +55,11 @@ export function makeOfQuantized(model: OnnxModel, { method, activations }: Schem
     'ALREADY_QUANTIZED',
     `the model is quantized already: give the float model, or ${advice}`,
   );
+}
+
+async function folded(model: OnnxModel, fold: () => Promise<OnnxModel>): Promise<OnnxModel> {
+  const { proto, graph } = exposeConstants(model);
+  return constantPart(proto, graph, new Map()) === undefined ? model : fold();
 }
 
 /** Whether taking the model over would change anything that could make it faster. */

@@ -67,7 +67,7 @@ export class Maker {
 
   /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
   async make(scheme: Scheme): Promise<Made> {
-    if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme);
+    if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
       const { model, rows } = toFp16(this.#float, { blockedNodes: scheme.excluded });
       return { model, ops: rows };
@@ -119,6 +119,11 @@ export class Maker {
   }
 
   async #prepareOnce(): Promise<OnnxModel> {
+    return simplify(await this.#fold());
+  }
+
+  /** With every constant part computed. */
+  async #fold(): Promise<OnnxModel> {
     this.#hooks.progress({ phase: 'preparing the model' });
     const exposed = exposeConstants(this.#float);
     return inChild({
@@ -132,7 +137,7 @@ export class Maker {
           return toTensors(await worker.call('constants', request, args));
         });
         this.warnings.push(...warnings);
-        return simplify(model);
+        return model;
       },
     });
   }

@@ -8,11 +8,12 @@ import { foldAffine } from '../prepare/fold-affine.ts';
 import { exposeConstants } from '../prepare/prepare.ts';
 import { dropNotes } from '../prepare/tidy.ts';
 import { integerBiases } from './bias.ts';
+import { dropClamps, integerClamps } from './clamps.ts';
 import { dropRepeats, storeConstants } from './constants.ts';
 import { floatWeights } from './float-weights.ts';
 import { quantizedKind } from './kind.ts';
 import type { QuantizedKind } from './kind.ts';
-import { dropClamps, spreadIntegers } from './layout.ts';
+import { spreadIntegers } from './layout.ts';
 import { expandOperators, hasSignedOperators } from './qoperator.ts';
 import { fromQonnx } from './qonnx.ts';
 import { reportAdopted } from './report.ts';
@@ -70,6 +71,7 @@ const STEPS: readonly Step[] = [
   },
   { what: 'clamps left out that quantization implies', pass: dropClamps },
   { what: 'layout operators moved onto integers', pass: spreadIntegers },
+  { what: 'clamps moved onto integers', pass: integerClamps },
   { what: 'repeated quantization left out', pass: dropRepeats },
   { what: 'float weights where no integer kernel fits', pass: floatWeights },
   { what: 'float arithmetic folded into weights', pass: foldAffine },

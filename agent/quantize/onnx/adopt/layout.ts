@@ -1,15 +1,9 @@
 import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
-import {
-  floatAttribute,
-  indexGraph,
-  nameMaker,
-  opName,
-  stringAttribute,
-} from '../../../model/onnx/graph.ts';
+import { indexGraph, nameMaker, opName, stringAttribute } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
-import { DataType, tensorNumbers } from '../../../model/onnx/tensor.ts';
-import { INTEGER_RANGE, isDequantize, isQuantize, isScalar, paramsOf } from './params.ts';
+import { DataType } from '../../../model/onnx/tensor.ts';
+import { isDequantize, isOnlyRead, isQuantize, isScalar, paramsOf } from './params.ts';
 import type { LinearParams } from './params.ts';
 
 /** Ops that move or choose values and never make new ones, with the integers they have kernels for. */
@@ -97,53 +91,4 @@ function raise(graph: GraphProto): GraphProto {
     edit.replace.set(quantize, []);
   }
   return applyEdit(graph, edit);
-}
-
-function isOnlyRead(name: string, { consumers, outputs }: GraphIndex): boolean {
-  return consumers.get(name)?.length === 1 && !outputs.has(name);
-}
-
-/** Relu and Clip before a QuantizeLinear that saturates at their bounds anyway. */
-export function dropClamps(graph: GraphProto): GraphProto {
-  const index = indexGraph(graph);
-  const edit = newEdit();
-  for (const node of graph.node) {
-    const [input = ''] = node.input;
-    const [output = ''] = node.output;
-    const readers = index.consumers.get(output) ?? [];
-    const bounds = boundsOf(node, index);
-    if (bounds === undefined || readers.length === 0 || index.outputs.has(output)) continue;
-    if (!readers.every((reader) => isQuantize(reader) && isWithin(reader, bounds, index))) continue;
-    edit.replace.set(node, []);
-    edit.rename.set(output, input);
-  }
-  return applyEdit(graph, edit);
-}
-
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
-}
-
-function boundsOf(node: NodeProto, index: GraphIndex): Bounds | undefined {
-  if (opName(node) === 'Relu') return { min: 0, max: Infinity };
-  if (opName(node) !== 'Clip') return undefined;
-  const bound = (position: number, attribute: string, none: number) => {
-    const name = node.input[position] ?? '';
-    if (name === '') return floatAttribute(node, attribute) ?? none;
-    const tensor = index.initializers.get(name);
-    return tensor?.dataType === DataType.FLOAT ? (tensorNumbers(tensor)[0] ?? NaN) : NaN;
-  };
-  const [min, max] = [bound(1, 'min', -Infinity), bound(2, 'max', Infinity)];
-  return Number.isNaN(min) || Number.isNaN(max) ? undefined : { min, max };
-}
-
-/** Whether all that the integers can stand for lies between the bounds. */
-function isWithin(quantize: NodeProto, { min, max }: Bounds, index: GraphIndex): boolean {
-  const params = paramsOf(quantize, index);
-  const range = INTEGER_RANGE.get(params?.dataType ?? 0);
-  if (params === undefined || range === undefined || !isScalar(params)) return false;
-  const [scale = 1] = params.scales;
-  const [zeroPoint = 0] = params.zeroPoints;
-  return (range[0] - zeroPoint) * scale >= min && (range[1] - zeroPoint) * scale <= max;
 }

@@ -139,3 +139,8 @@ export function storedBehind(name: string, index: GraphIndex): StoredIntegers | 
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return undefined;
   return { dims: tensor.dims, values: data, params };
 }
+
+/** Whether one node reads a tensor, and nobody outside the graph does. */
+export function isOnlyRead(name: string, { consumers, outputs }: GraphIndex): boolean {
+  return consumers.get(name)?.length === 1 && !outputs.has(name);
+}

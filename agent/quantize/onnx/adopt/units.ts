@@ -18,16 +18,27 @@ const ALSO: ReadonlyMap<string, readonly number[]> = new Map([
 /** Why the runtime computes a node of a graph in QDQ form in float; undefined where it does not. */
 export function whyNotInteger(node: NodeProto, index: GraphIndex): string | undefined {
   const op = opName(node);
-  const data = OP_TABLE.get(op)?.data ?? ALSO.get(op);
-  if (data === undefined) return whyFloat(op);
-  const positions = data === 'all' ? node.input.map((_, i) => i) : data;
-  const inputs = [...positions, ...(isWeightedOp(op) ? [1] : [])];
-  if (!inputs.every((i) => isDequantize(index.producer.get(node.input[i] ?? ''))))
-    return 'not all of its inputs are quantized in this model';
+  const obstacle = inputObstacle(node, index);
+  if (obstacle !== undefined) return obstacle;
   if (FLOAT_OUTPUT.has(op) || node.output.every((name) => isQuantized(name, index))) {
     return undefined;
   }
   return 'its output is not quantized in this model';
+}
+
+/** Whether an op would run in an integer kernel if its output were quantized. */
+export function hasIntegerKernel(node: NodeProto, index: GraphIndex): boolean {
+  return inputObstacle(node, index) === undefined;
+}
+
+function inputObstacle(node: NodeProto, index: GraphIndex): string | undefined {
+  const op = opName(node);
+  const data = OP_TABLE.get(op)?.data ?? ALSO.get(op);
+  if (data === undefined) return whyFloat(op);
+  const positions = data === 'all' ? node.input.map((_, i) => i) : data;
+  const inputs = [...positions, ...(isWeightedOp(op) ? [1] : [])];
+  const quantized = inputs.every((i) => isDequantize(index.producer.get(node.input[i] ?? '')));
+  return quantized ? undefined : 'not all of its inputs are quantized in this model';
 }
 
 /** Read by one QuantizeLinear and nothing else; a clamp may stand between. */

@@ -179,6 +179,36 @@ test('pooling between quantized layers works on integers', async () => {
   expect(await kernelsOf(model, { x })).toContain('QLinearConv');
 });
 
+test('a Relu before int8 with zero point 0, as TensorRT trains it, becomes a Clip on integers', async () => {
+  const before = tinyModel({
+    inputs: { x: [DataType.FLOAT, [1, 4, 8, 8]] },
+    outputs: { y: [DataType.FLOAT] },
+    initializers: [
+      ...grid('x', 0.02, s8('z', 0)),
+      weights('w', [4, 4, 1, 1], values(4, 4, 1, 1)),
+      ...grid('w', 0.01, s8('z', 0)),
+      ...grid('y', 0.004, s8('z', 0)),
+    ],
+    nodes: [
+      ...fake('x', 'x1', 'x'),
+      ...fake('w', 'w1', 'w'),
+      makeNode('Conv', ['x1', 'w1'], ['conv']),
+      makeNode('Relu', ['conv'], ['rectified']),
+      makeNode('MaxPool', ['rectified'], ['pooled'], { attributes: { kernel_shape: [2n, 2n] } }),
+      ...fake('pooled', 'y', 'y'),
+    ],
+  });
+  for (const activations of ['u8', 's8'] as const) {
+    const { model, changes, ops } = adoptQuantized(before, { activations });
+    expect(changes).toContain('clamps moved onto integers');
+    expect(ops.every(({ precision }) => precision === 'integer')).toBe(true);
+    expect(await formChange(before, model, { x })).toBeGreaterThan(40);
+  }
+  // Only ARM has int8 kernels.
+  const { model } = adoptQuantized(before, { activations: 'u8' });
+  expect(await kernelsOf(model, { x })).toContain('QLinearConv');
+});
+
 test('int8 activations become uint8 where the CPU wants them, and stay where it does not', async () => {
   const before = tinyModel({
     inputs: { x: [DataType.FLOAT, [1, 4, 8, 8]] },
