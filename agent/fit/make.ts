@@ -110,6 +110,7 @@ export class Maker {
 
   /** Names and rules of a scheme that match no node of the model. */
   async unmatched(scheme: Scheme): Promise<readonly string[]> {
+    if (isQuantized(this.#float)) return unmatched(scheme, [this.#float]);
     return unmatched(scheme, [this.#float, await this.#prepare()]);
   }
 

@@ -1,7 +1,6 @@
 import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
 import { indexGraph, nameMaker, opName, stringAttribute } from '../../../model/onnx/graph.ts';
-import type { GraphIndex } from '../../../model/onnx/graph.ts';
 import { DataType } from '../../../model/onnx/tensor.ts';
 import { isDequantize, isOnlyRead, isQuantize, isScalar, paramsOf } from './params.ts';
 import type { LinearParams } from './params.ts';
