@@ -14,7 +14,8 @@ const FLOAT_TYPES: readonly number[] = [DataType.FLOAT, DataType.FLOAT16, DataTy
 export function summarize(
   model: OnnxModel,
   file: { readonly name: string; readonly bytes: number },
-  cpu: Pick<Facts['cpu'], 'arch'>,
+  /** Without it nobody looks whether a quantized model can be converted. */
+  cpu?: Pick<Facts['cpu'], 'arch'>,
 ): ModelSummary {
   const nodes = [...allNodes(model.graph)];
   const opCounts = new Map<string, number>();
@@ -31,7 +32,8 @@ export function summarize(
     hasConv: opCounts.has('Conv'),
     hasMatMul: hasConstantProduct(model.graph, nodes),
     alreadyQuantized,
-    convertible: isConvertible(model, { activations: fastestActivations(cpu) }),
+    convertible:
+      cpu !== undefined && isConvertible(model, { activations: fastestActivations(cpu) }),
     precision: alreadyQuantized ? 'int8' : precisionOf(weights),
     floatInputs: model.graph.input
       .filter(({ type }) => FLOAT_TYPES.includes(type?.tensorType?.elemType ?? 0))
