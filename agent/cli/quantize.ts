@@ -36,7 +36,8 @@ interface QuantizeOptions extends SampleOptions {
 const EXAMPLES = `
 Schemes:
   auto          measures the others here and keeps the fastest that is accurate
-  int8-static   weights and activations in INT8; needs samples (best for CNNs)
+  int8-static   weights and activations in INT8; needs samples (best for CNNs);
+                a model that is quantized already is converted, without samples
   int8-dynamic  weights in INT8, activations as they arrive (MatMul, Gemm, LSTM)
   int8-only     int8-static, or a refusal that lists what would stay in float
   int16x8       16-bit activations, for runtimes that have them; needs samples
@@ -141,6 +142,7 @@ export function renderQuantize(report: QuantizeReport, width: number): string {
   const made = report.made === undefined ? report.scheme : `auto: ${report.made}`;
   const lines = [
     ...hang('Wrote     ', `${report.output} (${made})`, width),
+    ...foundLines(report, width),
     ...candidateLines(report, width),
     `Size      ${bytesText(bytes)}, was ${bytesText(floatBytes)}${smaller}`,
     `Took      ${threeDigits(report.seconds)} s, peak memory ${bytesText(report.peakRssBytes)}`,
@@ -152,6 +154,14 @@ export function renderQuantize(report: QuantizeReport, width: number): string {
     ...(report.warnings ?? []).flatMap((text) => hang('Warning   ', text, width)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What was found in a model that was quantized before, and what was done about it. */
+function foundLines({ found }: QuantizeReport, width: number): readonly string[] {
+  if (found === undefined) return [];
+  const { kind, changes } = found;
+  const what = changes.length === 0 ? 'kept as it is' : `converted: ${changes.join('; ')}`;
+  return hang('Found     ', `already quantized (${kind}), ${what}`, width);
 }
 
 /** What `--to auto` compared, one line each. */

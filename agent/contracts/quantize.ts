@@ -15,6 +15,10 @@ export const quantizeSchema = z.object({
   left: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
   warnings: z.array(z.string()).optional(),
   recipe: recipeSchema.optional().describe('for --recipe: makes the same model again'),
+  found: z
+    .object({ kind: z.string(), changes: z.array(z.string()) })
+    .optional()
+    .describe('of a model that was quantized already: how, and what was changed'),
   made: z.string().optional().describe('what --to auto decided for'),
   candidates: z.array(candidateSchema).optional().describe('what --to auto measured'),
 });

@@ -29,10 +29,9 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
   const labelled = subject.evaluationInfo?.labelled ?? false;
   // Refuses limits that cannot be checked before the long work.
   resolveObjective(request.objective, isScored(subject));
-  const summary = summarize(subject.loaded.model, {
-    name: subject.package.name,
-    bytes: subject.loaded.bytes,
-  });
+  const { loaded, facts } = subject;
+  const file = { name: subject.package.name, bytes: loaded.bytes };
+  const summary = summarize(loaded.model, file, facts.cpu);
   const planned = plan(summary, subject.facts, subject.profile, {
     ...request.plan,
     samplesAvailable: subject.samples.calibration !== null,

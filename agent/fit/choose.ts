@@ -1,9 +1,12 @@
 import type { CandidateRow } from '../contracts/bench.ts';
+import { schemePresets } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
+import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { compareCandidates } from './compare.ts';
 import { FitError } from './errors.ts';
 import type { Maker } from './make.ts';
 import { plan } from './plan.ts';
+import { schemesFor } from './schemes.ts';
 import type { Scratch } from './scratch.ts';
 import type { Subject } from './subject.ts';
 import { summarize } from './summary.ts';
@@ -28,7 +31,9 @@ export async function chooseScheme(
   hooks: Hooks,
 ): Promise<SchemeChoice> {
   const { package: described, loaded, facts, profile, samples } = subject;
-  const summary = summarize(loaded.model, { name: described.name, bytes: loaded.bytes });
+  if (samples.evaluation === null && isQuantized(loaded.model)) return takenOver(subject);
+  const file = { name: described.name, bytes: loaded.bytes };
+  const summary = summarize(loaded.model, file, facts.cpu);
   const { candidates } = plan(summary, facts, profile, {
     threads: [1],
     asIs: false,
@@ -37,7 +42,8 @@ export async function chooseScheme(
   const asked = { optimize: 'latency', maxAccuracyDrop: null, maxP90Ms: null } as const;
   const compared = await compareCandidates({
     subject,
-    candidates: candidates.flatMap(byObserver),
+    // A model that is quantized already keeps its own ranges.
+    candidates: summary.alreadyQuantized ? candidates : candidates.flatMap(byObserver),
     maker,
     objective: { ...asked, minSqnrDb: MIN_SQNR_DB },
     minTimeSeconds: MIN_TIME_SECONDS,
@@ -50,6 +56,12 @@ export async function chooseScheme(
     throw new FitError('nothing-chosen', `nothing could be chosen: ${why}`, { kind: 'failure' });
   }
   return { scheme: chosen.candidate.scheme, rows: compared.rows };
+}
+
+/** Without samples nobody can judge; but taking a quantized model over keeps its numbers. */
+function takenOver({ profile, facts }: Subject): SchemeChoice {
+  const [best] = schemesFor(profile, facts, 'int8-static', 'onnxruntime');
+  return { scheme: best?.scheme ?? schemePresets['int8-static'], rows: [] };
 }
 
 function byObserver(candidate: Candidate): readonly Candidate[] {

@@ -7,10 +7,13 @@ import type { OnnxModel } from '../model/onnx/open.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
+import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
-import type { OpReport, Quantized } from '../quantize/report.ts';
+import type { OpReport } from '../quantize/report.ts';
+import { makeOfQuantized } from './already-quantized.ts';
+import type { Made } from './already-quantized.ts';
 import { calibrate } from './calibrate.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { equalizeModel } from './equalize.ts';
@@ -63,7 +66,8 @@ export class Maker {
   }
 
   /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
-  async make(scheme: Scheme): Promise<Quantized<OnnxModel>> {
+  async make(scheme: Scheme): Promise<Made> {
+    if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
       const { model, rows } = toFp16(this.#float, { blockedNodes: scheme.excluded });
       return { model, ops: rows };
@@ -106,6 +110,7 @@ export class Maker {
 
   /** Names and rules of a scheme that match no node of the model. */
   async unmatched(scheme: Scheme): Promise<readonly string[]> {
+    if (isQuantized(this.#float)) return unmatched(scheme, [this.#float]);
     return unmatched(scheme, [this.#float, await this.#prepare()]);
   }
 
@@ -115,6 +120,11 @@ export class Maker {
   }
 
   async #prepareOnce(): Promise<OnnxModel> {
+    return simplify(await this.#fold());
+  }
+
+  /** With every constant part computed. */
+  async #fold(): Promise<OnnxModel> {
     this.#hooks.progress({ phase: 'preparing the model' });
     const exposed = exposeConstants(this.#float);
     return inChild({
@@ -128,7 +138,7 @@ export class Maker {
           return toTensors(await worker.call('constants', request, args));
         });
         this.warnings.push(...warnings);
-        return simplify(model);
+        return model;
       },
     });
   }

@@ -21,9 +21,10 @@ export async function refuseOverwriting(
   { output, saveRanges = output }: Outputs,
   { package: model, loaded }: Pick<Subject, 'package' | 'loaded'>,
 ): Promise<void> {
-  const folder = dirname(loaded.path);
+  const { modelPath } = model;
+  const folder = dirname(modelPath);
   const companions = loaded.companions.map((name) => join(folder, name));
-  const inputs = [model.manifestPath ?? loaded.path, loaded.path, ...companions];
+  const inputs = [model.manifestPath ?? modelPath, modelPath, ...companions];
   const pairs = inputs.flatMap((path) => [[path, output] as const, [path, saveRanges] as const]);
   for (const [path, written] of pairs) {
     // oxlint-disable-next-line no-await-in-loop -- two or three files

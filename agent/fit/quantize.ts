@@ -9,6 +9,7 @@ import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
+import { refuseCalibrating } from './already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes, shareChild } from './children.ts';
 import { chooseScheme } from './choose.ts';
 import { FitError } from './errors.ts';
@@ -49,13 +50,14 @@ async function quantize(
     typeof request.scheme === 'string' ? request.scheme : await readRecipe(request.scheme.recipe);
   const subject = await openSubject(request, scratch, hooks);
   await refuseOverwriting(request, subject);
+  refuseCalibrating(request, subject.loaded.model);
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
   const { scheme, rows } =
     asked === AUTO
       ? await chooseScheme(subject, maker, scratch, hooks)
       : { scheme: schemeFor(request, asked, subject), rows: undefined };
-  const { model: quantized, ops } = await maker.make(scheme);
+  const { model: quantized, ops, found } = await maker.make(scheme);
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
   await writeFile(trial, chunks);
@@ -82,6 +84,7 @@ async function quantize(
     ),
     warnings: [...maker.warnings, ...(await maker.unmatched(scheme))],
     ...recipeOf(scheme),
+    ...(found === undefined ? {} : { found }),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
 }

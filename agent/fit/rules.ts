@@ -41,6 +41,9 @@ const notAskedFor: Rule = ({ method, request }) =>
     : undefined;
 
 const alreadySmall: Rule = ({ method, summary }) => {
+  if (summary.alreadyQuantized && method === 'int8-static') {
+    return 'the model is already quantized, in the form that runs fastest: it is kept as it is';
+  }
   if (summary.alreadyQuantized) {
     return 'the model is already quantized: give the float model to compare precisions';
   }
@@ -93,7 +96,8 @@ export function obstacleTo(
   request: PlanRequest,
   runtime: RuntimeName,
 ): string | undefined {
-  for (const rule of RULES) {
+  const converts = method === 'int8-static' && summary.convertible === true;
+  for (const rule of converts ? [notAskedFor] : RULES) {
     const reason = rule({ method, summary, profile, request, runtime });
     if (reason !== undefined) return reason;
   }
@@ -102,6 +106,7 @@ export function obstacleTo(
 
 /** What there is to gain in this model. */
 export function whyWorthIt(method: Method, summary: ModelSummary): string {
+  if (summary.alreadyQuantized) return 'already quantized: its own integers in a form that fuses';
   if (method === 'fp16') return '16-bit weights';
   const ops = method === 'int8-static' ? STATIC_OPS : DYNAMIC_OPS;
   const nodes = `${counted(countOf(summary, ops), 'node')} (${present(summary, ops)})`;

@@ -5,6 +5,7 @@ import type { HardwareProfile } from '../contracts/profile.ts';
 import { probe } from '../hardware/probe.ts';
 import { loadProfiles } from '../hardware/profiles.ts';
 import type { Feeds, SessionDescription } from '../runtime/types.ts';
+import { runnableFile } from './already-quantized.ts';
 import { assumeTask } from './assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
@@ -48,11 +49,12 @@ export async function openSubject(
 ): Promise<Subject> {
   progress({ phase: 'reading the model' });
   const described = await readPackage(modelPath);
-  const loaded = await loadModel(described.modelPath);
+  const read = await loadModel(described.modelPath);
   const facts = await probe();
+  const loaded = await runnableFile(read, facts.cpu, scratch);
   const profile = (await loadProfiles()).find(({ id }) => id === facts.profile.id);
   if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
-  const path = described.modelPath;
+  const { path } = loaded;
   return inChild({
     name: 'loading the model',
     signal,

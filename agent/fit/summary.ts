@@ -1,9 +1,10 @@
-import type { Precision } from '../contracts/facts.ts';
+import type { Facts, Precision } from '../contracts/facts.ts';
 import type { GraphProto, NodeProto } from '../model/onnx/generated/messages.ts';
 import { allNodes, opName, tensorAttribute } from '../model/onnx/graph.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import { DataType, byteLength } from '../model/onnx/tensor.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
+import { fastestActivations, isConvertible } from './already-quantized.ts';
 import type { ModelSummary } from './types.ts';
 
 const RECURRENT = ['LSTM', 'GRU', 'RNN'];
@@ -13,6 +14,8 @@ const FLOAT_TYPES: readonly number[] = [DataType.FLOAT, DataType.FLOAT16, DataTy
 export function summarize(
   model: OnnxModel,
   file: { readonly name: string; readonly bytes: number },
+  /** Without it nobody looks whether a quantized model can be converted. */
+  cpu?: Pick<Facts['cpu'], 'arch'>,
 ): ModelSummary {
   const nodes = [...allNodes(model.graph)];
   const opCounts = new Map<string, number>();
@@ -29,6 +32,8 @@ export function summarize(
     hasConv: opCounts.has('Conv'),
     hasMatMul: hasConstantProduct(model.graph, nodes),
     alreadyQuantized,
+    convertible:
+      cpu !== undefined && isConvertible(model, { activations: fastestActivations(cpu) }),
     precision: alreadyQuantized ? 'int8' : precisionOf(weights),
     floatInputs: model.graph.input
       .filter(({ type }) => FLOAT_TYPES.includes(type?.tensorType?.elemType ?? 0))

@@ -26,6 +26,8 @@ export interface ModelSummary {
   /** MatMul or Gemm with constant weights. */
   readonly hasMatMul: boolean;
   readonly alreadyQuantized: boolean;
+  /** It is, and int8-static can bring it into a form that may run faster. */
+  readonly convertible?: boolean;
   /** The precision of the file itself: its weights, or int8 when it is already quantized. */
   readonly precision: Precision;
   /** Names of the inputs that take float values. */

@@ -1,7 +1,12 @@
 import { AgentError } from '../util/errors.ts';
 
 export type QuantizeErrorCode =
-  'ALREADY_QUANTIZED' | 'NOT_INTEGER' | 'NOTHING_TO_QUANTIZE' | 'OLD_OPSET' | 'NO_STATISTICS';
+  | 'ALREADY_QUANTIZED'
+  | 'NOTHING_TO_QUANTIZE'
+  | 'NOT_CONVERTIBLE'
+  | 'NOT_INTEGER'
+  | 'OLD_OPSET'
+  | 'NO_STATISTICS';
 
 /** A model that cannot be quantized as asked. */
 export class QuantizeError extends AgentError {

@@ -189,6 +189,15 @@ test('as is: only the file, in its own precision', () => {
   expect(made.candidates[0]?.why).toBe('the file as it is, already quantized');
 });
 
+test('a quantized model that can be converted: the file and its converted form, without samples', () => {
+  const quantized = summary({ alreadyQuantized: true, convertible: true, precision: 'int8' });
+  const asked = request({ samplesAvailable: false });
+  const made = plan(quantized, cpu({ coresUsable: 1 }), profile(), asked);
+  expect(ids(made)).toEqual(['onnxruntime/int8/t1', 'onnxruntime/int8-static/t1']);
+  expect(made.candidates[1]?.why).toContain('already quantized: its own integers');
+  expect(why(made, 'int8-dynamic')).toContain('already quantized');
+});
+
 const scheme = (activations: 's8' | 'u8', changes: Partial<ProfileScheme> = {}): ProfileScheme => ({
   precision: 'int8',
   method: 'static',

@@ -57,8 +57,12 @@ function constantValue(node: NodeProto, name: string): TensorProto | undefined {
   return only?.name === 'value_floats' ? floatTensor(name, only.floats) : undefined;
 }
 
-/** Ops whose value differs from run to run, or that say nothing without running the model. */
-const NEVER_FOLDED = /^(Random|Multinomial|Bernoulli)|Optional|Sequence|^If$|^Loop$|^Scan$/;
+/**
+ * Ops whose value differs from run to run, or that say nothing without running the model; and those
+ * that say how a constant was quantized, which its value alone does not.
+ */
+const NEVER_FOLDED =
+  /^(Random|Multinomial|Bernoulli)|Optional|Sequence|^If$|^Loop$|^Scan$|[Qq]uantizeLinear$|Quant$/;
 
 /** Ops that blow a small constant up; left to the runtime, which makes it when it is needed. */
 const GROWS = new Set(['Expand', 'Tile', 'ConstantOfShape', 'Range', 'OneHot', 'EyeLike']);

@@ -16,7 +16,7 @@ import { DataType, floatData, makeTensor } from '../../../model/onnx/tensor.ts';
  */
 
 /** One factor and one summand per channel; both have one entry where all channels share it. */
-interface Affine {
+export interface Affine {
   readonly factor: Float64Array;
   readonly summand: Float64Array;
 }
@@ -74,7 +74,7 @@ function floatInitializer(name: string | undefined, index: GraphIndex): TensorPr
   return tensor?.dataType === DataType.FLOAT ? tensor : undefined;
 }
 
-function affineOf(
+export function affineOf(
   node: NodeProto,
   x: string,
   channels: number,
