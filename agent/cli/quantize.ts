@@ -171,13 +171,20 @@ function candidateLines({ candidates = [] }: QuantizeReport, width: number): rea
   );
 }
 
+/** More are for --json. */
+const MOST_REASONS = 12;
+
+/** What stayed float, the commonest reason first; which tensor it was about is left to --json. */
 function leftLines({ left }: QuantizeReport, width: number): readonly string[] {
   const counts = new Map<string, number>();
   for (const { op, reason } of left) {
-    const text = `${op}: ${reason}`;
+    const text = `${op}: ${reason.replaceAll(/ '[^']*'/g, '')}`;
     counts.set(text, (counts.get(text) ?? 0) + 1);
   }
-  const texts = [...counts].map(([text, count]) => `${count} ${text}`);
+  const sorted = [...counts].toSorted(([, a], [, b]) => b - a);
+  const texts = sorted.slice(0, MOST_REASONS).map(([text, count]) => `${count} ${text}`);
+  const rest = sorted.slice(MOST_REASONS).reduce((sum, [, count]) => sum + count, 0);
+  if (rest > 0) texts.push(`${rest} more: --json lists them`);
   return texts.flatMap((text, index) =>
     hang((index === 0 ? 'In float' : '').padEnd(10), text, width),
   );

@@ -15,6 +15,7 @@ import type { OpReport } from '../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
 import type { Made } from './already-quantized.ts';
 import { calibrate } from './calibrate.ts';
+import { openBodies } from './body-tensors.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { equalizeModel } from './equalize.ts';
 import { FitError } from './errors.ts';
@@ -166,26 +167,27 @@ export class Maker {
       const message = 'static INT8 needs calibration samples: give --samples or a manifest';
       throw new FitError('bad-samples', message);
     }
-    const tensors = [...tensorsToObserve(prepared.graph)];
+    const opened = openBodies(prepared, tensorsToObserve(prepared.graph));
     const [scratch, hooks] = [this.#scratch, this.#hooks];
-    const [count, threads] = [this.#count, this.#threads];
-    const collection = await inChild({
+    const [samples, threads] = [this.#count, this.#threads];
+    const found = await inChild({
       name: 'calibration',
       signal: hooks.signal,
       scratch,
       use: (worker) =>
         calibrate({
-          model: prepared,
-          tensors,
+          model: opened.model,
+          tensors: opened.tensors,
           needs,
           job,
-          count,
+          count: samples,
           threads,
           worker,
           scratch,
           hooks,
         }),
     });
+    const collection = opened.restore(found);
     for (const [name, count] of nonFiniteTensors(collection)) {
       this.warnings.push(`tensor '${name}' had ${count} NaN or infinite values in calibration`);
     }

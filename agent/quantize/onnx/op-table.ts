@@ -65,7 +65,7 @@ const WHY_FLOAT: ReadonlyMap<string, string> = new Map([
   ['Softmax', 'small, and its few levels near zero cost accuracy'],
   ['LSTM', 'static INT8 has no LSTM kernel: try --to int8-dynamic'],
   ['GRU', 'onnxruntime has no integer GRU on the CPU'],
-  ['If', 'control flow; its branches are not calibrated'],
-  ['Loop', 'control flow; its body is not calibrated'],
-  ['Scan', 'control flow; its body is not calibrated'],
+  ['If', 'control flow: its branches are quantized each by itself'],
+  ['Loop', 'control flow: its body is quantized by itself'],
+  ['Scan', 'control flow: its body is not calibrated'],
 ]);

@@ -40,13 +40,20 @@ export class QdqWriter {
   /** By float tensor: units that share weights share their integers where the scales agree. */
   private readonly written = new Map<string, { made: IntegerWeights; name: string }[]>();
 
-  constructor(graph: GraphProto, plan: StaticPlan, statistics: Statistics, scheme: Scheme) {
+  /** @param unique makes names that no graph of the model has */
+  constructor(
+    graph: GraphProto,
+    plan: StaticPlan,
+    statistics: Statistics,
+    scheme: Scheme,
+    unique: (wish: string) => string = nameMaker(graph),
+  ) {
     this.graph = graph;
     this.statistics = statistics;
     this.plan = plan;
     this.scheme = scheme;
     this.index = indexGraph(graph);
-    this.parts = new QdqParts(nameMaker(graph));
+    this.parts = new QdqParts(unique);
     for (const unit of plan.units.values()) {
       if (unit.absorbed !== undefined) this.absorbed.add(unit.absorbed);
       if (unit.quantizedOutput) for (const name of unit.outputs) this.integerMade.add(name);

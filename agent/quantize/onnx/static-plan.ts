@@ -1,6 +1,6 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
-import { indexGraph, opName } from '../../model/onnx/graph.ts';
+import { indexGraph, opName, subgraphsOf } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
@@ -34,6 +34,9 @@ export interface IntegerUnit {
   /** False where the kernel can hand on float (matrix products before float ops). */
   readonly quantizedOutput: boolean;
 }
+
+/** Why a node stays float that no sample came by. */
+export const UNSEEN = 'no finite range was seen';
 
 /** Everything static quantization will do, decided before anything is changed. */
 export interface StaticPlan {
@@ -105,11 +108,13 @@ function shapeOf({ index, statistics }: Draft, node: NodeProto, input = ''): Con
   return convShape(node, statistics.tensors.get(input)?.shape ?? [], weights);
 }
 
-/** Tensors whose ranges the plan may ask for. */
+/** Tensors whose ranges the plan may ask for, those of bodies included. */
 export function tensorsToObserve(graph: GraphProto): Set<string> {
   const index = indexGraph(graph);
   const names = new Set<string>();
   for (const node of graph.node) {
+    for (const body of subgraphsOf(node))
+      for (const name of tensorsToObserve(body)) names.add(name);
     const rule = OP_TABLE.get(opName(node));
     if (rule === undefined) continue;
     for (const name of dataInputs(node, rule)) if (!index.initializers.has(name)) names.add(name);
@@ -143,7 +148,7 @@ function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined
   const absorbed = rule.role === 'layout' ? undefined : absorbableClamp(draft, node, rule);
   const outputs = (absorbed ?? node).output.filter((name) => name !== '');
   const unseen = [...activations, ...outputs].find((name) => !statisticsOf(draft, name));
-  if (unseen !== undefined) return `no finite range was seen for '${unseen}'`;
+  if (unseen !== undefined) return `${UNSEEN} for '${unseen}'`;
   return {
     node,
     rule,

@@ -1,6 +1,13 @@
 import type { Scheme } from '../../contracts/scheme.ts';
-import type { GraphProto } from '../../model/onnx/generated/messages.ts';
-import { MS_DOMAIN, allNodes, nodeLabel, opName } from '../../model/onnx/graph.ts';
+import type { GraphProto, TensorProto } from '../../model/onnx/generated/messages.ts';
+import {
+  MS_DOMAIN,
+  capturedNames,
+  mapBodies,
+  nameMaker,
+  nodeLabel,
+  opName,
+} from '../../model/onnx/graph.ts';
 import { dropUnused } from '../../model/onnx/edit.ts';
 import { withGraph, withOpset } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
@@ -11,12 +18,12 @@ import { convertLstm } from './dynamic-lstm.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
 import { convertRest } from './products.ts';
-import type { Converters } from './products.ts';
+import type { Converter } from './products.ts';
 import { QdqWriter } from './qdq-writer.ts';
 import { toQOperator } from './qoperator.ts';
 import { isQuantized } from './recognize.ts';
 import { rearrange } from './rearrange/rearrange.ts';
-import { planStatic } from './static-plan.ts';
+import { UNSEEN, planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { storeInt8 } from './weight-only.ts';
 
@@ -35,51 +42,101 @@ export function quantizeStatic(
   if (isQuantized(model)) {
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
-  const joined = joinBias(model.graph, observed, scheme);
-  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
-  const plan = planStatic(graph, statistics, scheme);
-  const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule));
-  if (weighted.length === 0) {
+  const unique = nameMaker(model.graph);
+  const made = quantizeGraph(model.graph, [], { statistics: observed, scheme, unique });
+  if (made.weighted === 0) {
     throw new QuantizeError(
       'NOTHING_TO_QUANTIZE',
-      `nothing of this model can run in static INT8: ${nothingMessage(graph, plan)}`,
+      `nothing of this model can run in static INT8: ${nothingMessage(made.rows)}`,
     );
   }
-  const planned = reportOps(graph, plan);
-  if (scheme.integerOnly === true) refuseFloat(planned);
-  const written = new QdqWriter(graph, plan, statistics, scheme).write();
-  const qdq = withGraph(model, dropUnused(written));
+  if (scheme.integerOnly === true) refuseFloat(made.rows);
+  const qdq = withGraph(model, made.graph);
   const formed = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
-  const { model: made, ops } = withoutCalibration(formed, planned, scheme);
-  return { model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made, ops };
+  const { model: written, ops } = withoutCalibration(formed, made.rows, scheme);
+  return { model: scheme.activations === 's16' ? withOpset(written, MS_DOMAIN, 1) : written, ops };
 }
 
-/** The recurrent layers, which no static kernel takes: dynamic, or at least stored in 8 bits. */
+interface Given {
+  readonly statistics: Statistics;
+  readonly scheme: Scheme;
+  readonly unique: (wish: string) => string;
+}
+
+interface QuantizedGraph {
+  readonly graph: GraphProto;
+  readonly rows: readonly OpReport[];
+  /** How many products and convolutions run on integers. */
+  readonly weighted: number;
+}
+
+/** Bodies of control flow first, each as a graph of its own; `outer` are constants they can see. */
+function quantizeGraph(
+  given: GraphProto,
+  outer: readonly TensorProto[],
+  { statistics: observed, scheme, unique }: Given,
+): QuantizedGraph {
+  const visible = [...given.initializer, ...outer];
+  const bodies: QuantizedGraph[] = [];
+  const node = given.node.map((one) =>
+    mapBodies(one, (body) => {
+      const captured = capturedNames(body);
+      const seen = visible.filter(({ name }) => captured.has(name ?? ''));
+      const inside = { ...body, initializer: [...body.initializer, ...seen] };
+      const made = quantizeGraph(inside, visible, { statistics: observed, scheme, unique });
+      bodies.push(made);
+      // What was only lent is still there, in the graph around.
+      const own = made.graph.initializer.filter((tensor) => !seen.includes(tensor));
+      return { ...made.graph, initializer: own };
+    }),
+  );
+  const joined = joinBias({ ...given, node }, observed, scheme);
+  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
+  const plan = planStatic(graph, statistics, scheme);
+  const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule)).length;
+  const written = new QdqWriter(graph, plan, statistics, scheme, unique).write();
+  return {
+    graph: dropUnused(written),
+    rows: [...reportOps(graph, plan), ...bodies.flatMap(({ rows }) => rows)],
+    weighted: bodies.reduce((sum, body) => sum + body.weighted, weighted),
+  };
+}
+
+/**
+ * What no range can help: recurrent layers become dynamic, or keep their weights in 8 bits at least;
+ * so do convolutions that no calibration sample came by, in a branch never taken.
+ */
 function withoutCalibration(
   model: OnnxModel,
   planned: readonly OpReport[],
   scheme: Scheme,
 ): Quantized<OnnxModel> {
-  const rest = scheme.integerOnly === true ? undefined : convertRest(model, scheme, RECURRENT);
-  if (rest === undefined) return { model, ops: planned };
-  const changed = new Map(
-    rest.ops.flatMap((row) => (RECURRENT.byOp.has(row.op) ? [[row.node, row] as const] : [])),
+  if (scheme.integerOnly === true) return { model, ops: planned };
+  const unseen = new Set(
+    planned.flatMap(({ node, reason }) => (reason?.startsWith(UNSEEN) === true ? [node] : [])),
   );
+  const rest = convertRest(model, scheme, {
+    byOp: new Map<string, Converter>([
+      ['LSTM', convertLstm],
+      ['GRU', storeInt8],
+      ['RNN', storeInt8],
+      ['Conv', (node, context) => (unseen.has(nodeLabel(node)) ? storeInt8(node, context) : KEPT)],
+    ]),
+    whyFloat: new Map(),
+    nothing: '',
+  });
+  if (rest === undefined) return { model, ops: planned };
+  const changed = new Map(rest.ops.map((row) => [row.node, row]));
   const ops = planned.map((row) => {
-    return RECURRENT.byOp.has(row.op) ? (changed.get(row.node) ?? row) : row;
+    const found = changed.get(row.node);
+    const isChanged = RECURRENT.has(row.op) || unseen.has(row.node);
+    return isChanged && found !== undefined && found.op === row.op ? found : row;
   });
   return { model: rest.model, ops };
 }
 
-const RECURRENT: Converters = {
-  byOp: new Map([
-    ['LSTM', convertLstm],
-    ['GRU', storeInt8],
-    ['RNN', storeInt8],
-  ]),
-  whyFloat: new Map(),
-  nothing: '',
-};
+const RECURRENT: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN']);
+const KEPT = 'as planned';
 
 /** @throws QuantizeError that lists every op that would stay in float */
 function refuseFloat(ops: readonly OpReport[]): void {
@@ -90,27 +147,19 @@ function refuseFloat(ops: readonly OpReport[]): void {
   throw new QuantizeError('NOT_INTEGER', message);
 }
 
-const HEAVY = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+const HEAVY: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
-function nothingMessage(graph: GraphProto, { reasons }: StaticPlan): string {
-  const heavy = [...allNodes(graph)].filter((node) => HEAVY.has(opName(node)));
-  if (heavy.length === 0) return 'it has no convolution and no matrix product';
-  const main = heavy.find((node) => reasons.has(node));
-  if (main === undefined) {
-    const message = 'all its convolutions and matrix products are inside control-flow bodies';
-    return `${message}, which cannot be calibrated: try --to int8-dynamic`;
-  }
-  return `${opName(main)} '${nodeLabel(main)}': ${reasons.get(main) ?? ''}`;
+function nothingMessage(rows: readonly OpReport[]): string {
+  const heavy = rows.find(({ op, reason }) => HEAVY.has(op) && reason !== undefined);
+  if (heavy === undefined) return 'it has no convolution and no matrix product';
+  return `${heavy.op} '${heavy.node}': ${heavy.reason ?? ''}`;
 }
 
 function reportOps(graph: GraphProto, plan: StaticPlan): OpReport[] {
   const absorbed = new Set([...plan.units.values()].map((unit) => unit.absorbed));
-  const main = new Set(graph.node);
-  return [...allNodes(graph)].map((node) => {
+  return graph.node.map((node) => {
     const row = { node: nodeLabel(node), op: opName(node) };
     if (plan.units.has(node) || absorbed.has(node)) return { ...row, precision: 'integer' };
-    const inBody = 'inside a control-flow body, which is not calibrated';
-    const reason = main.has(node) ? (plan.reasons.get(node) ?? 'left as it is') : inBody;
-    return { ...row, precision: 'float', reason };
+    return { ...row, precision: 'float', reason: plan.reasons.get(node) ?? 'left as it is' };
   });
 }

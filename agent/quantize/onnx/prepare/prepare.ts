@@ -3,6 +3,7 @@ import type { GraphProto } from '../../../model/onnx/generated/messages.ts';
 import { mapGraphs } from '../../../model/onnx/graph.ts';
 import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
+import { withUniqueNames } from '../../../model/onnx/unique-names.ts';
 import { constantNodesToInitializers, initializersAreNoInputs } from './constants.ts';
 import { foldAffine } from './fold-affine.ts';
 import { flattenPool } from './flatten-pool.ts';
@@ -35,9 +36,13 @@ export function exposeConstants(model: OnnxModel): OnnxModel {
   return throughPasses(upgradeOpset(model), FIRST);
 }
 
-/** Folds and tidies a model whose constants are initializers. Computes the same function. */
+/**
+ * Folds and tidies a model whose constants are initializers; no tensor name is used twice. Computes
+ * the same function.
+ */
 export function simplify(model: OnnxModel): OnnxModel {
-  return throughPasses(model, THEN);
+  const folded = throughPasses(model, THEN);
+  return withGraph(folded, withUniqueNames(folded.graph));
 }
 
 function throughPasses(model: OnnxModel, passes: readonly Pass[]): OnnxModel {
