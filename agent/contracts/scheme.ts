@@ -30,6 +30,8 @@ export interface Scheme {
   /** 7-bit weights: x86 without VNNI adds products in 16 bits, which saturate with 8. */
   readonly reduceRange: boolean;
   readonly observer: SchemeObserver;
+  /** How weights become integers: each to the nearest, or so that the layer's output stays close. */
+  readonly rounding?: 'nearest' | 'adaptive';
   /** Names of nodes to leave in float. */
   readonly excluded: readonly string[];
   /** What single nodes have that the others don't; the last rule that sets a field wins. */

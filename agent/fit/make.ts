@@ -21,6 +21,8 @@ import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { sampleLayers } from './sample-layers.ts';
+import type { LayerInputs } from './sample-layers.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
@@ -43,6 +45,8 @@ export class Maker {
   /** The prepared model equalized, by the strength that was asked for. */
   readonly #equalized = new Map<number | undefined, Promise<OnnxModel>>();
   readonly #collected = new Map<OnnxModel, Collected>();
+  /** What meets the weights of each layer, by model. */
+  readonly #layers = new Map<OnnxModel, Promise<LayerInputs>>();
   /** Worth telling the user once everything is made. */
   readonly warnings: string[] = [];
 
@@ -82,7 +86,10 @@ export class Maker {
     const base = await this.#equalize(prepared, scheme);
     const needs = needsOf(observerToCollect(scheme), true);
     const collection = await this.#collectionOf(base, needs);
-    return quantizeStatic(base, statisticsFor(collection, scheme, base), scheme);
+    const statistics = statisticsFor(collection, scheme, base);
+    if (scheme.rounding !== 'adaptive') return quantizeStatic(base, statistics, scheme);
+    const layers = await this.#layerInputs(base, scheme);
+    return quantizeStatic(base, { ...statistics, layers }, scheme);
   }
 
   /** The model with its channels equalized, where the scheme asks for it and it promises a gain. */
@@ -157,6 +164,21 @@ export class Maker {
     const collection = this.#collect(model, needs);
     this.#collected.set(model, { needs, collection });
     return collection;
+  }
+
+  /** What meets the weights of each layer; nothing where ranges stand in for samples. */
+  async #layerInputs(prepared: OnnxModel, scheme: Scheme): Promise<LayerInputs> {
+    const job = this.#calibration;
+    if (job === null || this.#ranges !== null) return new Map();
+    const made =
+      this.#layers.get(prepared) ??
+      sampleLayers(prepared, job, scheme, {
+        threads: this.#threads,
+        scratch: this.#scratch,
+        hooks: this.#hooks,
+      });
+    this.#layers.set(prepared, made);
+    return made;
   }
 
   async #collect(prepared: OnnxModel, needs: ObserverNeeds): Promise<Collection> {

@@ -11,7 +11,7 @@ import type { Collected } from '../calibration/collect.ts';
 import type { Reduction } from '../model/onnx/reduce.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
-import type { ChannelRanges } from '../model/statistics.ts';
+import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
@@ -165,6 +165,25 @@ export const handlers = {
       const total = source.count === null ? undefined : Math.min(source.count, most);
       const onProgress = (done: number) => context.progress({ done, total });
       return collectChannelRanges(session, feedsOf(source), { targets, most, onProgress });
+    });
+  },
+
+  /** What meets the weights of each layer, from a few of the calibration samples. */
+  layerInputs: async (
+    request: { path: string; job: SampleJob; layers: readonly LayerInput[]; threads: number },
+    context: WorkerContext,
+  ): Promise<ReadonlyMap<string, LayerMoments>> => {
+    const { collectLayerInputs } = await import('../calibration/layer-inputs.ts');
+    const { feedsOf } = await import('../calibration/collect.ts');
+    const { path, job, layers, threads } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe(), context.signal);
+      const { count } = source;
+      return collectLayerInputs(session, feedsOf(source), {
+        layers,
+        count,
+        signal: context.signal,
+      });
     });
   },
 

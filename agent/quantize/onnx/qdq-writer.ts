@@ -9,6 +9,7 @@ import {
 } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
 import { DataType, floatData } from '../../model/onnx/tensor.ts';
+import { layerKey } from '../../model/statistics.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
 import { ruleFor } from './excluded.ts';
@@ -179,6 +180,8 @@ export class QdqWriter {
       bias: bias === undefined ? undefined : perOutput(floatData(bias), outputs),
       // A product without a bias input has nowhere to put a correction.
       inputMean: rule.role === 'matmul' ? undefined : this.statistics.tensors.get(x)?.channelMean,
+      takesBias: rule.role !== 'matmul',
+      moments: this.statistics.layers?.get(layerKey(x, weight.name ?? '')),
     });
   }
 
