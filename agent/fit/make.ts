@@ -4,6 +4,7 @@ import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
+import type { Statistics } from '../model/statistics.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
@@ -11,11 +12,12 @@ import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
-import type { OpReport } from '../quantize/report.ts';
+import type { OpReport, Quantized } from '../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
 import type { Made } from './already-quantized.ts';
 import { calibrate } from './calibrate.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { correctBiases } from './correct-biases.ts';
 import { equalizeModel } from './equalize.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
@@ -87,9 +89,22 @@ export class Maker {
     const needs = needsOf(observerToCollect(scheme), true);
     const collection = await this.#collectionOf(base, needs);
     const statistics = statisticsFor(collection, scheme, base);
-    if (scheme.rounding !== 'adaptive') return quantizeStatic(base, statistics, scheme);
-    const layers = await this.#layerInputs(base, scheme);
-    return quantizeStatic(base, { ...statistics, layers }, scheme);
+    return this.#makeStatic(base, statistics, scheme);
+  }
+
+  async #makeStatic(
+    prepared: OnnxModel,
+    statistics: Statistics,
+    scheme: Scheme,
+  ): Promise<Quantized<OnnxModel>> {
+    const layers =
+      scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared, scheme) : undefined;
+    const known = layers === undefined ? statistics : { ...statistics, layers };
+    const quantized = quantizeStatic(prepared, known, scheme);
+    const job = this.#calibration;
+    if (scheme.biases !== 'measured' || job === null || this.#ranges !== null) return quantized;
+    const [threads, scratch, hooks] = [this.#threads, this.#scratch, this.#hooks];
+    return correctBiases(prepared, quantized, { job, statistics, threads, scratch, hooks });
   }
 
   /** The model with its channels equalized, where the scheme asks for it and it promises a gain. */

@@ -17,6 +17,7 @@ import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import type { ComparedTensors, ComparePlan } from './compare-tensors.ts';
+import type { BiasRequest, WithSession } from './measure-biases.ts';
 import type { SampleInfo, SampleJob } from './sample-jobs.ts';
 import { spooledSource } from './spool.ts';
 
@@ -185,6 +186,27 @@ export const handlers = {
         signal: context.signal,
       });
     });
+  },
+
+  /** By how much the biases of a quantized model are off, on up to `most` calibration samples. */
+  biases: async (
+    request: BiasRequest & { job: SampleJob; most: number; threads: number },
+    { signal }: WorkerContext,
+  ): Promise<ReadonlyMap<string, Float64Array>> => {
+    const { measureBiases } = await import('./measure-biases.ts');
+    const { job, most, threads, float } = request;
+    const options = { ...LOOKING, threads };
+    const samples = await withSession(float, options, async (session) => {
+      const { source } = await openJob(job, session.describe(), signal);
+      const taken: Feeds[] = [];
+      for await (const { feeds } of source) {
+        if (taken.length >= most) break;
+        taken.push(feeds);
+      }
+      return taken;
+    });
+    const open: WithSession = (path, use) => withSession(path, options, use);
+    return measureBiases(request, samples, open, signal);
   },
 
   /** Runs a model over the evaluation samples and keeps or compares its outputs. */

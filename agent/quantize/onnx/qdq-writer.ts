@@ -12,6 +12,7 @@ import { DataType, floatData } from '../../model/onnx/tensor.ts';
 import { layerKey } from '../../model/statistics.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
+import type { BiasSite } from './bias-sites.ts';
 import { ruleFor } from './excluded.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import type { ConvAxis, ConvShape } from './conv-shape.ts';
@@ -26,6 +27,8 @@ import type { IntegerWeights, WeightLayout } from './weights.ts';
 
 /** Rewrites one graph by a plan. Tensors keep their names. */
 export class QdqWriter {
+  /** Units whose bias can be corrected later. */
+  readonly biases: BiasSite[] = [];
   private readonly index: GraphIndex;
   private readonly parts: QdqParts;
   /** Float tensor made outside integer units -> its dequantized copy for integer units. */
@@ -87,11 +90,15 @@ export class QdqWriter {
     const node = foldedNode(withoutDilations(unit.node), fold);
     const input = node.input.map((name) => renamed.get(name) ?? name);
     if (isWeighted(unit.rule)) this.weights(unit, input, fold);
+    const raw = unit.quantizedOutput
+      ? unit.outputs.map(() => this.parts.short('r'))
+      : unit.node.output;
+    // A folded unit's channels are not those of the float tensor.
+    if (isWeighted(unit.rule) && fold === undefined) this.noteBias(unit, input, raw);
     if (!unit.quantizedOutput) {
       this.parts.nodes.push({ ...node, input });
       return;
     }
-    const raw = unit.outputs.map(() => this.parts.short('r'));
     this.parts.nodes.push({ ...node, input, output: raw });
     const unfold = fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold)));
     unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name, unfold));
@@ -103,6 +110,11 @@ export class QdqWriter {
     if (fold === undefined || bytes === undefined) return plain;
     const folded = this.parts.reshapedPixels(bytes, inputSizes(fold));
     return this.parts.dequantizedBytes(folded, this.paramsOf(name));
+  }
+
+  private noteBias({ node }: IntegerUnit, input: readonly string[], raw: readonly string[]): void {
+    const [bias = '', [made = ''], [float = '']] = [input[2], raw, node.output];
+    if (bias !== '' && bias !== node.input[2]) this.biases.push({ raw: made, float, bias });
   }
 
   /** The name under which an integer unit reads an activation. */

@@ -47,11 +47,16 @@ export function quantizeStatic(
   }
   const planned = reportOps(graph, plan);
   if (scheme.integerOnly === true) refuseFloat(planned);
-  const written = new QdqWriter(graph, plan, statistics, scheme).write();
-  const qdq = withGraph(model, dropUnused(written));
+  const writer = new QdqWriter(graph, plan, statistics, scheme);
+  const qdq = withGraph(model, dropUnused(writer.write()));
   const formed = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
   const { model: made, ops } = withoutCalibration(formed, planned, scheme);
-  return { model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made, ops };
+  return {
+    model: scheme.activations === 's16' ? withOpset(made, MS_DOMAIN, 1) : made,
+    ops,
+    // Integer operators hold no float tensors that could be compared.
+    biases: scheme.format === 'qoperator' ? [] : writer.biases,
+  };
 }
 
 /** The recurrent layers, which no static kernel takes: dynamic, or at least stored in 8 bits. */
