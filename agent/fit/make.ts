@@ -97,8 +97,7 @@ export class Maker {
     statistics: Statistics,
     scheme: Scheme,
   ): Promise<Quantized<OnnxModel>> {
-    const layers =
-      scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared, scheme) : undefined;
+    const layers = scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared) : undefined;
     const known = layers === undefined ? statistics : { ...statistics, layers };
     const quantized = quantizeStatic(prepared, known, scheme);
     const job = this.#calibration;
@@ -182,12 +181,12 @@ export class Maker {
   }
 
   /** What meets the weights of each layer; nothing where ranges stand in for samples. */
-  async #layerInputs(prepared: OnnxModel, scheme: Scheme): Promise<LayerInputs> {
+  async #layerInputs(prepared: OnnxModel): Promise<LayerInputs> {
     const job = this.#calibration;
     if (job === null || this.#ranges !== null) return new Map();
     const made =
       this.#layers.get(prepared) ??
-      sampleLayers(prepared, job, scheme, {
+      sampleLayers(prepared, job, {
         threads: this.#threads,
         scratch: this.#scratch,
         hooks: this.#hooks,

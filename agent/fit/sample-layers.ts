@@ -1,4 +1,3 @@
-import type { Scheme } from '../contracts/scheme.ts';
 import { exposeTensors } from '../model/onnx/expose.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
@@ -16,10 +15,9 @@ export type LayerInputs = ReadonlyMap<string, LayerMoments>;
 export async function sampleLayers(
   prepared: OnnxModel,
   job: SampleJob,
-  scheme: Scheme,
   { threads, scratch, hooks }: { threads: number; scratch: Scratch; hooks: Hooks },
 ): Promise<LayerInputs> {
-  const layers = layersToSample(prepared.graph, scheme);
+  const layers = layersToSample(prepared.graph);
   const tensors = layers.map(({ tensor }) => tensor);
   const path = scratch.file('layers.onnx');
   await writeFileDurably(path, writeOnnx(exposeTensors(prepared, tensors)));

@@ -8,13 +8,11 @@ import {
 } from '../../../model/onnx/graph.ts';
 import { layerKey } from '../../../model/statistics.ts';
 import type { LayerInput, LayerWindow } from '../../../model/statistics.ts';
-import { isExcluded } from '../excluded.ts';
 import { obstacle } from '../obstacles.ts';
 import { OP_TABLE, isWeighted } from '../op-table.ts';
-import type { Scheme } from '../../../contracts/scheme.ts';
 
 /** The layers whose weights adaptive rounding would like to know the inputs of. */
-export function layersToSample(graph: GraphProto, scheme: Scheme): LayerInput[] {
+export function layersToSample(graph: GraphProto): LayerInput[] {
   const index = indexGraph(graph);
   const layers = new Map<string, LayerInput>();
   for (const node of graph.node) {
@@ -22,7 +20,7 @@ export function layersToSample(graph: GraphProto, scheme: Scheme): LayerInput[] 
     const [tensor = '', weight = ''] = node.input;
     const dims = index.initializers.get(weight)?.dims;
     if (rule === undefined || !isWeighted(rule) || dims === undefined) continue;
-    if (index.initializers.has(tensor) || isExcluded(scheme, node)) continue;
+    if (index.initializers.has(tensor)) continue;
     if (obstacle(node, rule, index) !== undefined) continue;
     const layer = describe(node, layerKey(tensor, weight), tensor, dims);
     if (layer !== undefined) layers.set(layer.key, layer);
