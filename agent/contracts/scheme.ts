@@ -30,6 +30,10 @@ export interface Scheme {
   /** 7-bit weights: x86 without VNNI adds products in 16 bits, which saturate with 8. */
   readonly reduceRange: boolean;
   readonly observer: SchemeObserver;
+  /** How weights become integers: each to the nearest, or so that the layer's output stays close. */
+  readonly rounding?: 'nearest' | 'adaptive';
+  /** What rounding adds to a layer on average: derived from means, or measured and taken back, too. */
+  readonly biases?: 'derived' | 'measured';
   /** Names of nodes to leave in float. */
   readonly excluded: readonly string[];
   /** What single nodes have that the others don't; the last rule that sets a field wins. */
@@ -100,5 +104,8 @@ export function schemeLabel(scheme: Scheme): string {
   const bits = scheme.activations === 's16' ? 'int16' : scheme.weights === 's4' ? 'int4' : 'int8';
   const types = `${scheme.activations ?? 'float'}/${scheme.weights ?? 'float'}`;
   const grain = scheme.perChannel ? 'per channel' : 'per tensor';
-  return `${bits}-${scheme.method} ${types} ${grain}${scheme.reduceRange ? ', 7-bit weights' : ''}`;
+  const tuned = scheme.rounding === 'adaptive' ? ', adaptive rounding' : '';
+  const measured = scheme.biases === 'measured' ? ', measured biases' : '';
+  const range = scheme.reduceRange ? ', 7-bit weights' : '';
+  return `${bits}-${scheme.method} ${types} ${grain}${range}${tuned}${measured}`;
 }

@@ -4,6 +4,7 @@ import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
+import type { Statistics } from '../model/statistics.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
@@ -11,17 +12,20 @@ import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
-import type { OpReport } from '../quantize/report.ts';
+import type { OpReport, Quantized } from '../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
 import type { Made } from './already-quantized.ts';
 import { calibrate } from './calibrate.ts';
 import { openBodies } from './body-tensors.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import { correctBiases } from './correct-biases.ts';
 import { equalizeModel } from './equalize.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { sampleLayers } from './sample-layers.ts';
+import type { LayerInputs } from './sample-layers.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
@@ -44,6 +48,8 @@ export class Maker {
   /** The prepared model equalized, by the strength that was asked for. */
   readonly #equalized = new Map<number | undefined, Promise<OnnxModel>>();
   readonly #collected = new Map<OnnxModel, Collected>();
+  /** What meets the weights of each layer, by model. */
+  readonly #layers = new Map<OnnxModel, Promise<LayerInputs>>();
   /** Worth telling the user once everything is made. */
   readonly warnings: string[] = [];
 
@@ -83,7 +89,22 @@ export class Maker {
     const base = await this.#equalize(prepared, scheme);
     const needs = needsOf(observerToCollect(scheme), true);
     const collection = await this.#collectionOf(base, needs);
-    return quantizeStatic(base, statisticsFor(collection, scheme, base), scheme);
+    const statistics = statisticsFor(collection, scheme, base);
+    return this.#makeStatic(base, statistics, scheme);
+  }
+
+  async #makeStatic(
+    prepared: OnnxModel,
+    statistics: Statistics,
+    scheme: Scheme,
+  ): Promise<Quantized<OnnxModel>> {
+    const layers = scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared) : undefined;
+    const known = layers === undefined ? statistics : { ...statistics, layers };
+    const quantized = quantizeStatic(prepared, known, scheme);
+    const job = this.#calibration;
+    if (scheme.biases !== 'measured' || job === null || this.#ranges !== null) return quantized;
+    const [threads, scratch, hooks] = [this.#threads, this.#scratch, this.#hooks];
+    return correctBiases(prepared, quantized, { job, statistics, threads, scratch, hooks });
   }
 
   /** The model with its channels equalized, where the scheme asks for it and it promises a gain. */
@@ -158,6 +179,21 @@ export class Maker {
     const collection = this.#collect(model, needs);
     this.#collected.set(model, { needs, collection });
     return collection;
+  }
+
+  /** What meets the weights of each layer; nothing where ranges stand in for samples. */
+  async #layerInputs(prepared: OnnxModel): Promise<LayerInputs> {
+    const job = this.#calibration;
+    if (job === null || this.#ranges !== null) return new Map();
+    const made =
+      this.#layers.get(prepared) ??
+      sampleLayers(prepared, job, {
+        threads: this.#threads,
+        scratch: this.#scratch,
+        hooks: this.#hooks,
+      });
+    this.#layers.set(prepared, made);
+    return made;
   }
 
   async #collect(prepared: OnnxModel, needs: ObserverNeeds): Promise<Collection> {

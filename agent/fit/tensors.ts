@@ -18,6 +18,11 @@ const TYPES: Readonly<Record<string, number>> = {
   bool: DataType.BOOL,
 };
 
+/** The element type of a dtype; float where a model holds no such thing. */
+export function elementType(dtype: string): number {
+  return TYPES[dtype] ?? DataType.FLOAT;
+}
+
 /** What a runtime gave, as tensors of a model. Throws `FitError` for text. */
 export function toTensors(outputs: Outputs): Map<string, TensorProto> {
   const tensors = new Map<string, TensorProto>();

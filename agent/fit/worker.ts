@@ -11,12 +11,13 @@ import type { Collected } from '../calibration/collect.ts';
 import type { Reduction } from '../model/onnx/reduce.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
-import type { ChannelRanges } from '../model/statistics.ts';
+import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
 import { onnxRuntime } from '../runtime/onnxruntime.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import type { ComparedTensors, ComparePlan } from './compare-tensors.ts';
+import type { BiasRequest, WithSession } from './measure-biases.ts';
 import type { SampleInfo, SampleJob } from './sample-jobs.ts';
 import { spooledSource } from './spool.ts';
 
@@ -166,6 +167,46 @@ export const handlers = {
       const onProgress = (done: number) => context.progress({ done, total });
       return collectChannelRanges(session, feedsOf(source), { targets, most, onProgress });
     });
+  },
+
+  /** What meets the weights of each layer, from a few of the calibration samples. */
+  layerInputs: async (
+    request: { path: string; job: SampleJob; layers: readonly LayerInput[]; threads: number },
+    context: WorkerContext,
+  ): Promise<ReadonlyMap<string, LayerMoments>> => {
+    const { collectLayerInputs } = await import('../calibration/layer-inputs.ts');
+    const { feedsOf } = await import('../calibration/collect.ts');
+    const { path, job, layers, threads } = request;
+    return withSession(path, { ...LOOKING, threads }, async (session) => {
+      const { source } = await openJob(job, session.describe(), context.signal);
+      const { count } = source;
+      return collectLayerInputs(session, feedsOf(source), {
+        layers,
+        count,
+        signal: context.signal,
+      });
+    });
+  },
+
+  /** By how much the biases of a quantized model are off, on up to `most` calibration samples. */
+  biases: async (
+    request: BiasRequest & { job: SampleJob; most: number; threads: number },
+    { signal }: WorkerContext,
+  ): Promise<ReadonlyMap<string, Float64Array>> => {
+    const { measureBiases } = await import('./measure-biases.ts');
+    const { job, most, threads, float } = request;
+    const options = { ...LOOKING, threads };
+    const samples = await withSession(float, options, async (session) => {
+      const { source } = await openJob(job, session.describe(), signal);
+      const taken: Feeds[] = [];
+      for await (const { feeds } of source) {
+        if (taken.length >= most) break;
+        taken.push(feeds);
+      }
+      return taken;
+    });
+    const open: WithSession = (path, use) => withSession(path, options, use);
+    return measureBiases(request, samples, open, signal);
   },
 
   /** Runs a model over the evaluation samples and keeps or compares its outputs. */

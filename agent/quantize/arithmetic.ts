@@ -141,6 +141,11 @@ export function quantizeChannels(
 
 const INT32_MAX = 2 ** 31 - 1;
 
+/** The smallest weight scale of each channel with which its bias fits int32. */
+export function smallestForBias(bias: Float32Array, inputScale: number): Float32Array {
+  return bias.map((value) => (1.0001 * Math.abs(value)) / INT32_MAX / inputScale);
+}
+
 /**
  * Weight scales large enough that each bias fits int32 at scale input * weight: a channel of nearly
  * zero weights would otherwise overflow its bias (quantization conventions of onnxruntime 1.23).

@@ -1,3 +1,5 @@
+import type { BiasSite } from './onnx/bias-sites.ts';
+
 /** What became of every operation of a model. */
 export interface OpReport {
   readonly node: string;
@@ -11,6 +13,8 @@ export interface OpReport {
 export interface Quantized<M> {
   readonly model: M;
   readonly ops: readonly OpReport[];
+  /** Where biases can be corrected by measurement. */
+  readonly biases?: readonly BiasSite[];
 }
 
 /** Counts for the contract `edgefit/quantize/1`. */

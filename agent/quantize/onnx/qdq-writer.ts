@@ -9,8 +9,10 @@ import {
 } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
 import { DataType, floatData } from '../../model/onnx/tensor.ts';
+import { layerKey } from '../../model/statistics.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
+import type { BiasSite } from './bias-sites.ts';
 import { ruleFor } from './excluded.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import type { ConvAxis, ConvShape } from './conv-shape.ts';
@@ -25,6 +27,8 @@ import type { IntegerWeights, WeightLayout } from './weights.ts';
 
 /** Rewrites one graph by a plan. Tensors keep their names. */
 export class QdqWriter {
+  /** Units whose bias can be corrected later. */
+  readonly biases: BiasSite[] = [];
   private readonly index: GraphIndex;
   private readonly parts: QdqParts;
   /** Float tensor made outside integer units -> its dequantized copy for integer units. */
@@ -93,11 +97,15 @@ export class QdqWriter {
     const node = foldedNode(withoutDilations(unit.node), fold);
     const input = node.input.map((name) => renamed.get(name) ?? name);
     if (isWeighted(unit.rule)) this.weights(unit, input, fold);
+    const raw = unit.quantizedOutput
+      ? unit.outputs.map(() => this.parts.short('r'))
+      : unit.node.output;
+    // A folded unit's channels are not those of the float tensor.
+    if (isWeighted(unit.rule) && fold === undefined) this.noteBias(unit, input, raw);
     if (!unit.quantizedOutput) {
       this.parts.nodes.push({ ...node, input });
       return;
     }
-    const raw = unit.outputs.map(() => this.parts.short('r'));
     this.parts.nodes.push({ ...node, input, output: raw });
     const unfold = fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold)));
     unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name, unfold));
@@ -109,6 +117,11 @@ export class QdqWriter {
     if (fold === undefined || bytes === undefined) return plain;
     const folded = this.parts.reshapedPixels(bytes, inputSizes(fold));
     return this.parts.dequantizedBytes(folded, this.paramsOf(name));
+  }
+
+  private noteBias({ node }: IntegerUnit, input: readonly string[], raw: readonly string[]): void {
+    const [bias = '', [made = ''], [float = '']] = [input[2], raw, node.output];
+    if (bias !== '' && bias !== node.input[2]) this.biases.push({ raw: made, float, bias });
   }
 
   /** The name under which an integer unit reads an activation. */
@@ -186,6 +199,8 @@ export class QdqWriter {
       bias: bias === undefined ? undefined : perOutput(floatData(bias), outputs),
       // A product without a bias input has nowhere to put a correction.
       inputMean: rule.role === 'matmul' ? undefined : this.statistics.tensors.get(x)?.channelMean,
+      takesBias: rule.role !== 'matmul',
+      moments: this.statistics.layers?.get(layerKey(x, weight.name ?? '')),
     });
   }
 

@@ -14,6 +14,7 @@ import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import type { BiasSite } from './bias-sites.ts';
 import { convertLstm } from './dynamic-lstm.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
@@ -54,7 +55,12 @@ export function quantizeStatic(
   const qdq = withGraph(model, made.graph);
   const formed = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
   const { model: written, ops } = withoutCalibration(formed, made.rows, scheme);
-  return { model: scheme.activations === 's16' ? withOpset(written, MS_DOMAIN, 1) : written, ops };
+  return {
+    model: scheme.activations === 's16' ? withOpset(written, MS_DOMAIN, 1) : written,
+    ops,
+    // Integer operators hold no float tensors that could be compared.
+    biases: scheme.format === 'qoperator' ? [] : made.biases,
+  };
 }
 
 interface Given {
@@ -68,6 +74,8 @@ interface QuantizedGraph {
   readonly rows: readonly OpReport[];
   /** How many products and convolutions run on integers. */
   readonly weighted: number;
+  /** Of the graph itself: what is inside bodies cannot be measured from outside. */
+  readonly biases: readonly BiasSite[];
 }
 
 /** Bodies of control flow first, each as a graph of its own; `outer` are constants they can see. */
@@ -94,11 +102,12 @@ function quantizeGraph(
   const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
   const plan = planStatic(graph, statistics, scheme);
   const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule)).length;
-  const written = new QdqWriter(graph, plan, statistics, scheme, unique).write();
+  const writer = new QdqWriter(graph, plan, statistics, scheme, unique);
   return {
-    graph: dropUnused(written),
+    graph: dropUnused(writer.write()),
     rows: [...reportOps(graph, plan), ...bodies.flatMap(({ rows }) => rows)],
     weighted: bodies.reduce((sum, body) => sum + body.weighted, weighted),
+    biases: writer.biases,
   };
 }
 

@@ -1,3 +1,6 @@
+import type { LayerMoments } from '../../model/statistics.ts';
+import { adaptiveWeights } from './rounding/adaptive.ts';
+import type { RoundedWeights } from './rounding/adaptive.ts';
 import type { NodeProto } from '../../model/onnx/generated/messages.ts';
 import { intAttribute, opName } from '../../model/onnx/graph.ts';
 import {
@@ -7,6 +10,7 @@ import {
   quantizeBias,
   quantizeChannels,
   scaleForBias,
+  smallestForBias,
   symmetricParams,
 } from '../arithmetic.ts';
 
@@ -38,6 +42,10 @@ export interface WeightRequest {
   readonly bias?: Float32Array | undefined;
   /** Mean of that activation per input channel; with it the bias is corrected. */
   readonly inputMean?: Float64Array | undefined;
+  /** Whether the layer takes a bias: then it may be given one. */
+  readonly takesBias?: boolean;
+  /** What meets the weights; with it they are rounded for the sake of the output. */
+  readonly moments?: LayerMoments | undefined;
 }
 
 export interface IntegerWeights {
@@ -53,13 +61,37 @@ export function integerWeights(request: WeightRequest): IntegerWeights {
   const { values, layout, inputScale, perChannel } = request;
   const channels = channelView(layout.dims, layout.axis);
   const view = perChannel ? channels : { outer: 1, channels: 1, inner: values.length };
-  const scales = weightScales(channelMaxima(values, view), request);
-  const weights = quantizeChannels(values, view, scales);
+  const plain = weightScales(channelMaxima(values, view), request);
+  const { weights, scales } = adaptive(request, plain) ?? {
+    weights: quantizeChannels(values, view, plain),
+    scales: plain,
+  };
   const bias = correctedBias(request, weights, scales);
   if (bias === undefined) return { weights, scales, biasScales: new Float32Array(0) };
   const made = quantizeBias(bias, inputScale, scales);
   const biasScales = perChannel ? made.scales : made.scales.subarray(0, 1);
   return { weights, scales, bias: made.values, biasScales };
+}
+
+/** Rounded with the layer's inputs in view, where they are known. */
+function adaptive(request: WeightRequest, scales: Float32Array): RoundedWeights | undefined {
+  const { values, layout, inputScale, reduceRange, moments, bias } = request;
+  const outputs = layout.dims[layout.axis] ?? 0;
+  if (moments === undefined || moments.size * outputs !== values.length) return undefined;
+  if (!request.perChannel) return undefined;
+  const smallest = smallestForBias(bias ?? new Float32Array(outputs), inputScale);
+  const limit = reduceRange ? 64 : 127;
+  const hasBias = request.takesBias ?? false;
+  return adaptiveWeights({
+    values,
+    layout,
+    scales,
+    smallest,
+    limit,
+    moments,
+    hasBias,
+    inputScale,
+  });
 }
 
 /** One scale for each of the maxima, such that the biases fit in, too. */
