@@ -99,7 +99,7 @@ function summarize(
 ): boolean {
   const [low, high, means] = [min, max, mean].map((name) => floatsOf(valueOf(outputs, name)));
   // A branch that was not taken has no values.
-  if (low == null || high == null || means == null) return true;
+  if (!low || !high || !means) return true;
   // A NaN or an infinite value among the values always shows in their mean, also one that the
   // runtime's minimum and maximum pass over.
   if (!means.every(Number.isFinite)) return false;

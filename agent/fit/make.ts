@@ -168,7 +168,6 @@ export class Maker {
     }
     const tensors = [...tensorsToObserve(prepared.graph)];
     const [scratch, hooks] = [this.#scratch, this.#hooks];
-    const [count, threads] = [this.#count, this.#threads];
     const collection = await inChild({
       name: 'calibration',
       signal: hooks.signal,
@@ -179,8 +178,8 @@ export class Maker {
           tensors,
           needs,
           job,
-          count,
-          threads,
+          count: this.#count,
+          threads: this.#threads,
           worker,
           scratch,
           hooks,
