@@ -5,7 +5,7 @@ import type { Evaluation } from '../bench/evaluate.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
 import type { ChannelTarget } from '../calibration/channel-ranges.ts';
-import { inputSpecsFromModel } from '../calibration/inputs.ts';
+import type { InputFlags, InputSpecs } from '../calibration/inputs.ts';
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
 import type { Collected } from '../calibration/collect.ts';
 import type { Reduction } from '../model/onnx/reduce.ts';
@@ -49,7 +49,7 @@ let measured: { readonly session: Session; readonly feeds: Feeds } | undefined;
 export const handlers = {
   /** Inputs and outputs of a model, by loading it once. */
   describe: ({ path }: { path: string }): Promise<SessionDescription> =>
-    withSession(path, { ...PRODUCTION, threads: 1 }, async (session) => session.describe()),
+    withSession(path, { ...LOOKING, threads: 1 }, async (session) => session.describe()),
 
   /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
   infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>
@@ -333,10 +333,22 @@ async function openJob(
   );
   const audio = job.audio === undefined ? {} : { audio: job.audio };
   const flags = { ...image, ...size, ...audio };
-  const { inputs, assumed } = inputSpecsFromModel(description, flags, given);
+  const { inputs, assumed } = await inputSpecs(description, flags, given);
   const range = { from: job.from, to: job.to, signal };
   const source = await openSamples(origin, inputs, description, range);
   return { source, assumed };
+}
+
+/** What is given completely needs no guessing, and its schemas, which take their time, no loading. */
+async function inputSpecs(
+  description: SessionDescription,
+  flags: InputFlags,
+  given: InputSpecs['inputs'],
+): Promise<InputSpecs> {
+  const complete = description.inputs.every(({ name }) => Object.hasOwn(given, name));
+  if (complete && Object.keys(flags).length === 0) return { inputs: given, assumed: [] };
+  const { inputSpecsFromModel } = await import('../calibration/inputs.ts');
+  return inputSpecsFromModel(description, flags, given);
 }
 
 function withImage(spec: InputSpec, image: SampleJob['image']): InputSpec {
