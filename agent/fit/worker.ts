@@ -7,8 +7,7 @@ import type { Warmup } from '../bench/warmup.ts';
 import type { ChannelTarget } from '../calibration/channel-ranges.ts';
 import type { InputFlags, InputSpecs } from '../calibration/inputs.ts';
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
-import type { Collected } from '../calibration/collect.ts';
-import type { Reduction } from '../model/onnx/reduce.ts';
+import type { Collected, ReducedTensors } from '../calibration/collect.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import type { ChannelRanges } from '../model/statistics.ts';
@@ -112,19 +111,19 @@ export const handlers = {
       path: string;
       job: SampleJob;
       tensors: readonly string[];
-      reductions: readonly Reduction[];
+      reduced: ReducedTensors | undefined;
       needs: ObserverNeeds;
       threads: number;
     },
     context: WorkerContext,
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
-    const { path, job, tensors, reductions, needs, threads } = request;
+    const { path, job, tensors, reduced, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
       return collect(session, feedsOf(source), {
         tensors,
-        reductions,
+        reduced,
         needs,
         onProgress: (done) => context.progress({ done, total: source.count ?? undefined }),
         signal: context.signal,
