@@ -45,10 +45,13 @@ async function reduceOrObserve(
     await passes.reduce(reducible, [...fed, ...others.map(({ name }) => name)]);
   } catch (error) {
     // Reductions are not defined for tensors without values, for one.
-    if (!(error instanceof RuntimeFailure) || error.code !== 'RUN_FAILED') throw error;
+    if (!isRunFailure(error)) throw error;
     await passes.observe(fed, floats);
   }
 }
+
+const isRunFailure = (error: unknown) =>
+  error instanceof RuntimeFailure && error.code === 'RUN_FAILED';
 
 /** A model that is not taken as it is. */
 const REFUSALS: ReadonlySet<string> = new Set(['INVALID_MODEL', 'UNSUPPORTED']);
@@ -76,8 +79,13 @@ async function withSizes(
   passes: CalibrationPasses,
   tensors: readonly TensorDescription[],
 ): Promise<readonly TensorDescription[]> {
-  const open = tensors.filter(({ shape }) => shape.some((size) => typeof size !== 'number'));
+  const open = tensors
+    .filter(isReducible)
+    .filter(({ shape }) => shape.some((size) => typeof size !== 'number'));
   if (open.length === 0) return tensors;
-  const shapes = await passes.shapes(open);
+  const shapes = await passes.shapes(open).catch((error: unknown) => {
+    if (isRunFailure(error)) return new Map<string, readonly number[]>();
+    throw error;
+  });
   return tensors.map((tensor) => ({ ...tensor, shape: shapes.get(tensor.name) ?? tensor.shape }));
 }
