@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import { exposeTensors } from '../model/onnx/expose.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
@@ -10,6 +9,7 @@ import { isFloat, isReducible } from './calibration-groups.ts';
 import { CalibrationPasses } from './calibration-passes.ts';
 import type { Calibration } from './calibration-passes.ts';
 import { LOAD_TIMEOUT_MS } from './children.ts';
+import { writeScratchFile } from './scratch.ts';
 
 /**
  * Runs a model over its calibration samples and observes tensors, in memory that grows neither with
@@ -61,7 +61,7 @@ async function inferTypes({ model, tensors, worker, scratch }: Calibration) {
   const small = outline(model);
   const infer = async (from: OnnxModel): Promise<readonly TensorDescription[]> => {
     const path = scratch.file('types.onnx');
-    await writeFile(path, writeOnnx(exposeTensors(from, tensors)));
+    await writeScratchFile(path, writeOnnx(exposeTensors(from, tensors)));
     return worker.call('infer', { path }, { timeoutMs: LOAD_TIMEOUT_MS });
   };
   const wanted = new Set(tensors);

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { Collected, ReducedTensors } from '../calibration/collect.ts';
 import type { AccumulatorState, ObserverNeeds } from '../calibration/observers/accumulator.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
@@ -14,6 +13,7 @@ import { LOAD_TIMEOUT_MS } from './children.ts';
 import type { FitWorker } from './children.ts';
 import { counted } from './progress.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import type { Hooks } from './types.ts';
 
@@ -128,7 +128,7 @@ export class CalibrationPasses {
   ): Promise<Collected> {
     const { worker, scratch, hooks, threads, count } = this.#calibration;
     const path = scratch.file('calibration.onnx');
-    await writeFile(path, writeOnnx(model));
+    await writeScratchFile(path, writeOnnx(model));
     hooks.progress({ phase: PHASE, done: 0, total: count ?? undefined });
     return worker.call(
       'calibrate',

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type { Recipe } from '../contracts/recipe.ts';
@@ -14,6 +13,7 @@ import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
 import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
 import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
@@ -43,7 +43,7 @@ export async function quantize(
   const { model: quantized, ops, found } = await maker.make(scheme);
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
-  await writeFile(trial, chunks);
+  await writeScratchFile(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
   const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
   await writeFileDurably(request.output, chunks);
