@@ -1,3 +1,4 @@
+import { readSummary } from '../model/onnx/reduce.ts';
 import type { Reduction } from '../model/onnx/reduce.ts';
 import type { Feeds, Outputs, Session, Tensor } from '../runtime/types.ts';
 import { decodeHalf } from './float16.ts';
@@ -7,12 +8,18 @@ import type { Collection } from './observers/statistics.ts';
 export interface CollectOptions {
   /** Tensors to observe: inputs and outputs of the session. Integers among them are passed over. */
   readonly tensors: readonly string[];
-  /** Tensors of which the session gives summaries only (`reduceTensors`); not for histograms. */
-  readonly reductions?: readonly Reduction[] | undefined;
+  /** Tensors of which the session gives a summary only (`reduceTensors`); not for histograms. */
+  readonly reduced?: ReducedTensors | undefined;
   readonly needs: ObserverNeeds;
   /** Called after every sample with the number of samples done. */
   readonly onProgress?: ((done: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReducedTensors {
+  /** The output that holds the summary. */
+  readonly summary: string;
+  readonly reductions: readonly Reduction[];
 }
 
 export interface Collected extends Collection {
@@ -32,7 +39,7 @@ export interface Collected extends Collection {
 export async function collect(
   session: Session,
   samples: AsyncIterable<Feeds>,
-  { tensors, reductions = [], needs, onProgress, signal }: CollectOptions,
+  { tensors, reduced, needs, onProgress, signal }: CollectOptions,
 ): Promise<Collected> {
   const accumulators = new Map<string, TensorAccumulator>();
   const odd = new Set<string>();
@@ -44,8 +51,8 @@ export async function collect(
       const tensor = valueOf(outputs, name) ?? valueOf(feeds, name);
       if (tensor !== undefined) observe(accumulators, needs, name, tensor);
     }
-    for (const reduction of reductions) {
-      if (!summarize(accumulators, needs, reduction, outputs)) odd.add(reduction.tensor);
+    if (reduced !== undefined) {
+      for (const name of addSummaries(accumulators, needs, reduced, outputs)) odd.add(name);
     }
     done += 1;
     if (done === 1 && odd.size > 0) break;
@@ -90,28 +97,27 @@ function accumulatorOf(
   return found;
 }
 
-/** False where the summary shows that there are values that are not finite. */
-function summarize(
+/** Adds what the summary says; returns the tensors of which it says that values are not finite. */
+function addSummaries(
   accumulators: Map<string, TensorAccumulator>,
   needs: ObserverNeeds,
-  { tensor, min, max, mean, shape }: Reduction,
+  { summary, reductions }: ReducedTensors,
   outputs: Outputs,
-): boolean {
-  const [low, high, means] = [min, max, mean].map((name) => floatsOf(valueOf(outputs, name)));
-  // A branch that was not taken has no values.
-  if (low == null || high == null || means == null) return true;
-  // A NaN or an infinite value among the values always shows in their mean, also one that the
-  // runtime's minimum and maximum pass over.
-  if (!means.every(Number.isFinite)) return false;
-  const seen = typeof shape === 'string' ? sizesOf(valueOf(outputs, shape)) : shape;
-  const count = seen.reduce((product, size) => product * size, 1);
-  const accumulator = accumulatorOf(accumulators, needs, tensor, 'float32');
-  accumulator.addSummary({ min: low, max: high, mean: means, count }, seen);
-  return true;
-}
-
-function sizesOf(tensor: Tensor | undefined): number[] {
-  return Array.from<number | bigint | string, number>(tensor?.data ?? [], Number);
+): readonly string[] {
+  const odd: string[] = [];
+  const values = Float32Array.from(floatsOf(valueOf(outputs, summary)) ?? []);
+  for (const [index, { shape, ...one }] of readSummary(values, reductions).entries()) {
+    const name = reductions[index]?.tensor ?? '';
+    // A NaN or an infinite value always shows in the mean, also one that the runtime's minimum and
+    // maximum pass over.
+    if (!one.mean.every(Number.isFinite)) {
+      odd.push(name);
+      continue;
+    }
+    const count = shape.reduce((product, size) => product * size, 1);
+    accumulatorOf(accumulators, needs, name, 'float32').addSummary({ ...one, count }, shape);
+  }
+  return odd;
 }
 
 /** Floating-point values, float16 decoded; null for everything else. */

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import { exposeTensors } from '../model/onnx/expose.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
@@ -10,6 +9,7 @@ import { isFloat, isReducible } from './calibration-groups.ts';
 import { CalibrationPasses } from './calibration-passes.ts';
 import type { Calibration } from './calibration-passes.ts';
 import { LOAD_TIMEOUT_MS } from './children.ts';
+import { writeScratchFile } from './scratch.ts';
 
 /**
  * Runs a model over its calibration samples and observes tensors, in memory that grows neither with
@@ -45,10 +45,13 @@ async function reduceOrObserve(
     await passes.reduce(reducible, [...fed, ...others.map(({ name }) => name)]);
   } catch (error) {
     // Reductions are not defined for tensors without values, for one.
-    if (!(error instanceof RuntimeFailure) || error.code !== 'RUN_FAILED') throw error;
+    if (!isRunFailure(error)) throw error;
     await passes.observe(fed, floats);
   }
 }
+
+const isRunFailure = (error: unknown) =>
+  error instanceof RuntimeFailure && error.code === 'RUN_FAILED';
 
 /** A model that is not taken as it is. */
 const REFUSALS: ReadonlySet<string> = new Set(['INVALID_MODEL', 'UNSUPPORTED']);
@@ -58,7 +61,7 @@ async function inferTypes({ model, tensors, worker, scratch }: Calibration) {
   const small = outline(model);
   const infer = async (from: OnnxModel): Promise<readonly TensorDescription[]> => {
     const path = scratch.file('types.onnx');
-    await writeFile(path, writeOnnx(exposeTensors(from, tensors)));
+    await writeScratchFile(path, writeOnnx(exposeTensors(from, tensors)));
     return worker.call('infer', { path }, { timeoutMs: LOAD_TIMEOUT_MS });
   };
   const wanted = new Set(tensors);
@@ -76,8 +79,13 @@ async function withSizes(
   passes: CalibrationPasses,
   tensors: readonly TensorDescription[],
 ): Promise<readonly TensorDescription[]> {
-  const open = tensors.filter(({ shape }) => shape.some((size) => typeof size !== 'number'));
+  const open = tensors
+    .filter(isReducible)
+    .filter(({ shape }) => shape.some((size) => typeof size !== 'number'));
   if (open.length === 0) return tensors;
-  const shapes = await passes.shapes(open);
+  const shapes = await passes.shapes(open).catch((error: unknown) => {
+    if (isRunFailure(error)) return new Map<string, readonly number[]>();
+    throw error;
+  });
   return tensors.map((tensor) => ({ ...tensor, shape: shapes.get(tensor.name) ?? tensor.shape }));
 }

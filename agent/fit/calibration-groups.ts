@@ -1,8 +1,11 @@
 import { sizeOf } from '../runtime/feeds.ts';
 import type { TensorDescription } from '../runtime/types.ts';
 
-/** Values that may leave the runtime in one run. */
-export const MOST_EXPOSED_BYTES = 24 * 1024 * 1024;
+/**
+ * Values that may leave the runtime in one run, unless a single tensor is larger. Copies of several
+ * runs wait for the garbage collector.
+ */
+export const MOST_EXPOSED_BYTES = 6 * 1024 * 1024;
 
 const FLOAT_BYTES: Partial<Record<TensorDescription['dtype'], number>> = {
   float16: 2,
@@ -21,13 +24,15 @@ export function isReducible({ dtype, shape }: TensorDescription): boolean {
 }
 
 /**
- * Tensors in groups that stay below `limit` bytes, in their order: those near each other in the graph
- * are computed from the same part of it. A tensor of unknown size counts as `limit`, and so is alone.
+ * Tensors in groups that stay below `least` bytes or, where it is more, the size of the largest tensor;
+ * in their order: those near each other in the graph are computed from the same part of it. A tensor
+ * of unknown size is alone.
  */
 export function groupBySize(
   tensors: readonly TensorDescription[],
-  limit = MOST_EXPOSED_BYTES,
+  least = MOST_EXPOSED_BYTES,
 ): readonly (readonly TensorDescription[])[] {
+  const limit = Math.max(least, ...tensors.map((tensor) => bytesOf(tensor) ?? 0));
   const groups: TensorDescription[][] = [];
   let room = 0;
   for (const tensor of tensors) {

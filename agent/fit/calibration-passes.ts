@@ -1,5 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import type { Collected } from '../calibration/collect.ts';
+import type { Collected, ReducedTensors } from '../calibration/collect.ts';
 import type { AccumulatorState, ObserverNeeds } from '../calibration/observers/accumulator.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import { dropUnused } from '../model/onnx/edit.ts';
@@ -7,13 +6,14 @@ import { exposeTensors } from '../model/onnx/expose.ts';
 import { withGraph, writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import { reduceTensors } from '../model/onnx/reduce.ts';
-import type { Reduction } from '../model/onnx/reduce.ts';
+import type { Reduced } from '../model/onnx/reduce.ts';
 import type { TensorDescription } from '../runtime/types.ts';
 import { groupBySize } from './calibration-groups.ts';
 import { LOAD_TIMEOUT_MS } from './children.ts';
 import type { FitWorker } from './children.ts';
 import { counted } from './progress.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import type { Hooks } from './types.ts';
 
@@ -62,10 +62,10 @@ export class CalibrationPasses {
    */
   async reduce(tensors: readonly TensorDescription[], others: readonly string[]): Promise<void> {
     const { model, needs, job } = this.#calibration;
-    const { model: reduced, reductions } = reduceTensors(model, tensors);
-    const found = await this.#run(exposeTensors(reduced, others), {
+    const reduced = reduceTensors(model, tensors, others);
+    const found = await this.#run(reduced.model, {
       job,
-      reductions,
+      reduced: reducedTensors(reduced),
       tensors: others,
       needs,
     });
@@ -90,7 +90,12 @@ export class CalibrationPasses {
       const names = index === 0 ? [...inputs, ...group] : group;
       const part = upTo(model, group);
       // oxlint-disable-next-line no-await-in-loop -- one group in memory at a time
-      const found = await this.#run(part, { job, reductions: [], tensors: names, needs });
+      const found = await this.#run(part, {
+        job,
+        reduced: undefined,
+        tensors: names,
+        needs,
+      });
       this.#keep(found);
     }
   }
@@ -100,12 +105,12 @@ export class CalibrationPasses {
     tensors: readonly TensorDescription[],
   ): Promise<ReadonlyMap<string, readonly number[]>> {
     const { model, job } = this.#calibration;
-    const { model: reduced, reductions } = reduceTensors(model, tensors);
+    const reduced = reduceTensors(model, tensors);
     const from = job.from ?? 0;
     const first = { ...job, from, to: from + 1 };
-    const found = await this.#run(reduced, {
+    const found = await this.#run(reduced.model, {
       job: first,
-      reductions,
+      reduced: reducedTensors(reduced),
       tensors: [],
       needs: EXTREMES_ONLY,
     });
@@ -116,14 +121,14 @@ export class CalibrationPasses {
     model: OnnxModel,
     pass: {
       readonly job: SampleJob;
-      readonly reductions: readonly Reduction[];
+      readonly reduced: ReducedTensors | undefined;
       readonly tensors: readonly string[];
       readonly needs: ObserverNeeds;
     },
   ): Promise<Collected> {
     const { worker, scratch, hooks, threads, count } = this.#calibration;
     const path = scratch.file('calibration.onnx');
-    await writeFile(path, writeOnnx(model));
+    await writeScratchFile(path, writeOnnx(model));
     hooks.progress({ phase: PHASE, done: 0, total: count ?? undefined });
     return worker.call(
       'calibrate',
@@ -139,6 +144,10 @@ export class CalibrationPasses {
     this.#samples = Math.max(this.#samples, samples);
     for (const [name, state] of tensors) this.#states.set(name, state);
   }
+}
+
+function reducedTensors({ summary, reductions }: Reduced): ReducedTensors | undefined {
+  return summary === null ? undefined : { summary, reductions };
 }
 
 /** The part of a model that computes some tensors, which are its only outputs. */

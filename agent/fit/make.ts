@@ -205,7 +205,6 @@ export class Maker {
     }
     const opened = openBodies(prepared, tensorsToObserve(prepared.graph));
     const [scratch, hooks] = [this.#scratch, this.#hooks];
-    const [samples, threads] = [this.#count, this.#threads];
     const found = await inChild({
       name: 'calibration',
       signal: hooks.signal,
@@ -216,8 +215,8 @@ export class Maker {
           tensors: opened.tensors,
           needs,
           job,
-          count: samples,
-          threads,
+          count: this.#count,
+          threads: this.#threads,
           worker,
           scratch,
           hooks,

@@ -1,6 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { loadRanges, saveRanges } from '../calibration/ranges/files.ts';
-import { mergeRanges } from '../calibration/ranges/merge.ts';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type { Recipe } from '../contracts/recipe.ts';
@@ -10,13 +7,13 @@ import { writeOnnx } from '../model/onnx/open.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
 import { refuseCalibrating } from './already-quantized.ts';
-import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes, shareChild } from './children.ts';
-import { chooseScheme } from './choose.ts';
+import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
+import type * as ChooseModule from './choose.ts';
 import { FitError } from './errors.ts';
 import { makerFor } from './make-files.ts';
 import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
 import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
-import { withScratch } from './scratch.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
@@ -24,27 +21,13 @@ import type { Subject } from './subject.ts';
 import type { Hooks, QuantizeRequest } from './types.ts';
 
 /** Quantizes one model as asked and writes it; measures which share runs in integers. */
-export async function quantizeModel(
-  request: QuantizeRequest,
-  hooks: Hooks,
-): Promise<QuantizeReport> {
-  await checkOutputs(request);
-  return withScratch(async (scratch) => {
-    const endChild = shareChild(hooks.signal, scratch);
-    try {
-      return await quantize(request, scratch, hooks);
-    } finally {
-      await endChild();
-    }
-  });
-}
-
-async function quantize(
+export async function quantize(
   request: QuantizeRequest,
   scratch: Scratch,
   hooks: Hooks,
 ): Promise<QuantizeReport> {
   const start = performance.now();
+  await checkOutputs(request);
   // First of all: what cannot be read ends the run before the long work.
   const asked =
     typeof request.scheme === 'string' ? request.scheme : await readRecipe(request.scheme.recipe);
@@ -55,18 +38,19 @@ async function quantize(
   const maker = makerFor(subject, scratch, hooks, ranges);
   const { scheme, rows } =
     asked === AUTO
-      ? await chooseScheme(subject, maker, scratch, hooks)
+      ? await choose(subject, maker, scratch, hooks)
       : { scheme: schemeFor(request, asked, subject), rows: undefined };
   const { model: quantized, ops, found } = await maker.make(scheme);
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
-  await writeFile(trial, chunks);
+  await writeScratchFile(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
   const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
   await writeFileDurably(request.output, chunks);
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);
     const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
+    const { saveRanges } = await import('../calibration/ranges/files.ts');
     await saveRanges(request.saveRanges, { ...collection, model });
   }
   return {
@@ -95,8 +79,17 @@ function recipeOf(scheme: Scheme): Pick<QuantizeReport, 'recipe'> {
   return name === undefined ? {} : { recipe: toRecipe(name, scheme) };
 }
 
+/** By measurement, which takes modules that nothing else does. */
+const choose: typeof ChooseModule.chooseScheme = async (...args) => {
+  const { chooseScheme } = await import('./choose.ts');
+  return chooseScheme(...args);
+};
+
 /** Ranges from one or more devices as one; null when samples are to be used. */
 async function readRanges(files: readonly string[], { loaded }: Subject): Promise<Ranges | null> {
+  if (files.length === 0) return null;
+  const { loadRanges } = await import('../calibration/ranges/files.ts');
+  const { mergeRanges } = await import('../calibration/ranges/merge.ts');
   const all = await Promise.all(files.map((file) => loadRanges(file)));
   const [first, ...others] = all;
   if (first === undefined) return null;

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileError } from '../util/files.ts';
@@ -28,6 +28,13 @@ export async function makeScratch(): Promise<Scratch> {
       process.removeListener('exit', atExit);
     },
   };
+}
+
+/** Writes a file that is gone with the run: nothing is synced. Throws FileError. */
+export async function writeScratchFile(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
+  await writeFile(path, chunks).catch((error: unknown) => {
+    throw fileError('write', path, error);
+  });
 }
 
 /** Runs something with a scratch folder that is gone afterwards. */

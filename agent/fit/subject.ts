@@ -49,11 +49,12 @@ export async function openSubject(
 ): Promise<Subject> {
   progress({ phase: 'reading the model' });
   const described = await readPackage(modelPath);
+  const machine = probeMachine();
+  // It is awaited later or, when the model cannot be read, never.
+  machine.catch(() => undefined);
   const read = await loadModel(described.modelPath);
-  const facts = await probe();
+  const { facts, profile } = await machine;
   const loaded = await runnableFile(read, facts.cpu, scratch);
-  const profile = (await loadProfiles()).find(({ id }) => id === facts.profile.id);
-  if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
   const { path } = loaded;
   return inChild({
     name: 'loading the model',
@@ -104,6 +105,13 @@ export async function openSubject(
       };
     },
   });
+}
+
+async function probeMachine(): Promise<Pick<Subject, 'facts' | 'profile'>> {
+  const facts = await probe();
+  const profile = (await loadProfiles()).find(({ id }) => id === facts.profile.id);
+  if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
+  return { facts, profile };
 }
 
 /** Runs the command once and keeps what it gives: every candidate is judged on the same samples. */

@@ -5,10 +5,9 @@ import type { Evaluation } from '../bench/evaluate.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { Warmup } from '../bench/warmup.ts';
 import type { ChannelTarget } from '../calibration/channel-ranges.ts';
-import { inputSpecsFromModel } from '../calibration/inputs.ts';
+import type { InputFlags, InputSpecs } from '../calibration/inputs.ts';
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
-import type { Collected } from '../calibration/collect.ts';
-import type { Reduction } from '../model/onnx/reduce.ts';
+import type { Collected, ReducedTensors } from '../calibration/collect.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
@@ -50,7 +49,7 @@ let measured: { readonly session: Session; readonly feeds: Feeds } | undefined;
 export const handlers = {
   /** Inputs and outputs of a model, by loading it once. */
   describe: ({ path }: { path: string }): Promise<SessionDescription> =>
-    withSession(path, { ...PRODUCTION, threads: 1 }, async (session) => session.describe()),
+    withSession(path, { ...LOOKING, threads: 1 }, async (session) => session.describe()),
 
   /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
   infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>
@@ -113,19 +112,19 @@ export const handlers = {
       path: string;
       job: SampleJob;
       tensors: readonly string[];
-      reductions: readonly Reduction[];
+      reduced: ReducedTensors | undefined;
       needs: ObserverNeeds;
       threads: number;
     },
     context: WorkerContext,
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
-    const { path, job, tensors, reductions, needs, threads } = request;
+    const { path, job, tensors, reduced, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
       return collect(session, feedsOf(source), {
         tensors,
-        reductions,
+        reduced,
         needs,
         onProgress: (done) => context.progress({ done, total: source.count ?? undefined }),
         signal: context.signal,
@@ -374,10 +373,22 @@ async function openJob(
   );
   const audio = job.audio === undefined ? {} : { audio: job.audio };
   const flags = { ...image, ...size, ...audio };
-  const { inputs, assumed } = inputSpecsFromModel(description, flags, given);
+  const { inputs, assumed } = await inputSpecs(description, flags, given);
   const range = { from: job.from, to: job.to, signal };
   const source = await openSamples(origin, inputs, description, range);
   return { source, assumed };
+}
+
+/** What is given completely needs no guessing, and its schemas, which take their time, no loading. */
+async function inputSpecs(
+  description: SessionDescription,
+  flags: InputFlags,
+  given: InputSpecs['inputs'],
+): Promise<InputSpecs> {
+  const complete = description.inputs.every(({ name }) => Object.hasOwn(given, name));
+  if (complete && Object.keys(flags).length === 0) return { inputs: given, assumed: [] };
+  const { inputSpecsFromModel } = await import('../calibration/inputs.ts');
+  return inputSpecsFromModel(description, flags, given);
 }
 
 function withImage(spec: InputSpec, image: SampleJob['image']): InputSpec {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { Comparison } from '../../agent/contracts/inspect.ts';
 import { inspectModel } from '../../agent/fit/inspect.ts';
-import { quantizeModel } from '../../agent/fit/quantize.ts';
+import { quantizeModel } from '../../agent/fit/run.ts';
 import type { InspectRequest } from '../../agent/fit/types.ts';
 import { npy } from '../calibration/make-arrays.ts';
 import {

@@ -1,9 +1,11 @@
-import type { GraphProto, NodeProto, TensorProto } from './generated/messages.ts';
+import { dropUnused } from './edit.ts';
+import type { NodeProto, TensorProto } from './generated/messages.ts';
+import { exposeTensors } from './expose.ts';
 import { indexGraph, makeNode, nameMaker } from './graph.ts';
 import type { AttributeValue } from './graph.ts';
 import { withGraph } from './open.ts';
 import type { OnnxModel } from './open.ts';
-import { int64Tensor } from './tensor.ts';
+import { DataType, int64Tensor } from './tensor.ts';
 
 /** A tensor of the main graph with what is known of its shape. */
 export interface KnownTensor {
@@ -12,18 +14,18 @@ export interface KnownTensor {
   readonly shape: readonly (number | string | null)[];
 }
 
-/** Outputs that hold, per channel, what one tensor's values came to in a run. */
+/** A stretch of the summary: [shape, where it is not known,] minimum, maximum and mean per channel. */
 export interface Reduction {
   readonly tensor: string;
-  readonly min: string;
-  readonly max: string;
-  readonly mean: string;
-  /** The shape, or the output that holds it where it is not known beforehand. */
-  readonly shape: readonly number[] | string;
+  readonly rank: number;
+  /** Null where only a run shows it. */
+  readonly shape: readonly number[] | null;
 }
 
 export interface Reduced {
   readonly model: OnnxModel;
+  /** The output that holds the reductions, one behind the other; null without any. */
+  readonly summary: string | null;
   readonly reductions: readonly Reduction[];
 }
 
@@ -36,65 +38,105 @@ export function channelAxis(rank: number): number {
 }
 
 /**
- * The model with the minimum, maximum and mean per channel of float tensors as additional outputs.
- * The runtime reduces faster than a script could, on all cores, and keeps no tensor longer than its
- * readers need it. Tensors need one axis at least; those that the main graph lacks are passed over.
+ * A model whose first output is a summary of float tensors: their minimum, maximum and mean per
+ * channel. `others` are outputs as they are.
+ * The runtime reduces faster than a script could, on all cores. Tensors need one axis at least; those
+ * that the main graph lacks are passed over.
+ *
+ * onnxruntime runs what a node without readers needs in one go, inputs of a higher node number first
+ * (GraphViewer, ReverseDFSFrom). With a single such node at the end and the reductions numbered
+ * backwards, each tensor is reduced as soon as it is there, and need not be kept.
  */
-export function reduceTensors(model: OnnxModel, tensors: readonly KnownTensor[]): Reduced {
+export function reduceTensors(
+  model: OnnxModel,
+  tensors: readonly KnownTensor[],
+  others: readonly string[] = [],
+): Reduced {
   const { graph } = model;
   const { producer, inputs } = indexGraph(graph);
   const there = tensors.filter(
     ({ name, shape }) => shape.length > 0 && (producer.has(name) || inputs.has(name)),
   );
-  const added: Added = { node: [], initializer: new Map(), output: [] };
+  if (there.length === 0) {
+    return { model: exposeTensors(model, others), summary: null, reductions: [] };
+  }
+  const order = new Map([...producer.keys()].map((name, index) => [name, index]));
+  const sorted = there.toSorted((a, b) => (order.get(a.name) ?? -1) - (order.get(b.name) ?? -1));
   const fresh = nameMaker(graph);
-  const reductions = there.map((tensor) => addReduction(added, tensor, model.opset, fresh));
-  const extended = {
+  const axes = new Map<string, TensorProto>();
+  const chains = sorted.map((tensor) => reduction(tensor, model.opset, axes, fresh));
+  const summary = fresh('summary');
+  const parts = chains.flatMap(({ parts: own }) => own);
+  const join = makeNode('Concat', parts, [summary], { attributes: { axis: 0n } });
+  const added = chains.toReversed().flatMap(({ nodes }) => nodes);
+  const extended = dropUnused({
     ...graph,
-    node: [...graph.node, ...added.node],
-    initializer: [...graph.initializer, ...added.initializer.values()],
-    output: [...graph.output, ...added.output.map((name) => ({ name }))],
+    node: [...graph.node, ...added, join],
+    initializer: [...graph.initializer, ...axes.values()],
+    output: [summary, ...others.filter((name) => producer.has(name))].map((name) => ({ name })),
+  });
+  return {
+    model: withGraph(model, extended),
+    summary,
+    reductions: sorted.map(({ name, shape }) => {
+      return { tensor: name, rank: shape.length, shape: knownShape(shape) };
+    }),
   };
-  return { model: withGraph(model, extended), reductions };
 }
 
-interface Added {
-  readonly node: NodeProto[];
-  /** By their axes, as text. */
-  readonly initializer: Map<string, TensorProto>;
-  readonly output: GraphProto['output'][number]['name'][];
+function knownShape(shape: KnownTensor['shape']): readonly number[] | null {
+  const sizes = shape.filter((size) => typeof size === 'number' && size >= 0).map(Number);
+  return sizes.length === shape.length ? sizes : null;
 }
 
-function addReduction(
-  added: Added,
+/** The nodes that reduce one tensor, and what they hand to the summary. */
+function reduction(
   { name, shape }: KnownTensor,
   opset: number,
+  constants: Map<string, TensorProto>,
   fresh: (wish: string) => string,
-): Reduction {
-  const channel = channelAxis(shape.length);
-  const axes = shape.flatMap((_, axis) => (axis === channel ? [] : [BigInt(axis)]));
+): { readonly nodes: readonly NodeProto[]; readonly parts: readonly string[] } {
+  const nodes: NodeProto[] = [];
   const add = (op: string, inputs: readonly string[], attributes = {}) => {
     const output = fresh(`${name}:${op}`);
-    added.node.push(makeNode(op, inputs, [output], { attributes }));
-    added.output.push(output);
+    nodes.push(makeNode(op, inputs, [output], { attributes }));
     return output;
   };
+  const channel = channelAxis(shape.length);
+  const axes = shape.flatMap((_, axis) => (axis === channel ? [] : [BigInt(axis)]));
   const reduce = (op: string): string => {
     // Without axes all of them would be reduced.
-    if (axes.length === 0) return add('Identity', [name]);
+    if (axes.length === 0) return name;
     const attributes: Record<string, AttributeValue> = { keepdims: 0n };
     if (opset < AXES_AS_INPUT) return add(op, [name], { ...attributes, axes });
     const key = axes.join();
-    const tensor = added.initializer.get(key) ?? int64Tensor(fresh('axes'), axes);
-    added.initializer.set(key, tensor);
+    const tensor = constants.get(key) ?? int64Tensor(fresh('axes'), axes);
+    constants.set(key, tensor);
     return add(op, [name, tensor.name ?? ''], attributes);
   };
-  const known = shape.filter((size) => typeof size === 'number' && size >= 0).map(Number);
-  return {
-    tensor: name,
-    min: reduce('ReduceMin'),
-    max: reduce('ReduceMax'),
-    mean: reduce('ReduceMean'),
-    shape: known.length === shape.length ? known : add('Shape', [name]),
-  };
+  const float = { to: BigInt(DataType.FLOAT) };
+  const sizes = knownShape(shape) === null ? [add('Cast', [add('Shape', [name])], float)] : [];
+  return { nodes, parts: [...sizes, ...['ReduceMin', 'ReduceMax', 'ReduceMean'].map(reduce)] };
+}
+
+/** One tensor's part of a summary. */
+export interface ChannelValues {
+  readonly shape: readonly number[];
+  readonly min: Float32Array;
+  readonly max: Float32Array;
+  readonly mean: Float32Array;
+}
+
+/** Takes a summary apart, in the order of the reductions. */
+export function readSummary(
+  values: Float32Array,
+  reductions: readonly Reduction[],
+): readonly ChannelValues[] {
+  let at = 0;
+  const take = (count: number) => values.subarray(at, (at += count));
+  return reductions.map(({ rank, shape: known }) => {
+    const shape = known ?? Array.from(take(rank));
+    const channels = shape[channelAxis(rank)] ?? 0;
+    return { shape, min: take(channels), max: take(channels), mean: take(channels) };
+  });
 }
