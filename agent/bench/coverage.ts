@@ -69,6 +69,16 @@ async function profile(
   runs: readonly Feeds[],
   options: OpenOptions,
 ): Promise<Kernel[]> {
+  return readProfile(await profileText(runtime, modelPath, runs, options));
+}
+
+/** Opens a model, makes these runs, and returns the profile that the runtime wrote: JSON. */
+export async function profileText(
+  runtime: Runtime,
+  modelPath: string,
+  runs: readonly Feeds[],
+  options: OpenOptions,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'edgefit-profile-'));
   try {
     const profilePrefix = join(folder, 'profile');
@@ -81,7 +91,7 @@ async function profile(
     }
     const [file] = await readdir(folder);
     if (file === undefined) throw new BenchError('BAD_PROFILE', `${runtime.name} wrote no profile`);
-    return readProfile(await readFile(join(folder, file), 'utf8'));
+    return await readFile(join(folder, file), 'utf8');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

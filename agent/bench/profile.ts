@@ -41,6 +41,27 @@ export function readProfile(json: string): Kernel[] {
   });
 }
 
+export interface KernelTime {
+  readonly op: string;
+  readonly ms: number;
+}
+
+/**
+ * The shortest time of every kernel over all runs of a profile, in ms, by its name: the name of one of
+ * the nodes that it stands for, often with something attached by the optimizer.
+ */
+export function readKernelTimes(json: string): Map<string, KernelTime> {
+  const times = new Map<string, KernelTime>();
+  for (const { cat, name, dur, args } of parse(json)) {
+    if (cat !== 'Node' || !name.endsWith(KERNEL_SUFFIX)) continue;
+    const op = String(args['op_name']);
+    if (CONTROL_FLOW.has(op)) continue;
+    const kernel = name.slice(0, -KERNEL_SUFFIX.length);
+    times.set(kernel, { op, ms: Math.min(times.get(kernel)?.ms ?? Infinity, dur / 1000) });
+  }
+  return times;
+}
+
 interface Event {
   readonly cat: string;
   readonly name: string;

@@ -20,6 +20,7 @@ import {
   type SampleOptions,
 } from './options.ts';
 import { widthOf, writeJson } from './output.ts';
+import { numberWithin } from './parsers.ts';
 import { createProgress } from './progress.ts';
 import { hang } from './text.ts';
 
@@ -30,6 +31,9 @@ interface QuantizeOptions extends SampleOptions {
   readonly output: string;
   readonly ranges?: readonly string[];
   readonly saveRanges?: string;
+  /** Set by `--no-mixed`; true without. */
+  readonly mixed: boolean;
+  readonly minSqnr?: number;
   readonly json?: boolean;
 }
 
@@ -76,6 +80,12 @@ export function quantizeCommand(context: CliContext): Command {
         formatNames,
       ),
     )
+    .option(
+      '--min-sqnr <dB>',
+      'below this on calibration samples, layers are given back to float (default: 20; int8-static)',
+      numberWithin({ min: -100, max: 200 }),
+    )
+    .option('--no-mixed', 'give no layer back to float for accuracy (int8-static)')
     .option('--json', 'print the account as JSON (edgefit/quantize/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, options: QuantizeOptions) => {
@@ -102,6 +112,10 @@ async function quantize(
     if (mayBeStatic(scheme) || !(key in options)) continue;
     throw new UsageError(`${flag} needs --to int8-static: nothing else is calibrated that way`);
   }
+  if (options.to !== 'int8-static' && (options.minSqnr !== undefined || !options.mixed)) {
+    const flag = options.mixed ? '--min-sqnr' : '--no-mixed';
+    throw new UsageError(`${flag} needs --to int8-static: nothing else gives layers back`);
+  }
   const request = {
     modelPath,
     scheme,
@@ -113,6 +127,8 @@ async function quantize(
     audio: readAudio(options),
     observer: options.observer,
     format: options.format,
+    ...(options.mixed ? {} : { noMixed: true }),
+    ...(options.minSqnr === undefined ? {} : { minSqnrDb: options.minSqnr }),
   };
   const { quantizeModel } = await loadFit();
   const progress = createProgress(io.stderr);

@@ -13,7 +13,7 @@ export const quantizeSchema = z.object({
   integerCoverage: z.number().nullable(),
   ops: z.object({ integer: z.number(), fp16: z.number(), float: z.number() }),
   left: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
-  warnings: z.array(z.string()).optional(),
+  warnings: z.array(z.string()).optional().describe('what the user should know of the result'),
   recipe: recipeSchema.optional().describe('for --recipe: makes the same model again'),
   found: z
     .object({ kind: z.string(), changes: z.array(z.string()) })

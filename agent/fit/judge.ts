@@ -49,7 +49,8 @@ export async function judgeFiles(
   return { byPath, floatPath, warnings };
 }
 
-async function judge(options: {
+/** Runs one file over the samples. The float model comes first: it is what the others are compared with. */
+export async function judge(options: {
   readonly path: string;
   readonly name: string;
   readonly subject: Subject;

@@ -45,6 +45,7 @@ export class Maker {
   readonly #hooks: Hooks;
   #prepared: Promise<OnnxModel> | undefined;
   readonly #ranges: Collection | null;
+  readonly #statistics = new Map<string, Statistics>();
   /** The prepared model equalized, by the strength that was asked for. */
   readonly #equalized = new Map<number | undefined, Promise<OnnxModel>>();
   readonly #collected = new Map<OnnxModel, Collected>();
@@ -86,11 +87,22 @@ export class Maker {
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made yet`);
     }
-    const base = await this.#equalize(prepared, scheme);
+    const { model, statistics } = await this.parts(scheme);
+    return this.#makeStatic(model, statistics, scheme);
+  }
+
+  /** What static quantization by a scheme starts from. */
+  async parts(scheme: Scheme): Promise<{ model: OnnxModel; statistics: Statistics }> {
+    const model = await this.#equalize(await this.#prepare(), scheme);
+    // Versions of one scheme differ in what they exclude; some observers take seconds.
+    const key = JSON.stringify({ ...scheme, excluded: [] });
+    const known = this.#statistics.get(key);
+    if (known !== undefined) return { model, statistics: known };
     const needs = needsOf(observerToCollect(scheme), true);
-    const collection = await this.#collectionOf(base, needs);
-    const statistics = statisticsFor(collection, scheme, base);
-    return this.#makeStatic(base, statistics, scheme);
+    const collection = await this.#collectionOf(model, needs);
+    const statistics = statisticsFor(collection, scheme, model);
+    this.#statistics.set(key, statistics);
+    return { model, statistics };
   }
 
   async #makeStatic(
@@ -223,8 +235,8 @@ export class Maker {
         }),
     });
     const collection = opened.restore(found);
-    for (const [name, count] of nonFiniteTensors(collection)) {
-      this.warnings.push(`tensor '${name}' had ${count} NaN or infinite values in calibration`);
+    for (const [name, bad] of nonFiniteTensors(collection)) {
+      this.warnings.push(`tensor '${name}' had ${bad} NaN or infinite values in calibration`);
     }
     return collection;
   }

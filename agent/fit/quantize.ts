@@ -4,12 +4,14 @@ import type { Recipe } from '../contracts/recipe.ts';
 import { AUTO, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
+import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
 import { refuseCalibrating } from './already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import type * as ChooseModule from './choose.ts';
 import { FitError } from './errors.ts';
+import { keepAccuracy } from './keep-accuracy.ts';
 import { makerFor } from './make-files.ts';
 import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
 import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
@@ -36,11 +38,19 @@ export async function quantize(
   refuseCalibrating(request, subject.loaded.model);
   const ranges = await readRanges(request.ranges, subject);
   const maker = makerFor(subject, scratch, hooks, ranges);
-  const { scheme, rows } =
+  const { scheme, asIs, rows, given, warnings } =
     asked === AUTO
       ? await choose(subject, maker, scratch, hooks)
-      : { scheme: schemeFor(request, asked, subject), rows: undefined };
-  const { model: quantized, ops, found } = await maker.make(scheme);
+      : await keepAccuracy(schemeFor(request, asked, subject), request, {
+          subject,
+          maker,
+          scratch,
+          hooks,
+        });
+  const made = await maker.make(scheme);
+  const quantized = asIs ? subject.loaded.model : made.model;
+  const { found } = made;
+  const ops = explained(made.ops, given);
   const chunks = writeOnnx(quantized);
   const trial = scratch.file('quantized.onnx');
   await writeScratchFile(trial, chunks);
@@ -66,7 +76,7 @@ export async function quantize(
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
-    warnings: [...maker.warnings, ...(await maker.unmatched(scheme))],
+    warnings: [...maker.warnings, ...warnings, ...(await maker.unmatched(scheme))],
     ...recipeOf(scheme),
     ...(found === undefined ? {} : { found }),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
@@ -84,6 +94,17 @@ const choose: typeof ChooseModule.chooseScheme = async (...args) => {
   const { chooseScheme } = await import('./choose.ts');
   return chooseScheme(...args);
 };
+
+/** The account with the reasons of what was given back in place of `excluded by request`. */
+function explained(
+  ops: readonly OpReport[],
+  given: ReadonlyMap<string, string>,
+): readonly OpReport[] {
+  return ops.map((row) => {
+    const reason = row.precision === 'float' ? given.get(row.node) : undefined;
+    return reason === undefined ? row : { ...row, reason };
+  });
+}
 
 /** Ranges from one or more devices as one; null when samples are to be used. */
 async function readRanges(files: readonly string[], { loaded }: Subject): Promise<Ranges | null> {

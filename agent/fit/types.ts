@@ -163,6 +163,10 @@ export interface QuantizeRequest {
   readonly image: Partial<ImageSpec>;
   readonly audio?: InputFlags['audio'];
   readonly observer?: SchemeObserver | undefined;
+  /** int8-static: do not give nodes back to float where accuracy collapses. */
+  readonly noMixed?: boolean | undefined;
+  /** int8-static: SQNR on calibration samples below which nodes are given back; 20. */
+  readonly minSqnrDb?: number | undefined;
 }
 
 export interface InspectRequest {

@@ -2,7 +2,7 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import { applyEdit, newEdit } from '../../model/onnx/edit.ts';
 import type { GraphEdit } from '../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
-import { indexGraph, nameMaker, namelessNode, opName } from '../../model/onnx/graph.ts';
+import { indexGraph, nameMaker, namelessNode, nodeLabel, opName } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
 import { DataType } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
@@ -52,7 +52,9 @@ function biasBehind(product: NodeProto, index: GraphIndex): Bias | undefined {
 function join(product: NodeProto, { add, tensor }: Bias, edit: GraphEdit): void {
   const input = [...product.input, tensor.name ?? ''];
   edit.replace.set(product, []);
-  edit.replace.set(add, [{ ...namelessNode('Gemm', input, add.output), name: product.name }]);
+  // Under the product's label, also where that is only the name of its output.
+  const name = nodeLabel(product);
+  edit.replace.set(add, [{ ...namelessNode('Gemm', input, add.output), name }]);
 }
 
 function keepApart({ add, tensor }: Bias, unique: (wish: string) => string, edit: GraphEdit): void {

@@ -98,9 +98,8 @@ function quantizeGraph(
       return { ...made.graph, initializer: own };
     }),
   );
-  const joined = joinBias({ ...given, node }, observed, scheme);
-  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
-  const plan = planStatic(graph, statistics, scheme);
+  const inner = { graph: { ...given, node } };
+  const { graph, statistics, plan } = planModel(inner, observed, scheme);
   const weighted = [...plan.units.values()].filter(({ rule }) => isWeighted(rule)).length;
   const writer = new QdqWriter(graph, plan, statistics, scheme, unique);
   return {
@@ -154,6 +153,24 @@ function refuseFloat(ops: readonly OpReport[]): void {
   const list = float.map(({ node, op, reason }) => `${op} '${node}' (${reason ?? 'float'})`);
   const message = `${float.length} of ${ops.length} operations cannot run in integers: ${list.join(', ')}`;
   throw new QuantizeError('NOT_INTEGER', message);
+}
+
+export interface Planned {
+  readonly graph: GraphProto;
+  /** With what rearranging the graph added. */
+  readonly statistics: Statistics;
+  readonly plan: StaticPlan;
+}
+
+/** What static quantization will do outside of bodies, and the graph it will do it to. */
+export function planModel(
+  { graph: prepared }: Pick<OnnxModel, 'graph'>,
+  observed: Statistics,
+  scheme: Scheme,
+): Planned {
+  const joined = joinBias(prepared, observed, scheme);
+  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
+  return { graph, statistics, plan: planStatic(graph, statistics, scheme) };
 }
 
 const HEAVY: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);

@@ -1,0 +1,60 @@
+import type { Scheme } from '../contracts/scheme.ts';
+import { isQuantized } from '../quantize/onnx/recognize.ts';
+import type { Maker } from './make.ts';
+import { mixToReach } from './mixed.ts';
+import { Scorer } from './scorer.ts';
+import type { Scratch } from './scratch.ts';
+import type { Subject } from './subject.ts';
+import type { Hooks, QuantizeRequest } from './types.ts';
+
+/** Samples that a static version is checked on: a quick look for collapse, not a judgement. */
+const CHECK_SAMPLES = 8;
+const MIN_SQNR_DB = 20;
+/** Aimed at beyond the limit: other samples than these few will be a little worse. */
+const MARGIN_DB = 1.5;
+
+export interface KeptAccuracy {
+  readonly scheme: Scheme;
+  readonly asIs: false;
+  readonly rows: undefined;
+  /** Why nodes were given back to float, by their label. */
+  readonly given: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * A static scheme that does not collapse: where its result is further from the float model than the
+ * limit (20 dB, or `--min-sqnr`) on a few calibration samples, the layers that cost most are given
+ * back to float. Where even that does not help, the scheme stays as asked for, with a warning. Other
+ * schemes, devices without floats, models without samples and those quantized already are left alone.
+ */
+export async function keepAccuracy(
+  scheme: Scheme,
+  { noMixed = false, minSqnrDb = MIN_SQNR_DB }: Pick<QuantizeRequest, 'noMixed' | 'minSqnrDb'>,
+  options: {
+    readonly subject: Subject;
+    readonly maker: Maker;
+    readonly scratch: Scratch;
+    readonly hooks: Hooks;
+  },
+): Promise<KeptAccuracy> {
+  const plain = { scheme, asIs: false, rows: undefined, given: new Map(), warnings: [] } as const;
+  const mayMix = scheme.method === 'static' && scheme.integerOnly !== true && !noMixed;
+  const { samples, loaded } = options.subject;
+  if (!mayMix || samples.calibration === null || isQuantized(loaded.model)) return plain;
+  options.hooks.progress({ phase: 'checking the accuracy' });
+  const scorer = new Scorer({ ...options, samples: CHECK_SAMPLES });
+  const { sqnrDb } = await scorer.score(scheme);
+  if (sqnrDb === null || sqnrDb >= minSqnrDb) return plain;
+  const tools = {
+    score: (one: Scheme) => scorer.score(one),
+    sensitivity: (one: Scheme) => scorer.sensitivity(one),
+  };
+  const mixed = await mixToReach(minSqnrDb + MARGIN_DB, scheme, tools);
+  if (mixed === undefined) {
+    const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
+    const warning = `${found} and no layer given back to float mends it: try --to auto`;
+    return { ...plain, warnings: [warning] };
+  }
+  return { ...plain, scheme: mixed.scheme, given: mixed.given };
+}
