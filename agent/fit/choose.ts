@@ -2,7 +2,6 @@ import type { CandidateRow } from '../contracts/bench.ts';
 import { noScheme, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
-
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { compareAuto } from './auto-comparison.ts';
 import { FitError } from './errors.ts';
@@ -67,7 +66,9 @@ export async function chooseScheme(
   const tools = { subject, maker, scratch, hooks };
   const planned = candidatesFor(subject);
   // A model that is quantized already keeps its own ranges: there is one static form of it.
-  const others = planned.filter(({ method }) => quantized || method !== 'static');
+  const others = planned
+    .filter(({ method }) => quantized || method !== 'static')
+    .flatMap((one) => (one.method === 'dynamic' ? [one, byBlocks(one)] : [one]));
   const made = await makeFiles(others, subject, maker, scratch, hooks);
   const folded = quantized ? [] : await foldedFloat(tools, planned[0]);
   const statics = await staticEntries(tools, quantized ? [] : planned);
@@ -82,6 +83,17 @@ export async function chooseScheme(
   const { candidate, given = new Map<string, string>() } = chosen;
   const asIs = candidate.method === 'none' && !folded.includes(chosen);
   return { scheme: candidate.scheme, asIs, rows, given, warnings: compared.warnings };
+}
+
+/** Where products gain from dynamic INT8, scales per block of weights may be better still. */
+function byBlocks(dynamic: Candidate): Candidate {
+  return {
+    ...dynamic,
+    id: `${dynamic.runtime}/weight-int8/t${dynamic.threads}`,
+    method: 'weight-only',
+    scheme: schemePresets['weight-int8'],
+    why: 'a scale per block of weights: faster for single rows, and closer to float',
+  };
 }
 
 /** Without samples nobody can judge; but taking a quantized model over keeps its numbers. */
