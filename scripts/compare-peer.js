@@ -31,17 +31,9 @@ const OPTIONS = { 'int8-static': [...STATIC_OPTIONS, 'min-max'], auto: ['--to', 
 const OBSERVERS = ['min-max', 'percentile', 'entropy', 'mse'];
 const SAMPLE_COUNTS = [100, 1000];
 
-const { values: asked } = parseArgs({
-  options: {
-    packages: { type: 'string', default: join(shared, 'corpus/packages') },
-    peer: { type: 'string', default: join(shared, 'peer') },
-    only: { type: 'string' },
-    to: { type: 'string', default: 'int8-static,auto' },
-    'no-synthetic': { type: 'boolean', default: false },
-    json: { type: 'string' },
-    strict: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `usage: node scripts/compare-peer.js [--packages DIR] [--peer DIR] [--only NAME,NAME...]
+    [--to int8-static,auto] [--no-synthetic] [--json FILE] [--strict]`;
+const asked = readArguments();
 const modes = readModes(asked.to);
 
 const work = mkdtempSync(join(tmpdir(), 'compare-peer-'));
@@ -71,6 +63,25 @@ if (!asked['no-synthetic'] && modes.includes('int8-static')) await lookAtSynthet
 /* oxlint-enable no-await-in-loop */
 const failed = show();
 process.exitCode = failed ? 1 : 0;
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        packages: { type: 'string', default: join(shared, 'corpus/packages') },
+        peer: { type: 'string', default: join(shared, 'peer') },
+        only: { type: 'string' },
+        to: { type: 'string', default: 'int8-static,auto' },
+        'no-synthetic': { type: 'boolean', default: false },
+        json: { type: 'string' },
+        strict: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
 
 /** @param {string} list @returns {Mode[]} */
 function readModes(list) {

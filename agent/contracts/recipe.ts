@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatNames, observerNames, schemeNames } from './scheme.ts';
+import { biasNames, formatNames, observerNames, roundingNames, schemeNames } from './scheme.ts';
 
 /** How to quantize, written down: `edgefit/recipe/1`, for `agent quantize --recipe`. */
 
@@ -38,6 +38,17 @@ export const recipeSchema = z.strictObject({
   reduceRange: z.boolean().optional().describe('weights in 7 bits'),
   observer: z.enum(observerNames).optional(),
   format: z.enum(formatNames).optional(),
+  equalize: z.boolean().optional().describe('channels are brought to one range first'),
+  smooth: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe(
+      'how much of that goes from activations into weights; chosen by prediction if absent',
+    ),
+  rounding: z.enum(roundingNames).optional().describe('adaptive: for the output of each layer'),
+  biases: z.enum(biasNames).optional().describe('measured: so that layers agree with float'),
   excluded: z.array(z.string()).max(MAX_NAMES).optional().describe('nodes to leave in float'),
   rules: z
     .array(ruleSchema)

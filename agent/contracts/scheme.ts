@@ -10,6 +10,9 @@ export type SchemeObserver = (typeof observerNames)[number];
 export const formatNames = ['qdq', 'qoperator'] as const;
 export type SchemeFormat = (typeof formatNames)[number];
 
+export const roundingNames = ['nearest', 'adaptive'] as const;
+export const biasNames = ['derived', 'measured'] as const;
+
 /** A deviation for the nodes of one operator, or of one name; `*` stands for any characters. */
 export interface SchemeRule {
   readonly op?: string | undefined;
@@ -31,9 +34,9 @@ export interface Scheme {
   readonly reduceRange: boolean;
   readonly observer: SchemeObserver;
   /** How weights become integers: each to the nearest, or so that the layer's output stays close. */
-  readonly rounding?: 'nearest' | 'adaptive';
+  readonly rounding?: (typeof roundingNames)[number];
   /** What rounding adds to a layer on average: derived from means, or measured and taken back, too. */
-  readonly biases?: 'derived' | 'measured';
+  readonly biases?: (typeof biasNames)[number];
   /** Names of nodes to leave in float. */
   readonly excluded: readonly string[];
   /** What single nodes have that the others don't; the last rule that sets a field wins. */

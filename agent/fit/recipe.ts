@@ -68,15 +68,12 @@ export function applyRecipe(scheme: Scheme, recipe: Recipe): Scheme {
 
 /** The recipe that makes the same again. */
 export function toRecipe(name: SchemeName, scheme: Scheme): Recipe {
-  const { activations, perChannel, reduceRange, observer, format, excluded, rules } = scheme;
+  const { method: _method, weights: _weights, integerOnly: _integerOnly, ...rest } = scheme;
+  const { excluded, rules, ...said } = rest;
   return {
     schema: 'edgefit/recipe/1',
     scheme: name,
-    activations,
-    perChannel,
-    reduceRange,
-    observer,
-    ...(format === undefined ? {} : { format }),
+    ...said,
     excluded: [...excluded],
     ...(rules === undefined ? {} : { rules: rules.map(toRule) }),
   };

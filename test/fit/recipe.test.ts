@@ -61,6 +61,10 @@ test.each(schemeNames)('%s comes back from its own recipe', (name) => {
   const scheme: Scheme = {
     ...schemePresets[name],
     excluded: ['a'],
+    equalize: true,
+    smooth: 0.5,
+    rounding: 'adaptive',
+    biases: 'measured',
     rules: [{ op: 'Conv', range: [-1, 1] }],
   };
   expect(applyRecipe(schemePresets[name], toRecipe(name, scheme))).toEqual(scheme);
