@@ -2,8 +2,9 @@ import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import { messageOf } from '../util/errors.ts';
-import { writeFileDurably } from '../util/files.ts';
+import { keepAccuracy } from './keep-accuracy.ts';
 import { Maker } from './make.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { workThreads } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -15,7 +16,16 @@ export interface MadeFile {
   readonly file: (ModelFiles & { readonly bytes: number }) | { readonly error: string };
 }
 
-/** Candidates that differ only in threads share one file. */
+/** A file, and the nodes that a static version gave back to float. */
+interface Made {
+  readonly file: MadeFile['file'];
+  readonly given: number;
+}
+
+/**
+ * Candidates that differ only in threads share one file. A static version that would collapse gives
+ * layers back to float (keepAccuracy), and its candidate says so.
+ */
 export async function makeFiles(
   candidates: readonly Candidate[],
   subject: Subject,
@@ -23,39 +33,54 @@ export async function makeFiles(
   scratch: Scratch,
   hooks: Hooks,
 ): Promise<readonly MadeFile[]> {
-  const made = new Map<string, MadeFile['file']>();
+  const tools = { subject, maker, scratch, hooks };
+  const made = new Map<string, Made>();
   for (const { scheme, id } of candidates) {
     const key = JSON.stringify(scheme);
     if (made.has(key)) continue;
     const name = id.replace(/\/t\d+$/, '.onnx');
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
-    made.set(key, await makeFile(scheme, scratch.file(name), subject, maker, hooks));
+    made.set(key, await makeFile(scheme, scratch.file(name), tools));
   }
-  return candidates.map((candidate) => ({
-    candidate,
-    file: made.get(JSON.stringify(candidate.scheme)) ?? { error: 'was not made' },
-  }));
+  return candidates.map((candidate) => {
+    const { file, given } = made.get(JSON.stringify(candidate.scheme)) ?? NOT_MADE;
+    if (given === 0) return { candidate, file };
+    const nodes = given === 1 ? 'node' : 'nodes';
+    const why = `${candidate.why}; ${given} ${nodes} given back to float for accuracy`;
+    return { candidate: { ...candidate, why }, file };
+  });
 }
 
+const NOT_MADE: Made = { file: { error: 'was not made' }, given: 0 };
+
 async function makeFile(
-  scheme: Scheme,
+  asked: Scheme,
   path: string,
-  { loaded }: Subject,
-  maker: Maker,
-  hooks: Hooks,
-): Promise<MadeFile['file']> {
-  if (scheme.method === 'none') {
-    return { path: loaded.path, companions: loaded.companions, bytes: loaded.bytes };
+  { subject, maker, scratch, hooks }: Tools,
+): Promise<Made> {
+  const { loaded } = subject;
+  if (asked.method === 'none') {
+    const { path: own, companions, bytes } = loaded;
+    return { file: { path: own, companions, bytes }, given: 0 };
   }
   try {
+    const { scheme, given } = await keepAccuracy(asked, {}, { subject, maker, scratch, hooks });
     const { model } = await maker.make(scheme);
     const chunks = writeOnnx(model);
-    await writeFileDurably(path, chunks);
-    return { path, companions: [], bytes: chunks.reduce((sum, { length }) => sum + length, 0) };
+    await writeScratchFile(path, chunks);
+    const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    return { file: { path, companions: [], bytes }, given: given.size };
   } catch (error) {
     hooks.signal.throwIfAborted();
-    return { error: messageOf(error) };
+    return { file: { error: messageOf(error) }, given: 0 };
   }
+}
+
+interface Tools {
+  readonly subject: Subject;
+  readonly maker: Maker;
+  readonly scratch: Scratch;
+  readonly hooks: Hooks;
 }
 
 export function makerFor(
