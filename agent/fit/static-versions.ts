@@ -36,8 +36,11 @@ const REFINEMENTS: readonly { readonly suffix: string; readonly change: Partial<
 
 /** Points of the curve from speed to accuracy at which mixed versions are made, in dB. */
 const CURVE_DB: readonly number[] = [21.5, 24, 30, 40];
-/** No further point of the curve is looked for after this long. */
-const CURVE_MS = 25_000;
+/**
+ * After this long nothing further is tried but what is needed to reach the first point of the curve:
+ * refinements are worth a decibel or two, not minutes.
+ */
+const PATIENCE_MS = 30_000;
 /** Versions that give back more than this share of what integers save are float with a fringe. */
 const MOST_GIVEN = 0.9;
 /** Another way to take ranges is measured as well when it is this close to the best one. */
@@ -56,12 +59,15 @@ export interface StaticVersions {
  * among the best on a few calibration samples is not measured.
  */
 export async function staticVersions(base: Scheme, scorer: Scorer): Promise<StaticVersions> {
-  const { found, failed } = await plainVersions(base, scorer);
+  const start = performance.now();
+  const end = start + PATIENCE_MS;
+  // A refinement begun late would end far too late.
+  const { found, failed } = await plainVersions(base, scorer, start + PATIENCE_MS / 2);
   const [best, ...others] = found.toSorted((a, b) => decibels(b) - decibels(a));
   if (best === undefined) return { versions: [], dropped: failed };
   const close = others.filter((one) => decibels(one) >= decibels(best) - CLOSE_DB);
   const far = others.filter((one) => !close.includes(one));
-  const mixed = await mixedVersions(best, scorer);
+  const mixed = await mixedVersions(best, scorer, end);
   return {
     versions: unique([best, ...mixed, ...close.slice(0, 1)]),
     dropped: [
@@ -81,6 +87,7 @@ function weaker(one: StaticVersion, best: StaticVersion): string {
 async function plainVersions(
   base: Scheme,
   scorer: Scorer,
+  end: number,
 ): Promise<{ found: readonly StaticVersion[]; failed: readonly Dropped[] }> {
   const found: StaticVersion[] = [];
   const failed: Dropped[] = [];
@@ -98,7 +105,7 @@ async function plainVersions(
   }
   for (const { suffix, change } of REFINEMENTS) {
     const best = found.toSorted((a, b) => decibels(b) - decibels(a))[0];
-    if (best === undefined) break;
+    if (best === undefined || performance.now() > end) break;
     // oxlint-disable-next-line no-await-in-loop -- the next one builds on this one
     await add(`${best.label}-${suffix}`, { ...best.scheme, ...change }, `${best.why}, ${suffix}`);
   }
@@ -108,9 +115,11 @@ async function plainVersions(
 async function mixedVersions(
   best: StaticVersion,
   scorer: Scorer,
+  end: number,
 ): Promise<readonly StaticVersion[]> {
   const made: StaticVersion[] = [];
-  const float = await scorer.split(best.scheme, new Set());
+  const float =
+    performance.now() > end ? new Set<string>() : await scorer.split(best.scheme, new Set());
   if (float.size > 0) {
     const why = 'nodes that are slower in integers stay in float';
     const given = new Map([...float].map((label) => [label, 'float is faster for it here']));
@@ -120,9 +129,8 @@ async function mixedVersions(
     if (scored !== undefined) made.push({ ...scored, label: 'int8-split', why, given });
   }
   const reached = () => Math.max(...[best, ...made].map(decibels));
-  const start = performance.now();
   for (const target of CURVE_DB) {
-    if (performance.now() - start > CURVE_MS) break;
+    if (target > (CURVE_DB[0] ?? 0) && performance.now() > end) break;
     if (reached() >= target && decibels(best) >= target) continue;
     // oxlint-disable-next-line no-await-in-loop -- what one target reaches spares the next
     const mixed = await mixToReach(target, best.scheme, scorer);
