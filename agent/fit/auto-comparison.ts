@@ -24,6 +24,8 @@ import type { Hooks, MeasuredRow, Objective } from './types.ts';
 
 /** Each version is measured this long, in turns with the others. */
 const MIN_TIME_SECONDS = 0.5;
+/** Slow models differ by more than the noise of a few inferences. */
+const MAX_ROUND_MS = 1000;
 /** Asked for even where labels exist: arg max hides what an application may do with the scores. */
 const MIN_SQNR_DB = 20;
 /** Points of the task metric: a whole one is the limit, and other samples may show a little more. */
@@ -55,6 +57,7 @@ export async function compareAuto(
     {
       feeds,
       minTimeSeconds: MIN_TIME_SECONDS,
+      maxRoundMs: MAX_ROUND_MS,
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
       scratch,

@@ -29,6 +29,8 @@ export interface Measurements {
 export interface MeasureOptions {
   readonly feeds: Feeds;
   readonly minTimeSeconds: number;
+  /** A turn of a slow model ends after this long, also with fewer inferences than others make. */
+  readonly maxRoundMs?: number | undefined;
   /** Memory that the open candidates may take together; null when nobody knows. */
   readonly memoryBytes: number | null;
   readonly hooks: Hooks;
@@ -169,7 +171,8 @@ async function measureRounds(
   rows: Map<string, Measurement | string>,
 ): Promise<void> {
   const minTimeMs = (options.minTimeSeconds * 1000) / ROUNDS;
-  const limits = { minCount: MIN_COUNT, minTimeMs, maxTimeMs: Math.max(MAX_ROUND_MS, minTimeMs) };
+  const maxTimeMs = Math.max(options.maxRoundMs ?? MAX_ROUND_MS, minTimeMs);
+  const limits = { minCount: MIN_COUNT, minTimeMs, maxTimeMs };
   const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
   // Every other round runs backwards, so that no candidate always follows the same neighbour.
   const order = round % 2 === 0 ? running : running.toReversed();
