@@ -112,7 +112,8 @@ async function quantize(
     if (mayBeStatic(scheme) || !(key in options)) continue;
     throw new UsageError(`${flag} needs --to int8-static: nothing else is calibrated that way`);
   }
-  if (options.to !== 'int8-static' && (options.minSqnr !== undefined || !options.mixed)) {
+  const mayMix = mayBeStatic(scheme) && scheme !== 'int8-only';
+  if (!mayMix && (options.minSqnr !== undefined || !options.mixed)) {
     const flag = options.mixed ? '--min-sqnr' : '--no-mixed';
     throw new UsageError(`${flag} needs --to int8-static: nothing else gives layers back`);
   }

@@ -88,7 +88,12 @@ export async function runnableFile(
 
 /** Options that steer a calibration which an already quantized model does not need. */
 export function refuseCalibrating(
-  { ranges, saveRanges, observer }: Pick<QuantizeRequest, 'ranges' | 'saveRanges' | 'observer'>,
+  {
+    ranges,
+    saveRanges,
+    observer,
+    format,
+  }: Pick<QuantizeRequest, 'ranges' | 'saveRanges' | 'observer' | 'format'>,
   model: OnnxModel,
 ): void {
   if (!isQuantized(model)) return;
@@ -99,8 +104,10 @@ export function refuseCalibrating(
         ? '--save-ranges'
         : observer !== undefined
           ? '--observer'
-          : undefined;
+          : format !== undefined
+            ? '--format'
+            : undefined;
   if (flag === undefined) return;
-  const message = `the model is quantized already and keeps its own ranges: leave out ${flag}`;
+  const message = `the model is quantized already and keeps its own ranges and form: leave out ${flag}`;
   throw new QuantizeError('ALREADY_QUANTIZED', message);
 }

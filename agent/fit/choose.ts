@@ -147,8 +147,7 @@ async function staticEntries(
     return ms > limit ? 'not measured: far slower than float in a few runs' : undefined;
   };
   // Another element type changes the speed, not much else: with the best ranges it is measured.
-  const types =
-    best === undefined ? [] : doubtful.map((one) => withObserver(one, best.scheme.observer));
+  const types = best === undefined ? [] : doubtful.map((one) => asTuned(one, best.scheme));
   const made = await makeFiles(types, subject, maker, scratch, hooks);
   return {
     entries: [
@@ -165,8 +164,11 @@ async function staticEntries(
   };
 }
 
-function withObserver(candidate: Candidate, observer: Scheme['observer']): Candidate {
-  return { ...candidate, scheme: { ...candidate.scheme, observer } };
+/** The best scheme with the element types of another candidate. */
+function asTuned(candidate: Candidate, best: Scheme): Candidate {
+  const { activations, weights, perChannel, reduceRange } = candidate.scheme;
+  const scheme = { ...best, activations, weights, perChannel, reduceRange };
+  return { ...candidate, scheme };
 }
 
 function named({ id }: Candidate, label: string): string {

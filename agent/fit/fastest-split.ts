@@ -11,8 +11,8 @@ export interface SplitFacts {
 const USUAL_RATE = 5e-7;
 /** Beside Quantize and Dequantize a border often reorders the tensor, which takes as long again. */
 const REORDERING = 2;
-/** Times in a profile differ by this much from run to run. */
-const CLEARLY = 0.02;
+/** A move must spare this share of the whole; less is noise of the profile. */
+const CLEARLY = 0.002;
 const ROUNDS = 4;
 
 /**
@@ -23,7 +23,7 @@ const ROUNDS = 4;
 export function fastestSplit(facts: SplitFacts, given: ReadonlySet<string>): ReadonlySet<string> {
   const clock = new SplitClock(facts);
   const float = new Set(given);
-  const enough = clock.total(new Set()) * CLEARLY * 0.1;
+  const enough = clock.total(new Set()) * CLEARLY;
   const groups = [
     ...facts.times.units.map(({ label }) => [label]),
     ...facts.sources.filter(({ units }) => units.length > 1).map(({ units }) => [...units]),

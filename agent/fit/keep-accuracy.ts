@@ -1,5 +1,6 @@
 import type { Scheme } from '../contracts/scheme.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
+import { messageOf } from '../util/errors.ts';
 import type { Maker } from './make.ts';
 import { mixToReach } from './mixed.ts';
 import { Scorer } from './scorer.ts';
@@ -50,11 +51,15 @@ export async function keepAccuracy(
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
   };
-  const mixed = await mixToReach(minSqnrDb + MARGIN_DB, scheme, tools);
-  if (mixed === undefined) {
-    const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
+  const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
+  try {
+    const mixed = await mixToReach(minSqnrDb + MARGIN_DB, scheme, tools);
+    if (mixed !== undefined) return { ...plain, scheme: mixed.scheme, given: mixed.given };
     const warning = `${found} and no layer given back to float mends it: try --to auto`;
     return { ...plain, warnings: [warning] };
+  } catch (error) {
+    options.hooks.signal.throwIfAborted();
+    const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
+    return { ...plain, warnings: [warning] };
   }
-  return { ...plain, scheme: mixed.scheme, given: mixed.given };
 }

@@ -5,6 +5,7 @@ import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import type { Statistics } from '../model/statistics.ts';
+import { isExcluded } from '../quantize/onnx/excluded.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
@@ -77,7 +78,11 @@ export class Maker {
   async make(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
-      const { model, rows } = toFp16(this.#float, { blockedNodes: scheme.excluded });
+      const { model, rows } = toFp16(this.#float, {
+        blockedNodes: [...allNodes(this.#float.graph)]
+          .filter((node) => isExcluded(scheme, node))
+          .map(nodeLabel),
+      });
       return { model, ops: rows };
     }
     const prepared = await this.#prepare();
@@ -95,7 +100,8 @@ export class Maker {
   async parts(scheme: Scheme): Promise<{ model: OnnxModel; statistics: Statistics }> {
     const model = await this.#equalize(await this.#prepare(), scheme);
     // Versions of one scheme differ in what they exclude; some observers take seconds.
-    const key = JSON.stringify({ ...scheme, excluded: [] });
+    const { observer, rules, equalize, smooth } = scheme;
+    const key = JSON.stringify([observer, rules, equalize, smooth]);
     const known = this.#statistics.get(key);
     if (known !== undefined) return { model, statistics: known };
     const needs = needsOf(observerToCollect(scheme), true);

@@ -82,24 +82,3 @@ function nodeOf(kernel: string, nodes: ReadonlyMap<string, NodeProto>): string {
   for (let steps = 0; steps < 4 && !nodes.has(name); steps++) name = name.replace(ATTACHED, '');
   return name;
 }
-
-/**
- * What giving each unit back costs in ms, from its times in both worlds. For units without times, the
- * estimate by work at the rate of the others.
- */
-export function priced(
-  units: readonly UnitWork[],
-  times: readonly UnitTimes[],
-): readonly UnitWork[] {
-  const loss = new Map(
-    times.map(({ label, floatMs, integerMs }) => [label, Math.max(0, floatMs - integerMs)]),
-  );
-  const known = units.filter(({ label }) => loss.has(label));
-  const work = known.reduce((sum, one) => sum + one.work, 0);
-  const ms = known.reduce((sum, { label }) => sum + (loss.get(label) ?? 0), 0);
-  if (work === 0 || ms === 0) return units;
-  return units.map((unit) => ({
-    ...unit,
-    work: loss.get(unit.label) ?? unit.work * (ms / work),
-  }));
-}

@@ -6,7 +6,15 @@ import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import { needsOf, toStatistics } from '../calibration/observers/statistics.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
-import { allNodes, firstOutput, nodeLabel } from '../model/onnx/graph.ts';
+import type { GraphProto, NodeProto } from '../model/onnx/generated/messages.ts';
+import {
+  allNodes,
+  firstOutput,
+  indexGraph,
+  nodeLabel,
+  opName,
+  subgraphsOf,
+} from '../model/onnx/graph.ts';
 import type { Statistics, TensorStatistics } from '../model/statistics.ts';
 import { matches, ruleFor } from '../quantize/onnx/excluded.ts';
 import { messageOf } from '../util/errors.ts';
@@ -59,17 +67,48 @@ function firstIssue(issues: readonly z.core.$ZodIssue[]): string {
   return `${where === '' ? '' : `${where}: `}${issue?.message ?? 'is no recipe'}`;
 }
 
-/** A scheme as a recipe changes it. */
+/** What only static schemes look at, in the recipe and in its rules. */
+const OF_STATIC = [
+  'activations',
+  'observer',
+  'format',
+  'equalize',
+  'smooth',
+  'rounding',
+  'biases',
+] as const;
+const OF_STATIC_RULES = ['observer', 'range'] as const;
+
+/**
+ * A scheme as a recipe changes it.
+ * @throws FitError for what the scheme would pass over without a word
+ */
 export function applyRecipe(scheme: Scheme, recipe: Recipe): Scheme {
+  if (scheme.method !== 'static') refuseStatic(recipe);
   const { schema: _schema, scheme: _scheme, ...changes } = recipe;
   const said = Object.entries(changes).filter(([, value]) => value !== undefined);
   return { ...scheme, ...Object.fromEntries(said) };
 }
 
+function refuseStatic(recipe: Recipe): void {
+  const own = OF_STATIC.find((field) => recipe[field] !== undefined && recipe[field] !== null);
+  const inRule = OF_STATIC_RULES.find((field) =>
+    (recipe.rules ?? []).some((rule) => rule[field] !== undefined),
+  );
+  const field = own ?? inRule;
+  if (field === undefined) return;
+  throw new FitError(
+    'bad-recipe',
+    `${field} means nothing to the scheme ${recipe.scheme}: leave it out`,
+  );
+}
+
 /** The recipe that makes the same again. */
 export function toRecipe(name: SchemeName, scheme: Scheme): Recipe {
   const { method: _method, weights: _weights, integerOnly: _integerOnly, ...rest } = scheme;
-  const { excluded, rules, ...said } = rest;
+  const { excluded, rules, ...all } = rest;
+  const { observer, activations, ...others } = all;
+  const said = scheme.method === 'static' ? { ...others, observer, activations } : others;
   return {
     schema: 'edgefit/recipe/1',
     scheme: name,
@@ -99,9 +138,9 @@ export function statisticsFor(
   if (scheme.rules === undefined) return statistics;
   const tensors = new Map(statistics.tensors);
   const byObserver = new Map([[scheme.observer, statistics]]);
-  for (const node of allNodes(graph)) {
+  for (const { node, outputs } of withClamps(graph)) {
     const { observer, range } = ruleFor(scheme, node);
-    for (const name of node.output) {
+    for (const name of outputs) {
       if (observer !== undefined) {
         const own = byObserver.get(observer) ?? toStatistics(collection, observer);
         byObserver.set(observer, own);
@@ -114,6 +153,22 @@ export function statisticsFor(
     }
   }
   return { ...statistics, tensors };
+}
+
+/** Every node with what it makes; and where a clamp alone reads that, with what the clamp lets through. */
+function* withClamps(
+  graph: GraphProto,
+): Generator<{ node: NodeProto; outputs: readonly string[] }> {
+  const { consumers } = indexGraph(graph);
+  for (const node of graph.node) {
+    for (const body of subgraphsOf(node)) yield* withClamps(body);
+    const behind = node.output.flatMap((name) => {
+      const [reader, ...others] = consumers.get(name) ?? [];
+      const alone = reader !== undefined && others.length === 0;
+      return alone && ['Relu', 'Clip'].includes(opName(reader)) ? reader.output : [];
+    });
+    yield { node, outputs: [...node.output, ...behind] };
+  }
 }
 
 function put(

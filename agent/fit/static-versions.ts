@@ -67,11 +67,12 @@ export async function staticVersions(base: Scheme, scorer: Scorer): Promise<Stat
   if (best === undefined) return { versions: [], dropped: failed };
   const close = others.filter((one) => decibels(one) >= decibels(best) - CLOSE_DB);
   const far = others.filter((one) => !close.includes(one));
-  const mixed = await mixedVersions(best, scorer, end);
+  const { mixed, failure } = await mixedOrNone(best, scorer, end);
   return {
     versions: unique([best, ...mixed, ...close.slice(0, 1)]),
     dropped: [
       ...failed,
+      ...failure,
       ...[...far, ...close.slice(1)].map((one) => ({ ...one, error: weaker(one, best) })),
     ],
   };
@@ -112,6 +113,22 @@ async function plainVersions(
   return { found, failed };
 }
 
+/** What fails while looking for mixed versions costs these, not the others. */
+async function mixedOrNone(
+  best: StaticVersion,
+  scorer: Scorer,
+  end: number,
+): Promise<{ mixed: readonly StaticVersion[]; failure: readonly Dropped[] }> {
+  try {
+    return { mixed: await mixedVersions(best, scorer, end), failure: [] };
+  } catch (error) {
+    scorer.signal.throwIfAborted();
+    const why = 'gives back what costs most accuracy';
+    const failed = { label: 'int8-mixed', scheme: best.scheme, why, error: messageOf(error) };
+    return { mixed: [], failure: [failed] };
+  }
+}
+
 async function mixedVersions(
   best: StaticVersion,
   scorer: Scorer,
@@ -131,7 +148,7 @@ async function mixedVersions(
   const reached = () => Math.max(...[best, ...made].map(decibels));
   for (const target of CURVE_DB) {
     if (target > (CURVE_DB[0] ?? 0) && performance.now() > end) break;
-    if (reached() >= target && decibels(best) >= target) continue;
+    if (reached() >= target) continue;
     // oxlint-disable-next-line no-await-in-loop -- what one target reaches spares the next
     const mixed = await mixToReach(target, best.scheme, scorer);
     if (mixed === undefined || mixed.share > MOST_GIVEN) break;

@@ -58,14 +58,13 @@ describe('read', () => {
 });
 
 test.each(schemeNames)('%s comes back from its own recipe', (name) => {
+  const tuned = { equalize: true, smooth: 0.5, rounding: 'adaptive', biases: 'measured' } as const;
+  const isStatic = schemePresets[name].method === 'static';
   const scheme: Scheme = {
     ...schemePresets[name],
+    ...(isStatic ? tuned : {}),
     excluded: ['a'],
-    equalize: true,
-    smooth: 0.5,
-    rounding: 'adaptive',
-    biases: 'measured',
-    rules: [{ op: 'Conv', range: [-1, 1] }],
+    rules: isStatic ? [{ op: 'Conv', range: [-1, 1] }] : [{ op: 'Conv', precision: 'float' }],
   };
   expect(applyRecipe(schemePresets[name], toRecipe(name, scheme))).toEqual(scheme);
 });
@@ -97,6 +96,42 @@ test('rules choose observers and ranges for the outputs of single nodes', () => 
   expect(tensors.get('x')).toMatchObject({ min: 0, max: 1 });
   expect(tensors.get('r')?.max).toBeLessThan(2);
   expect(tensors.get('y')).toMatchObject({ min: -2, max: 3, seenMax: 50 });
+});
+
+test('rules reach what a clamp behind the node lets through', () => {
+  const clamped = tinyModel({
+    inputs: { x: [1, [1, 4]] },
+    outputs: { y: [1] },
+    nodes: [
+      makeNode('Neg', ['x'], ['n'], { name: 'layer' }),
+      makeNode('Relu', ['n'], ['y'], { name: 'clamp' }),
+    ],
+  });
+  const state = () => {
+    const accumulator = new TensorAccumulator({ histogram: false, channels: false });
+    accumulator.add(Float32Array.of(-1, 1), [1, 2]);
+    return accumulator.state();
+  };
+  const tensors = new Map(['x', 'n', 'y'].map((name) => [name, state()]));
+  const scheme: Scheme = {
+    ...schemePresets['int8-static'],
+    rules: [{ name: 'layer', range: [-2, 3] }],
+  };
+  const found = statisticsFor({ samples: 1, tensors }, scheme, clamped).tensors;
+  expect(found.get('n')).toMatchObject({ min: -2, max: 3 });
+  expect(found.get('y')).toMatchObject({ min: -2, max: 3 });
+  expect(found.get('x')).toMatchObject({ min: -1, max: 1 });
+});
+
+test('what a scheme would pass over is refused', () => {
+  const recipe = { ...SMALLEST, scheme: 'weight-int8', observer: 'mse' } as const;
+  expect(() => applyRecipe(schemePresets['weight-int8'], recipe)).toThrow(
+    'observer means nothing to the scheme weight-int8',
+  );
+  const inRule = { ...SMALLEST, scheme: 'fp16', rules: [{ op: 'Conv', range: [0, 1] }] } as const;
+  expect(() =>
+    applyRecipe(schemePresets.fp16, { ...inRule, rules: [{ op: 'Conv', range: [0, 1] }] }),
+  ).toThrow('range means nothing');
 });
 
 test('names and rules that match nothing are told', () => {

@@ -123,7 +123,8 @@ function make(
   output: readonly string[],
 ): NodeProto {
   const made = { ...namelessNode(op, inputs(node, around), output), name: node.name };
-  const attribute = [...node.attribute];
+  // QGemm has no beta; the planner takes a Gemm only where it is 1.
+  const attribute = node.attribute.filter(({ name }) => op !== 'QGemm' || name !== 'beta');
   return { ...made, attribute, ...(domain === undefined ? {} : { domain }) };
 }
 

@@ -70,7 +70,8 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
     reasons: new Map(),
   };
   for (const node of graph.node) consider(draft, node);
-  pruneTails(draft, graph);
+  // Where there is no float, speed is no reason to prefer it.
+  if (scheme.integerOnly !== true) pruneTails(draft, graph);
   const units = finishOutputs(draft);
   const isExcludedHere = (node: NodeProto) => isExcluded(scheme, node);
   return {
@@ -175,6 +176,7 @@ function problemOf(draft: Draft, node: NodeProto, rule: OpRule): string | undefi
   if (activations.length === 0) return 'computes on constants only';
   const infinite = constants.find(({ tensor }) => !allFinite(tensor));
   if (infinite !== undefined) return `its constant '${infinite.name}' is not finite`;
+  if (draft.scheme.integerOnly === true) return undefined;
   if (rule.role === 'conv') return convProblem(draft, node, activations);
   if (!isIsland(rule)) return undefined;
   return islandProblem(draft, activations) ?? slowPool(draft, node, activations);

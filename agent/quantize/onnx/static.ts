@@ -43,6 +43,10 @@ export function quantizeStatic(
   if (isQuantized(model)) {
     throw new QuantizeError('ALREADY_QUANTIZED', 'the model is quantized already');
   }
+  if (scheme.activations === 's16' && scheme.format === 'qoperator') {
+    const message = '16-bit activations have no integer operators: leave out --format qoperator';
+    throw new QuantizeError('NOT_INTEGER', message);
+  }
   const unique = nameMaker(model.graph);
   const made = quantizeGraph(model.graph, [], { statistics: observed, scheme, unique });
   if (made.weighted === 0) {
@@ -169,7 +173,7 @@ export function planModel(
   scheme: Scheme,
 ): Planned {
   const joined = joinBias(prepared, observed, scheme);
-  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
+  const { graph, statistics } = rearrange({ graph: joined, statistics: observed }, scheme);
   return { graph, statistics, plan: planStatic(graph, statistics, scheme) };
 }
 

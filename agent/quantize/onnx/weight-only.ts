@@ -27,7 +27,7 @@ export function quantizeWeights(model: OnnxModel, scheme: Scheme): Quantized<Onn
   return convertModel(model, scheme, {
     byOp: CONVERTERS,
     whyFloat: new Map(),
-    nothing: `no weights of ${MIN_ELEMENTS} values or more: nothing to gain`,
+    nothing: `no matrix products, and no other weights of ${MIN_ELEMENTS} values or more: nothing to gain`,
   });
 }
 
@@ -106,5 +106,5 @@ export function storeInt8(node: NodeProto, context: Context): string {
     stored += 1;
   }
   if (stored === 0) return 'has no weights worth storing in 8 bits';
-  return 'onnxruntime has no integer kernel for it: weights in 8 bits, computes in float';
+  return 'computes in float, with weights in 8 bits';
 }

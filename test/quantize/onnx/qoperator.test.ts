@@ -46,7 +46,10 @@ test('integer operators compute the same as the QDQ form', async () => {
         attributes: { kernel_shape: [2n, 2n], strides: [2n, 2n] },
       }),
       makeNode('Reshape', ['q', 'shape'], ['f']),
-      makeNode('Gemm', ['f', 'g', 'gb'], ['h'], { attributes: { transB: 1n } }),
+      makeNode('Gemm', ['f', 'g', 'gb'], ['h'], {
+        // As PyTorch exports it: both factors written out.
+        attributes: { alpha: 1, beta: 1, transB: 1n },
+      }),
       makeNode('MatMul', ['h', 'm'], ['y']),
     ],
   });

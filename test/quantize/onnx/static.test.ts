@@ -390,3 +390,29 @@ test('16-bit activations: as exact as the weights allow', async () => {
   const types = made.model.graph.initializer.map(({ dataType }) => dataType);
   expect(types).toContain(DataType.INT16);
 });
+
+test('integers only: what is slower on bytes runs on bytes all the same', async () => {
+  const model = tinyModel({
+    inputs: { x: [1, [1, 1, 6, 6]] },
+    outputs: { y: [1] },
+    initializers: [tensor('w', 4, 1, 3, 3), int64Tensor('shape', [1, -1])],
+    nodes: [makeNode('Conv', ['x', 'w'], ['c']), makeNode('Reshape', ['c', 'shape'], ['y'])],
+  });
+  const one = randomTensor(next, [1, 1, 6, 6], 2);
+  const scheme = { ...SCHEME, integerOnly: true };
+  const { ops } = quantizeStatic(model, await observe(model, [{ x: one }]), scheme);
+  expect(ops.map(({ precision }) => precision)).toEqual(['integer', 'integer']);
+});
+
+test('16-bit activations have no integer operators', () => {
+  const model = tinyModel({
+    inputs: { x: [1, IMAGE] },
+    outputs: { y: [1] },
+    initializers: [tensor('w', 4, 3, 3, 3)],
+    nodes: [makeNode('Conv', ['x', 'w'], ['y'])],
+  });
+  const scheme: Scheme = { ...SCHEME, activations: 's16', format: 'qoperator' };
+  expect(() => quantizeStatic(model, ranges({ x: [-1, 1], y: [-1, 1] }), scheme)).toThrow(
+    'leave out --format qoperator',
+  );
+});
