@@ -42,7 +42,7 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       const shapes = await worker.call('shapes', { path, job, threads }, args);
       const targets = tensorsToEqualize(prepared.graph, shapes);
       const names = targets.map(({ name }) => name);
-      const isDear = MOST_SAMPLES * valuesOf(names, shapes) > mostValues;
+      const isDear = valuesToLookAt(names, shapes) > mostValues;
       if (names.length === 0 || isDear) return { model: prepared, groups: [] };
       await writeFileDurably(path, writeOnnx(exposeTensors(prepared, names)));
       const ranges = await worker.call(
@@ -55,12 +55,12 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
   });
 }
 
-/** How many values the tensors have together, with one sample. */
-function valuesOf(
+/** How many values the tensors have, over the samples that are looked at. */
+export function valuesToLookAt(
   names: readonly string[],
   shapes: ReadonlyMap<string, readonly number[]>,
 ): number {
   return names
     .map((name) => (shapes.get(name) ?? []).reduce((product, size) => product * size, 1))
-    .reduce((sum, size) => sum + size, 0);
+    .reduce((sum, size) => sum + MOST_SAMPLES * size, 0);
 }
