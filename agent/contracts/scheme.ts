@@ -45,7 +45,10 @@ export interface Scheme {
   readonly format?: SchemeFormat;
   /** Refuse rather than leave an op in float: for devices that have integer arithmetic only. */
   readonly integerOnly?: boolean;
-  /** Scale channels against the weights around them first, where that promises less noise. */
+  /**
+   * Scale channels against the weights around them first, where that promises less noise; only where
+   * that costs little time unless told.
+   */
   readonly equalize?: boolean;
   /** How far ranges move from activations into weights (alpha of SmoothQuant), in place of the best. */
   readonly smooth?: number;

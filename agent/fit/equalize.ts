@@ -21,11 +21,13 @@ export interface EqualizeRequest {
   readonly hooks: Hooks;
   /** Alpha of SmoothQuant; the one with the least predicted noise where it is not given. */
   readonly strength?: number | undefined;
+  /** Leaves the model alone where more values than this would be looked at. */
+  readonly mostValues?: number | undefined;
 }
 
 /** Looks at the channels of a prepared model on calibration samples and equalizes it. */
 export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
-  const { prepared, job, threads, scratch, hooks } = request;
+  const { prepared, job, threads, scratch, hooks, mostValues = Infinity } = request;
   const phase = 'looking at channels';
   hooks.progress({ phase });
   return inChild({
@@ -39,8 +41,9 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       await writeFileDurably(path, writeOnnx(exposeTensors(prepared, all)));
       const shapes = await worker.call('shapes', { path, job, threads }, args);
       const targets = tensorsToEqualize(prepared.graph, shapes);
-      if (targets.length === 0) return { model: prepared, groups: [] };
       const names = targets.map(({ name }) => name);
+      const isDear = valuesToLookAt(names, shapes) > mostValues;
+      if (names.length === 0 || isDear) return { model: prepared, groups: [] };
       await writeFileDurably(path, writeOnnx(exposeTensors(prepared, names)));
       const ranges = await worker.call(
         'channelRanges',
@@ -50,4 +53,14 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       return equalize(prepared, shapes, ranges, { strength: request.strength });
     },
   });
+}
+
+/** How many values the tensors have, over the samples that are looked at. */
+export function valuesToLookAt(
+  names: readonly string[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): number {
+  return names
+    .map((name) => (shapes.get(name) ?? []).reduce((product, size) => product * size, 1))
+    .reduce((sum, size) => sum + MOST_SAMPLES * size, 0);
 }

@@ -1,6 +1,7 @@
 import type { Scheme } from '../contracts/scheme.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { messageOf } from '../util/errors.ts';
+import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
 import type { Maker } from './make.ts';
 import { mixToReach } from './mixed.ts';
 import { Scorer } from './scorer.ts';
@@ -24,14 +25,15 @@ export interface KeptAccuracy {
 }
 
 /**
- * A static scheme that does not collapse: where its result is further from the float model than the
- * limit (20 dB, or `--min-sqnr`) on a few calibration samples, the layers that cost most are given
- * back to float. Where even that does not help, the scheme stays as asked for, with a warning. Other
- * schemes, devices without floats, models without samples and those quantized already are left alone.
+ * A static scheme with the ranges that do best where none were asked for (`closerRanges`), and that
+ * does not collapse: where its result is further from the float model than the limit (20 dB, or
+ * `--min-sqnr`) on a few calibration samples, the layers that cost most are given back to float,
+ * unless the device has none. Where even that does not help, the scheme stays, with a warning. Other
+ * schemes, models without samples and those quantized already are left alone.
  */
 export async function keepAccuracy(
   scheme: Scheme,
-  { noMixed = false, minSqnrDb = MIN_SQNR_DB }: Pick<QuantizeRequest, 'noMixed' | 'minSqnrDb'>,
+  request: Partial<QuantizeRequest>,
   options: {
     readonly subject: Subject;
     readonly maker: Maker;
@@ -39,27 +41,32 @@ export async function keepAccuracy(
     readonly hooks: Hooks;
   },
 ): Promise<KeptAccuracy> {
+  const { noMixed = false, minSqnrDb = MIN_SQNR_DB } = request;
   const plain = { scheme, asIs: false, rows: undefined, given: new Map(), warnings: [] } as const;
-  const mayMix = scheme.method === 'static' && scheme.integerOnly !== true && !noMixed;
+  const mayMix = scheme.integerOnly !== true && !noMixed;
+  const mayChoose = mayChooseRanges(scheme, request);
   const { samples, loaded } = options.subject;
-  if (!mayMix || samples.calibration === null || isQuantized(loaded.model)) return plain;
+  const isForUs = scheme.method === 'static' && !isQuantized(loaded.model);
+  if (!isForUs || samples.calibration === null || (!mayMix && !mayChoose)) return plain;
   options.hooks.progress({ phase: 'checking the accuracy' });
   const scorer = new Scorer({ ...options, samples: CHECK_SAMPLES });
-  const { sqnrDb } = await scorer.score(scheme);
-  if (sqnrDb === null || sqnrDb >= minSqnrDb) return plain;
+  const asAsked = await scorer.score(scheme);
+  const best = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
+  const { scheme: chosen, sqnrDb } = best;
+  if (sqnrDb === null || sqnrDb >= minSqnrDb || !mayMix) return { ...plain, scheme: chosen };
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
   };
   const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
   try {
-    const mixed = await mixToReach(minSqnrDb + MARGIN_DB, scheme, tools);
+    const mixed = await mixToReach(minSqnrDb + MARGIN_DB, chosen, tools);
     if (mixed !== undefined) return { ...plain, scheme: mixed.scheme, given: mixed.given };
     const warning = `${found} and no layer given back to float mends it: try --to auto`;
-    return { ...plain, warnings: [warning] };
+    return { ...plain, scheme: chosen, warnings: [warning] };
   } catch (error) {
     options.hooks.signal.throwIfAborted();
     const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
-    return { ...plain, warnings: [warning] };
+    return { ...plain, scheme: chosen, warnings: [warning] };
   }
 }

@@ -53,18 +53,15 @@ export async function makeFiles(
 
 const NOT_MADE: Made = { file: { error: 'was not made' }, given: 0 };
 
-async function makeFile(
-  asked: Scheme,
-  path: string,
-  { subject, maker, scratch, hooks }: Tools,
-): Promise<Made> {
-  const { loaded } = subject;
+async function makeFile(asked: Scheme, path: string, tools: Tools): Promise<Made> {
+  const { maker, hooks } = tools;
+  const { loaded } = tools.subject;
   if (asked.method === 'none') {
     const { path: own, companions, bytes } = loaded;
     return { file: { path: own, companions, bytes }, given: 0 };
   }
   try {
-    const { scheme, given } = await keepAccuracy(asked, {}, { subject, maker, scratch, hooks });
+    const { scheme, given } = await keepAccuracy(asked, asNamed(asked), tools);
     const { model } = await maker.make(scheme);
     const chunks = writeOnnx(model);
     await writeScratchFile(path, chunks);
@@ -75,6 +72,9 @@ async function makeFile(
     return { file: { error: messageOf(error) }, given: 0 };
   }
 }
+
+/** A candidate is compared under the name of its observer. */
+const asNamed = ({ observer }: Scheme) => ({ observer });
 
 interface Tools {
   readonly subject: Subject;

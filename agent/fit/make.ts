@@ -21,6 +21,7 @@ import { openBodies } from './body-tensors.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { correctBiases } from './correct-biases.ts';
 import { equalizeModel } from './equalize.ts';
+import type { EqualizeRequest } from './equalize.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
 import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
@@ -30,6 +31,9 @@ import type { LayerInputs } from './sample-layers.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
+
+/** Values that can be looked at in a moment, for equalizing where nobody asked for it. */
+const CHEAP_VALUES = 2 ** 24;
 
 interface Collected {
   readonly needs: ObserverNeeds;
@@ -47,8 +51,8 @@ export class Maker {
   #prepared: Promise<OnnxModel> | undefined;
   readonly #ranges: Collection | null;
   readonly #statistics = new Map<string, Statistics>();
-  /** The prepared model equalized, by the strength that was asked for. */
-  readonly #equalized = new Map<number | undefined, Promise<OnnxModel>>();
+  /** The prepared model equalized, by what was asked for. */
+  readonly #equalized = new Map<string, Promise<OnnxModel>>();
   readonly #collected = new Map<OnnxModel, Collected>();
   /** What meets the weights of each layer, by model. */
   readonly #layers = new Map<OnnxModel, Promise<LayerInputs>>();
@@ -125,27 +129,28 @@ export class Maker {
     return correctBiases(prepared, quantized, { job, statistics, threads, scratch, hooks });
   }
 
-  /** The model with its channels equalized, where the scheme asks for it and it promises a gain. */
+  /** The model with its channels equalized, where the scheme lets it and it promises a gain. */
   #equalize(prepared: OnnxModel, scheme: Scheme): Promise<OnnxModel> {
     const job = this.#calibration;
     // Ranges that were taken elsewhere are those of the model as it is.
     if (job === null || this.#ranges !== null || !canEqualize(scheme)) {
       return Promise.resolve(prepared);
     }
-    const { smooth } = scheme;
-    const made = this.#equalized.get(smooth) ?? this.#equalizeOnce(prepared, job, smooth);
-    this.#equalized.set(smooth, made);
+    const effort =
+      scheme.equalize === true ? { strength: scheme.smooth } : { mostValues: CHEAP_VALUES };
+    const key = JSON.stringify(effort);
+    const made = this.#equalized.get(key) ?? this.#equalizeOnce(prepared, job, effort);
+    this.#equalized.set(key, made);
     return made;
   }
 
   async #equalizeOnce(
     prepared: OnnxModel,
     job: SampleJob,
-    strength: number | undefined,
+    effort: Pick<EqualizeRequest, 'strength' | 'mostValues'>,
   ): Promise<OnnxModel> {
     const [threads, scratch, hooks] = [this.#threads, this.#scratch, this.#hooks];
-    const request = { prepared, job, threads, scratch, hooks, strength };
-    return (await equalizeModel(request)).model;
+    return (await equalizeModel({ prepared, job, threads, scratch, hooks, ...effort })).model;
   }
 
   /** Names and rules of a scheme that match no node of the model. */
@@ -250,7 +255,7 @@ export class Maker {
 
 /** What it gains is predicted for 8-bit activations and weights with a scale per channel. */
 function canEqualize({ equalize, activations, weights, perChannel }: Scheme): boolean {
-  return equalize === true && perChannel && weights === 's8' && activations !== 's16';
+  return equalize !== false && perChannel && weights === 's8' && activations !== 's16';
 }
 
 function floatOps({ graph }: OnnxModel): OpReport[] {

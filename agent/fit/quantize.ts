@@ -125,7 +125,7 @@ async function readRanges(files: readonly string[], { loaded }: Subject): Promis
  * the recipe says, then what the command line says.
  */
 function schemeFor(
-  { observer, format }: QuantizeRequest,
+  { observer, format, saveRanges }: QuantizeRequest,
   asked: SchemeName | Recipe,
   subject: Subject,
 ): Scheme {
@@ -137,6 +137,8 @@ function schemeFor(
     ...chosen,
     ...(observer === undefined ? {} : { observer }),
     ...(format === undefined ? {} : { format }),
+    // With ranges of the model as it is, the same result must come out elsewhere.
+    ...(saveRanges === undefined || chosen.equalize !== undefined ? {} : { equalize: false }),
   };
 }
 

@@ -77,6 +77,19 @@ test.each([
   expect(await rearranged(model, { x })).toEqual(['Conv', 'MaxPool', op, 'Conv']);
 });
 
+test('the integers behind a pool that went first are those of a pool that did not', async () => {
+  const activation = makeNode('LeakyRelu', ['a'], ['b'], { attributes: { alpha: 0.5 } });
+  const pool = makeNode('MaxPool', ['b'], ['c'], { attributes: POOL });
+  const model = network([activation, pool, pixels('w1', 'c', 'y')], [kernel('w1', [4, 8, 1, 1])]);
+  const statistics = await observe(model, [{ x }]);
+  const after = rearrange({ graph: model.graph, statistics }).statistics.tensors.get('c')!;
+  const { min, max, seenMin, seenMax } = statistics.tensors.get('b')!;
+  expect(after).toMatchObject({ min, max, seenMin, seenMax });
+  // The maxima of windows are seldom as low as the lowest value.
+  expect(statistics.tensors.get('c')!.min).toBeGreaterThan(min);
+  expect(after.shape).toEqual([1, 8, 10, 12]);
+});
+
 test('MaxPool stays behind what falls, and behind what others read', async () => {
   const falling = network(
     [

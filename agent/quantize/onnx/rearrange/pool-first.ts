@@ -22,11 +22,10 @@ export function poolFirst({ graph, statistics }: Rearranged): Rearranged {
     const [x = ''] = before.input;
     const [name = ''] = before.output;
     const alone = index.consumers.get(name)?.length === 1 && !index.outputs.has(name);
-    const [seen, pooled] = [
-      statistics.tensors.get(x),
-      statistics.tensors.get(pool.output[0] ?? ''),
-    ];
-    if (!alone || seen === undefined || pooled === undefined || !mayFollow(before, index)) continue;
+    const [output = ''] = pool.output;
+    const [seen, larger, pooled] = [x, name, output].map((one) => statistics.tensors.get(one));
+    const known = seen !== undefined && larger !== undefined && pooled !== undefined;
+    if (!alone || !known || !mayFollow(before, index)) continue;
     const middle = unique(`${x}_pooled`);
     edit.replace.set(before, [{ ...pool, input: [x], output: [middle] }]);
     edit.replace.set(pool, [
@@ -36,9 +35,18 @@ export function poolFirst({ graph, statistics }: Rearranged): Rearranged {
     const { dtype, min, max, seenMin, seenMax } = seen;
     const shape = [...seen.shape.slice(0, 2), ...pooled.shape.slice(2)];
     added.set(middle, { dtype, shape, min, max, seenMin, seenMax });
+    added.set(output, { ...pooled, ...rangeOf(larger) });
   }
   if (isEmptyEdit(edit)) return { graph, statistics };
   return { graph: applyEdit(graph, edit), statistics: withTensors(statistics, added) };
+}
+
+/**
+ * What is pooled has been rounded in the range of the larger tensor, as it would be behind it; a
+ * closer range, of the maxima seen, would cut off those of other data.
+ */
+function rangeOf({ min, max, seenMin, seenMax }: TensorStatistics) {
+  return { min, max, seenMin, seenMax };
 }
 
 function isPlainPool(node: NodeProto): boolean {
