@@ -15,6 +15,7 @@ import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import type { BiasSite } from './bias-sites.ts';
+import { carryForward } from './carry-forward.ts';
 import { convertLstm } from './dynamic-lstm.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
@@ -52,7 +53,8 @@ export function quantizeStatic(
     );
   }
   if (scheme.integerOnly === true) refuseFloat(made.rows);
-  const qdq = withGraph(model, made.graph);
+  const plain = withGraph(model, made.graph);
+  const qdq = scheme.activations === 's8' ? carryForward(plain) : plain;
   const formed = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
   const { model: written, ops } = withoutCalibration(formed, made.rows, scheme);
   return {
