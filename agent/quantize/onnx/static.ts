@@ -17,6 +17,7 @@ import type { OpReport, Quantized } from '../report.ts';
 import type { BiasSite } from './bias-sites.ts';
 import { carryForward } from './carry-forward.ts';
 import { convertLstm } from './dynamic-lstm.ts';
+import { isExcluded } from './excluded.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
 import { convertRest } from './products.ts';
@@ -171,7 +172,11 @@ export function planModel(
   scheme: Scheme,
 ): Planned {
   const joined = joinBias(prepared, observed, scheme);
-  const { graph, statistics } = rearrange({ graph: joined, statistics: observed });
+  const { graph, statistics } = rearrange({
+    graph: joined,
+    statistics: observed,
+    isExcluded: (one) => isExcluded(scheme, one),
+  });
   return { graph, statistics, plan: planStatic(graph, statistics, scheme) };
 }
 

@@ -3,7 +3,12 @@ import type { NodeProto, TensorProto } from '../../../agent/model/onnx/generated
 import { makeNode, opName } from '../../../agent/model/onnx/graph.ts';
 import { withGraph } from '../../../agent/model/onnx/open.ts';
 import type { OnnxModel } from '../../../agent/model/onnx/open.ts';
-import { DataType, int64Tensor, makeTensor } from '../../../agent/model/onnx/tensor.ts';
+import {
+  DataType,
+  floatTensor,
+  int64Tensor,
+  makeTensor,
+} from '../../../agent/model/onnx/tensor.ts';
 import { rearrange } from '../../../agent/quantize/onnx/rearrange/rearrange.ts';
 import { quantizeStatic } from '../../../agent/quantize/onnx/static.ts';
 import type { Feeds } from '../../../agent/runtime/types.ts';
@@ -196,3 +201,56 @@ function tinyModelOf(model: OnnxModel, shape: readonly number[]): OnnxModel {
     initializers: model.graph.initializer,
   });
 }
+
+test('a Relu whose input has other readers becomes a table of bytes', async () => {
+  const nodes = [
+    makeNode('Relu', ['a'], ['b'], { name: 'cut' }),
+    pixels('w1', 'b', 'c'),
+    makeNode('Add', ['a', 'c'], ['d']),
+    pixels('w2', 'd', 'y'),
+  ];
+  const model = network(nodes, [kernel('w1', [8, 8, 1, 1]), kernel('w2', [4, 8, 1, 1])]);
+  expect(await rearranged(model, { x })).toEqual(['Conv', 'LeakyRelu', 'Conv', 'Add', 'Conv']);
+  const ran = await kernels(model, { x });
+  expect(ran).toContain('QLinearLeakyRelu');
+  expect(ran).not.toContain('Relu');
+});
+
+test('what is excluded is not said in other ops', async () => {
+  const model = network(
+    [makeNode('HardSwish', ['a'], ['b'], { name: 'swish' }), pixels('w1', 'b', 'y')],
+    [kernel('w1', [4, 8, 1, 1])],
+  );
+  const statistics = await observe(model, [{ x }]);
+  const { ops } = quantizeStatic(model, statistics, { ...STATIC, excluded: ['swish'] });
+  expect(ops.map(({ op }) => op)).toEqual(['Conv', 'HardSwish', 'Conv']);
+  expect(ops[1]).toEqual({
+    node: 'swish',
+    op: 'HardSwish',
+    precision: 'float',
+    reason: 'not between integer ops, where it is said in Add and Mul',
+  });
+});
+
+test('the hard swish of exporters that spell it out takes one sum and one product', async () => {
+  const model = network(
+    [
+      makeNode('Add', ['a', 'three'], ['b']),
+      makeNode('Clip', ['b', 'zero', 'six'], ['c']),
+      makeNode('Mul', ['a', 'c'], ['d']),
+      makeNode('Div', ['d', 'six'], ['e']),
+      pixels('w1', 'e', 'y'),
+    ],
+    [
+      kernel('w1', [4, 8, 1, 1]),
+      floatTensor('zero', 0),
+      floatTensor('three', 3),
+      floatTensor('six', 6),
+    ],
+  );
+  const ran = await kernels(model, { x });
+  const counts = ['QLinearAdd', 'QLinearMul', 'Div', 'Clip', 'QuantizeLinear'].map(
+    (op) => ran.filter((one) => one === op).length,
+  );
+  expect(counts).toEqual([1, 1, 0, 0, 1]);
+});

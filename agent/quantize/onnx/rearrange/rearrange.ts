@@ -1,9 +1,11 @@
 import { averageByConv } from './average-by-conv.ts';
 import { poolFirst } from './pool-first.ts';
+import { commonOps } from './common-ops.ts';
 import type { Rearranged } from './rearranged.ts';
 import { selectChannels } from './select-channels.ts';
 
 const STEPS: readonly ((given: Rearranged) => Rearranged)[] = [
+  commonOps,
   poolFirst,
   selectChannels,
   averageByConv,
