@@ -254,3 +254,23 @@ test('the hard swish of exporters that spell it out takes one sum and one produc
   );
   expect(counts).toEqual([1, 1, 0, 0, 1]);
 });
+
+test.each([
+  [0n, -1n, ['GlobalAveragePool', 'Flatten', 'Gemm']],
+  [1n, -2n, ['GlobalAveragePool', 'Flatten', 'Gemm']],
+  // The mean over channels is no pooling.
+  [0n, 1n, ['ReduceMean', 'ReduceMean', 'Gemm']],
+])('a mean of a mean (keepdims %i, then axis %i)', async (keepdims, axis, ops) => {
+  const spatial = axis < 0n;
+  const model = network(
+    [
+      makeNode('ReduceMean', ['a'], ['b'], { attributes: { axes: [-1n], keepdims } }),
+      makeNode('ReduceMean', ['b'], ['c'], {
+        attributes: { axes: keepdims === 1n ? [axis, 3n] : [axis], keepdims: 0n },
+      }),
+      makeNode('Gemm', ['c', 'w1'], ['y']),
+    ],
+    [kernel('w1', [spatial ? 8 : 20, 4])],
+  );
+  expect((await rearranged(model, { x })).slice(1)).toEqual(ops);
+});

@@ -1,4 +1,4 @@
-import { applyEdit, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
+import { applyEdit, dropUnused, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import type { NodeProto } from '../../../model/onnx/generated/messages.ts';
 import { indexGraph, nameMaker, opName } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
@@ -43,7 +43,7 @@ export function commonOps({ graph, statistics, isExcluded }: Rearranged): Rearra
     if (made !== undefined) edit.replace.set(node, made);
   }
   if (isEmptyEdit(edit)) return { graph, statistics };
-  return { graph: applyEdit(graph, edit), statistics: withTensors(statistics, added) };
+  return { graph: dropUnused(applyEdit(graph, edit)), statistics: withTensors(statistics, added) };
 }
 
 function isAmongBytes(node: NodeProto, { producer, consumers }: GraphIndex): boolean {
