@@ -202,20 +202,6 @@ function tinyModelOf(model: OnnxModel, shape: readonly number[]): OnnxModel {
   });
 }
 
-test('a Relu whose input has other readers becomes a table of bytes', async () => {
-  const nodes = [
-    makeNode('Relu', ['a'], ['b'], { name: 'cut' }),
-    pixels('w1', 'b', 'c'),
-    makeNode('Add', ['a', 'c'], ['d']),
-    pixels('w2', 'd', 'y'),
-  ];
-  const model = network(nodes, [kernel('w1', [8, 8, 1, 1]), kernel('w2', [4, 8, 1, 1])]);
-  expect(await rearranged(model, { x })).toEqual(['Conv', 'LeakyRelu', 'Conv', 'Add', 'Conv']);
-  const ran = await kernels(model, { x });
-  expect(ran).toContain('QLinearLeakyRelu');
-  expect(ran).not.toContain('Relu');
-});
-
 test('what is excluded is not said in other ops', async () => {
   const model = network(
     [makeNode('HardSwish', ['a'], ['b'], { name: 'swish' }), pixels('w1', 'b', 'y')],

@@ -4,14 +4,6 @@ import { DataType, floatData, floatTensor } from '../../../model/onnx/tensor.ts'
 import { endOf } from './say.ts';
 import type { Say, Tools } from './say.ts';
 
-/** A Relu that nothing can absorb, as its input has other readers, too: a table of 256 bytes. */
-export const relu: Say = (node, { index }) => {
-  const [input = ''] = node.input;
-  const readers = index.consumers.get(input) ?? [];
-  if (readers.length < 2 && !index.outputs.has(input)) return undefined;
-  return [endOf(node, 'LeakyRelu', [input], { alpha: 0 })];
-};
-
 /**
  * With one slope it is LeakyRelu. With one per channel, none below zero, it is max(x, 0) +
  * min(slope * x, 0): one of both is always zero, and each has a scale of its own.

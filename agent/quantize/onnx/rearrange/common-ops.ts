@@ -4,7 +4,7 @@ import { indexGraph, nameMaker, opName } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
 import type { TensorStatistics } from '../../../model/statistics.ts';
 import { OP_TABLE } from '../op-table.ts';
-import { hardSigmoid, hardSwish, pRelu, relu } from './activations.ts';
+import { hardSigmoid, hardSwish, pRelu } from './activations.ts';
 import { div, reduceMean, sub } from './arithmetic-ops.ts';
 import { withTensors } from './rearranged.ts';
 import type { Rearranged } from './rearranged.ts';
@@ -17,7 +17,6 @@ const SAID: ReadonlyMap<string, Say> = new Map<string, Say>([
   ['PRelu', pRelu],
   ['HardSigmoid', hardSigmoid],
   ['HardSwish', hardSwish],
-  ['Relu', relu],
 ]);
 
 /**
