@@ -67,10 +67,15 @@ export class QdqParts {
   }
 
   /** A DequantizeLinear of its own for bytes; returns the name of what it makes. */
-  dequantizedBytes(bytes: string, { type, scale, zeroPoint }: QuantParams): string {
+  dequantizedBytes(
+    bytes: string,
+    { type, scale, zeroPoint }: QuantParams,
+    output = this.short('d'),
+  ): string {
     const zeroName = this.zeroPoint(TENSOR_TYPE[type], zeroOf(type, zeroPoint), []);
-    const output = this.short('d');
-    this.add('DequantizeLinear', [bytes, this.scale(scale), zeroName], output);
+    const node = namelessNode('DequantizeLinear', [bytes, this.scale(scale), zeroName], [output]);
+    // As in a round trip.
+    this.nodes.push(type === 's16' ? { ...node, domain: MS_DOMAIN } : node);
     return output;
   }
 

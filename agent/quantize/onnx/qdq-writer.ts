@@ -90,6 +90,7 @@ export class QdqWriter {
   }
 
   private writeUnit(unit: IntegerUnit): void {
+    if (unit.rule.role === 'relabel') return this.relabel(unit);
     const fold = this.plan.folds.get(unit.node);
     const renamed = new Map<string, string>();
     for (const name of unit.inputs) renamed.set(name, this.input(name, fold));
@@ -109,6 +110,14 @@ export class QdqWriter {
     this.parts.nodes.push({ ...node, input, output: raw });
     const unfold = fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold)));
     unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name, unfold));
+  }
+
+  /** The same bytes under another scale. */
+  private relabel({ inputs: [x = ''], outputs: [y = ''] }: IntegerUnit): void {
+    const bytes = this.bytes.get(x);
+    if (bytes === undefined) throw new Error(`no bytes for '${x}'`);
+    this.bytes.set(y, bytes);
+    this.parts.dequantizedBytes(bytes, this.paramsOf(y), y);
   }
 
   private input(name: string, fold: PixelFold | undefined): string {

@@ -15,8 +15,9 @@ import { clampBounds, isSuperfluous } from './clamps.ts';
 import { allFinite, obstacle } from './obstacles.ts';
 import { isExcluded } from './excluded.ts';
 import { inputsToShield } from './shield.ts';
-import { OP_TABLE, whyFloat } from './op-table.ts';
+import { OP_TABLE, REWRITTEN, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
+import { opRuleOf } from './relabel.ts';
 import { LARGEST_POOLED } from './rearrange/average-by-conv.ts';
 
 /** A node that will run in integers. */
@@ -116,7 +117,7 @@ export function tensorsToObserve(graph: GraphProto): Set<string> {
   for (const node of graph.node) {
     for (const body of subgraphsOf(node))
       for (const name of tensorsToObserve(body)) names.add(name);
-    const rule = OP_TABLE.get(opName(node));
+    const rule = OP_TABLE.get(opName(node)) ?? REWRITTEN.get(opName(node));
     if (rule === undefined) continue;
     for (const name of dataInputs(node, rule)) if (!index.initializers.has(name)) names.add(name);
     for (const name of node.output) if (name !== '') names.add(name);
@@ -140,13 +141,13 @@ function consider(draft: Draft, node: NodeProto): void {
 /** The node as an integer unit; or why not; or undefined for what an integer unit absorbed. */
 function asUnit(draft: Draft, node: NodeProto): IntegerUnit | string | undefined {
   if (draft.absorbed.has(node)) return undefined;
-  const rule = OP_TABLE.get(opName(node));
+  const rule = opRuleOf(node, draft.index);
   if (rule === undefined) return whyFloat(opName(node));
   if (isExcluded(draft.scheme, node)) return 'excluded by request';
   const problem = problemOf(draft, node, rule);
   if (problem !== undefined) return problem;
   const { activations, constants } = operands(draft, node, rule);
-  const absorbed = rule.role === 'layout' ? undefined : absorbableClamp(draft, node, rule);
+  const absorbed = keepsBytes(rule) ? undefined : absorbableClamp(draft, node, rule);
   const outputs = (absorbed ?? node).output.filter((name) => name !== '');
   const unseen = [...activations, ...outputs].find((name) => !statisticsOf(draft, name));
   if (unseen !== undefined) return `${UNSEEN} for '${unseen}'`;
@@ -210,7 +211,10 @@ function operands({ index }: Draft, node: NodeProto, rule: OpRule): Operands {
 }
 
 /** Ops of little work, which pay only among integer neighbours. */
-const isIsland = ({ role }: OpRule) => role === 'layout' || role === 'rescaling';
+const isIsland = (rule: OpRule) => keepsBytes(rule) || rule.role === 'rescaling';
+
+/** Ops whose output is the input's integers, moved at most. */
+const keepsBytes = ({ role }: OpRule) => role === 'layout' || role === 'relabel';
 
 /** Between float neighbours an integer op of little work costs more than it saves. */
 function islandProblem(draft: Draft, activations: readonly string[]): string | undefined {
@@ -294,6 +298,10 @@ function floatOutput(draft: Draft, unit: IntegerUnit): IntegerUnit {
   return { ...rest, outputs: unit.node.output, quantizedOutput: false };
 }
 
+function rescaled(params: QuantParams, { factor = 1 }: OpRule): QuantParams {
+  return { ...params, scale: Math.fround(params.scale * factor) };
+}
+
 /** Scale and zero point of every tensor that an integer unit reads or makes. */
 function chooseParams(
   graph: GraphProto,
@@ -313,8 +321,11 @@ function chooseParams(
     if (!unit.quantizedOutput) continue;
     const [first = ''] = unit.inputs;
     for (const name of unit.outputs) {
-      const inherited = unit.rule.role === 'layout' ? params.get(first) : undefined;
-      params.set(name, inherited ?? own(name, unit.rule.fixedOutput));
+      const inherited = keepsBytes(unit.rule) ? params.get(first) : undefined;
+      params.set(
+        name,
+        inherited === undefined ? own(name, unit.rule.fixedOutput) : rescaled(inherited, unit.rule),
+      );
     }
   }
   return params;

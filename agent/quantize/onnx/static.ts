@@ -15,7 +15,9 @@ import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import type { BiasSite } from './bias-sites.ts';
+import { carryForward } from './carry-forward.ts';
 import { convertLstm } from './dynamic-lstm.ts';
+import { isExcluded } from './excluded.ts';
 import { joinBias } from './join-bias.ts';
 import { isWeighted } from './op-table.ts';
 import { convertRest } from './products.ts';
@@ -56,7 +58,8 @@ export function quantizeStatic(
     );
   }
   if (scheme.integerOnly === true) refuseFloat(made.rows);
-  const qdq = withGraph(model, made.graph);
+  const plain = withGraph(model, made.graph);
+  const qdq = scheme.activations === 's8' ? carryForward(plain) : plain;
   const formed = scheme.format === 'qoperator' ? toQOperator(qdq) : qdq;
   const { model: written, ops } = withoutCalibration(formed, made.rows, scheme);
   return {
@@ -173,7 +176,11 @@ export function planModel(
   scheme: Scheme,
 ): Planned {
   const joined = joinBias(prepared, observed, scheme);
-  const { graph, statistics } = rearrange({ graph: joined, statistics: observed }, scheme);
+  const { graph, statistics } = rearrange({
+    graph: joined,
+    statistics: observed,
+    isExcluded: (one) => isExcluded(scheme, one),
+  });
   return { graph, statistics, plan: planStatic(graph, statistics, scheme) };
 }
 

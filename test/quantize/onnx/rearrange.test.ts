@@ -3,7 +3,12 @@ import type { NodeProto, TensorProto } from '../../../agent/model/onnx/generated
 import { makeNode, opName } from '../../../agent/model/onnx/graph.ts';
 import { withGraph } from '../../../agent/model/onnx/open.ts';
 import type { OnnxModel } from '../../../agent/model/onnx/open.ts';
-import { DataType, int64Tensor, makeTensor } from '../../../agent/model/onnx/tensor.ts';
+import {
+  DataType,
+  floatTensor,
+  int64Tensor,
+  makeTensor,
+} from '../../../agent/model/onnx/tensor.ts';
 import { rearrange } from '../../../agent/quantize/onnx/rearrange/rearrange.ts';
 import { quantizeStatic } from '../../../agent/quantize/onnx/static.ts';
 import type { Feeds } from '../../../agent/runtime/types.ts';
@@ -43,7 +48,7 @@ function network(nodes: readonly NodeProto[], constants: readonly TensorProto[])
 /** The model in its new order, which must compute the same floats, and the ops that it has. */
 async function rearranged(model: OnnxModel, feeds: Feeds): Promise<string[]> {
   const statistics = await observe(model, [feeds]);
-  const made = withGraph(model, rearrange({ graph: model.graph, statistics }, STATIC).graph);
+  const made = withGraph(model, rearrange({ graph: model.graph, statistics }).graph);
   const [before, after] = [await run(model, feeds), await run(made, feeds)];
   expect(after['y']!.shape).toEqual(before['y']!.shape);
   expect(sqnr(floats(before['y']!.data), floats(after['y']!.data))).toBeGreaterThan(110);
@@ -209,3 +214,62 @@ function tinyModelOf(model: OnnxModel, shape: readonly number[]): OnnxModel {
     initializers: model.graph.initializer,
   });
 }
+
+test('what is excluded is not said in other ops', async () => {
+  const model = network(
+    [makeNode('HardSwish', ['a'], ['b'], { name: 'swish' }), pixels('w1', 'b', 'y')],
+    [kernel('w1', [4, 8, 1, 1])],
+  );
+  const statistics = await observe(model, [{ x }]);
+  const { ops } = quantizeStatic(model, statistics, { ...STATIC, excluded: ['swish'] });
+  expect(ops.map(({ op }) => op)).toEqual(['Conv', 'HardSwish', 'Conv']);
+  expect(ops[1]).toEqual({
+    node: 'swish',
+    op: 'HardSwish',
+    precision: 'float',
+    reason: 'not between integer ops, where it is said in Add and Mul',
+  });
+});
+
+test('the hard swish of exporters that spell it out takes one sum and one product', async () => {
+  const model = network(
+    [
+      makeNode('Add', ['a', 'three'], ['b']),
+      makeNode('Clip', ['b', 'zero', 'six'], ['c']),
+      makeNode('Mul', ['a', 'c'], ['d']),
+      makeNode('Div', ['d', 'six'], ['e']),
+      pixels('w1', 'e', 'y'),
+    ],
+    [
+      kernel('w1', [4, 8, 1, 1]),
+      floatTensor('zero', 0),
+      floatTensor('three', 3),
+      floatTensor('six', 6),
+    ],
+  );
+  const ran = await kernels(model, { x });
+  const counts = ['QLinearAdd', 'QLinearMul', 'Div', 'Clip', 'QuantizeLinear'].map(
+    (op) => ran.filter((one) => one === op).length,
+  );
+  expect(counts).toEqual([1, 1, 0, 0, 1]);
+});
+
+test.each([
+  [0n, -1n, ['GlobalAveragePool', 'Flatten', 'Gemm']],
+  [1n, -2n, ['GlobalAveragePool', 'Flatten', 'Gemm']],
+  // The mean over channels is no pooling.
+  [0n, 1n, ['ReduceMean', 'ReduceMean', 'Gemm']],
+])('a mean of a mean (keepdims %i, then axis %i)', async (keepdims, axis, ops) => {
+  const spatial = axis < 0n;
+  const model = network(
+    [
+      makeNode('ReduceMean', ['a'], ['b'], { attributes: { axes: [-1n], keepdims } }),
+      makeNode('ReduceMean', ['b'], ['c'], {
+        attributes: { axes: keepdims === 1n ? [axis, 3n] : [axis], keepdims: 0n },
+      }),
+      makeNode('Gemm', ['c', 'w1'], ['y']),
+    ],
+    [kernel('w1', [spatial ? 8 : 20, 4])],
+  );
+  expect((await rearranged(model, { x })).slice(1)).toEqual(ops);
+});

@@ -134,6 +134,68 @@ const OPS: Readonly<Record<string, OpCase>> = {
   GlobalAveragePool: { op: 'GlobalAveragePool', kernel: 'QLinearGlobalAveragePool', off: RATIO },
   LeakyRelu: { op: 'LeakyRelu', attributes: { alpha: 0.1 }, kernel: 'QLinearLeakyRelu' },
   Sigmoid: { op: 'Sigmoid', kernel: 'QLinearSigmoid', fixed: [0, 1], off: RATIO },
+  'Mul by a number above zero': {
+    op: 'Mul',
+    constants: [floatTensor('k', 2.5)],
+    constantsFirst: true,
+    kernel: 'QLinearConv',
+    off: RATIO,
+  },
+  'Sub of a constant': {
+    op: 'Sub',
+    constants: [weights('k', [4, 1, 1], [-1, 0.5, 2, 3])],
+    kernel: 'QLinearAdd',
+    off: RATIO,
+  },
+  'Div by constants': {
+    op: 'Div',
+    constants: [weights('k', [4, 1, 1], [-1, 0.5, 2, 3])],
+    kernel: 'QLinearMul',
+    off: RATIO,
+  },
+  'Div by a number': {
+    op: 'Div',
+    constants: [floatTensor('k', 6)],
+    kernel: 'QLinearConv',
+    off: RATIO,
+  },
+  'ReduceMean over pixels': {
+    op: 'ReduceMean',
+    attributes: { axes: [-1n, 2n] },
+    kernel: 'QLinearGlobalAveragePool',
+    off: RATIO,
+  },
+  'ReduceMean over pixels to a row': {
+    op: 'ReduceMean',
+    constants: [int64Tensor('k', [2, 3])],
+    attributes: { keepdims: 0n },
+    opset: 18,
+    kernel: 'QLinearGlobalAveragePool',
+    off: RATIO,
+  },
+  'PRelu of one slope': {
+    op: 'PRelu',
+    constants: [weights('k', [1], [-0.25])],
+    kernel: 'QLinearLeakyRelu',
+  },
+  'PRelu of a slope per channel': {
+    op: 'PRelu',
+    constants: [weights('k', [4, 1, 1], [0.25, 0, 1, 2])],
+    kernel: 'QLinearAdd',
+    off: RATIO,
+  },
+  HardSigmoid: { op: 'HardSigmoid', kernel: 'QLinearAdd', off: RATIO },
+  'HardSigmoid with numbers': {
+    op: 'HardSigmoid',
+    attributes: { alpha: 1, beta: 0.25 },
+    kernel: 'QLinearAdd',
+    off: RATIO,
+  },
+  HardSwish: {
+    op: 'HardSwish',
+    kernel: 'QLinearMul',
+    off: [2, 'its gate is rounded, too'],
+  },
   MaxPool: {
     op: 'MaxPool',
     attributes: { kernel_shape: [2n, 2n], strides: [2n, 2n] },
@@ -351,6 +413,22 @@ const FLOAT: Readonly<Record<string, readonly [OpCase, reason: string]>> = {
     "its constant 'k' is not finite",
   ],
   Softmax: [{ op: 'Softmax' }, 'small, and its few levels near zero cost accuracy'],
+  'Sub from a constant': [
+    { op: 'Sub', constants: [floatTensor('k', 1)], constantsFirst: true },
+    'only x - constant is said as an Add',
+  ],
+  'Div by zero': [
+    { op: 'Div', constants: [weights('k', [4, 1, 1], [1, 0, 1, 1])] },
+    'only x / constant is said as a Mul',
+  ],
+  'PRelu that turns back': [
+    { op: 'PRelu', constants: [weights('k', [4, 1, 1], [0.25, -0.5, 1, 2])] },
+    'only with one slope, or with slopes of at least zero, it is said in integer ops',
+  ],
+  'ReduceMean of channels': [
+    { op: 'ReduceMean', attributes: { axes: [1n] } },
+    'only a mean over all pixels has an integer kernel',
+  ],
   Tanh: [{ op: 'Tanh' }, 'onnxruntime has no integer kernel for Tanh on the CPU'],
   Relu: [{ op: 'Relu' }, 'not behind an integer op whose range makes it superfluous'],
 };

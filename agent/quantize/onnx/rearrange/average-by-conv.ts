@@ -17,7 +17,7 @@ export const LARGEST_POOLED = 4096;
 const MAKES_BYTES = new Set(['Conv', 'Relu', 'Clip', 'MaxPool', 'Concat', 'Add']);
 
 /** A mean over windows is a depthwise convolution with equal weights, which has a fast kernel. */
-export function averageByConv({ graph, statistics }: Rearranged): Rearranged {
+export function averageByConv({ graph, statistics, isExcluded }: Rearranged): Rearranged {
   const index = indexGraph(graph);
   const edit = newEdit();
   const unique = nameMaker(graph);
@@ -27,6 +27,7 @@ export function averageByConv({ graph, statistics }: Rearranged): Rearranged {
     const kernel = intsAttribute(node, 'kernel_shape') ?? [];
     const elements = shape.reduce((product, size) => product * size, 1);
     if (elements <= LARGEST_POOLED || !isWindowMean(node)) continue;
+    if (isExcluded?.(node) === true) continue;
     const maker = index.producer.get(input);
     if (maker === undefined || !MAKES_BYTES.has(opName(maker)) || shape.length !== 4) continue;
     const channels = shape[1] ?? 1;

@@ -11,7 +11,7 @@ import type { Rearranged } from './rearranged.ts';
  * The largest of f(x) is f of the largest x where f never falls; and channels can be picked after
  * pooling as well as before. So MaxPool goes first: what follows it has less to do.
  */
-export function poolFirst({ graph, statistics }: Rearranged): Rearranged {
+export function poolFirst({ graph, statistics, isExcluded }: Rearranged): Rearranged {
   const index = indexGraph(graph);
   const edit = newEdit();
   const unique = nameMaker(graph);
@@ -19,6 +19,7 @@ export function poolFirst({ graph, statistics }: Rearranged): Rearranged {
   for (const pool of graph.node) {
     const before = index.producer.get(pool.input[0] ?? '');
     if (before === undefined || !isPlainPool(pool) || edit.replace.has(before)) continue;
+    if (isExcluded?.(pool) === true || isExcluded?.(before) === true) continue;
     const [x = ''] = before.input;
     const [name = ''] = before.output;
     const alone = index.consumers.get(name)?.length === 1 && !index.outputs.has(name);

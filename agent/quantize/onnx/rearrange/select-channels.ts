@@ -36,13 +36,13 @@ interface Selection {
  * those that it does not want; for other readers a 1x1 convolution of ones and zeros picks them,
  * which is exact: 127 / 127 of the same scale.
  */
-export function selectChannels({ graph, statistics }: Rearranged): Rearranged {
+export function selectChannels({ graph, statistics, isExcluded }: Rearranged): Rearranged {
   const index = indexGraph(graph);
   const edit = newEdit();
   const unique = nameMaker(graph);
   const added = new Map<string, TensorStatistics>();
   for (const node of graph.node) {
-    if (!movesOnly(node)) continue;
+    if (!movesOnly(node) || isExcluded?.(node) === true) continue;
     for (const name of node.output) {
       const readers = index.consumers.get(name) ?? [];
       if (index.outputs.has(name) || !readers.some(isUser)) continue;
