@@ -3,10 +3,10 @@ import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import { equalize, tensorsToEqualize } from '../quantize/onnx/equalize/equalize.ts';
 import type { Equalized } from '../quantize/onnx/equalize/equalize.ts';
-import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { counted } from './progress.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import type { Hooks } from './types.ts';
 
@@ -36,12 +36,12 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       const args = { timeoutMs: LOAD_TIMEOUT_MS };
       const all = prepared.graph.node.flatMap(({ output }) => output.filter((name) => name !== ''));
       const path = scratch.file('channels.onnx');
-      await writeFileDurably(path, writeOnnx(exposeTensors(prepared, all)));
+      await writeScratchFile(path, writeOnnx(exposeTensors(prepared, all)));
       const shapes = await worker.call('shapes', { path, job, threads }, args);
       const targets = tensorsToEqualize(prepared.graph, shapes);
       if (targets.length === 0) return { model: prepared, groups: [] };
       const names = targets.map(({ name }) => name);
-      await writeFileDurably(path, writeOnnx(exposeTensors(prepared, names)));
+      await writeScratchFile(path, writeOnnx(exposeTensors(prepared, names)));
       const ranges = await worker.call(
         'channelRanges',
         { path, job, threads, targets, most: MOST_SAMPLES },
