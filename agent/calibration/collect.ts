@@ -8,7 +8,7 @@ import type { Collection } from './observers/statistics.ts';
 export interface CollectOptions {
   /** Tensors to observe: inputs and outputs of the session. Integers among them are passed over. */
   readonly tensors: readonly string[];
-  /** Tensors of which the session gives a summary only (`reduceTensors`); not for histograms. */
+  /** Tensors of which the session gives a summary only (`reduceTensors`); for histograms, with values. */
   readonly reduced?: ReducedTensors | undefined;
   readonly needs: ObserverNeeds;
   /** Called after every sample with the number of samples done. */
@@ -105,7 +105,8 @@ function addSummaries(
   outputs: Outputs,
 ): readonly string[] {
   const odd: string[] = [];
-  const values = Float32Array.from(floatsOf(valueOf(outputs, summary)) ?? []);
+  const found = valueOf(outputs, summary)?.data;
+  const values = found instanceof Float32Array ? found : new Float32Array();
   for (const [index, { shape, ...one }] of readSummary(values, reductions).entries()) {
     const name = reductions[index]?.tensor ?? '';
     // A NaN or an infinite value always shows in the mean, also one that the runtime's minimum and

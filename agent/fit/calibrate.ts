@@ -14,8 +14,8 @@ import { writeScratchFile } from './scratch.ts';
 /**
  * Runs a model over its calibration samples and observes tensors, in memory that grows neither with
  * the samples nor with the number of tensors. Extremes and channel means come from reductions inside
- * the runtime, in one pass over the samples. Histograms need the values: they are taken from a group
- * of tensors at a time, with a pass for each.
+ * the runtime, in one pass over the samples. Histograms need values: they are taken from a group of
+ * tensors at a time, with a pass for each, and of large tensors from an even choice of their values.
  */
 export async function calibrate(calibration: Calibration): Promise<Collection> {
   const { model, tensors, needs } = calibration;
@@ -24,25 +24,24 @@ export async function calibrate(calibration: Calibration): Promise<Collection> {
   const fed = tensors.filter((name) => inputs.has(name));
   const floats = known.filter(({ name, dtype }) => isFloat(dtype) && !inputs.has(name));
   const passes = new CalibrationPasses(calibration);
-  if (needs.histogram) {
-    const sized = await withSizes(passes, floats);
-    await passes.observe(fed, sized);
-  } else {
-    await reduceOrObserve(passes, fed, floats);
-  }
+  await reduceOrObserve(passes, fed, floats, needs.histogram);
   return passes.collection(tensors);
 }
 
-/** Extremes and means: from reductions as far as they go, from the values themselves otherwise. */
+/** From what the runtime makes of the tensors as far as it goes, from the tensors themselves otherwise. */
 async function reduceOrObserve(
   passes: CalibrationPasses,
   fed: readonly string[],
   floats: readonly TensorDescription[],
+  histograms: boolean,
 ): Promise<void> {
   const reducible = floats.filter(isReducible);
   const others = floats.filter((tensor) => !isReducible(tensor));
   try {
-    await passes.reduce(reducible, [...fed, ...others.map(({ name }) => name)]);
+    if (histograms) {
+      await passes.sample(fed, reducible);
+      if (others.length > 0) await passes.observe([], others);
+    } else await passes.reduce(reducible, [...fed, ...others.map(({ name }) => name)]);
   } catch (error) {
     // Reductions are not defined for tensors without values, for one.
     if (!isRunFailure(error)) throw error;
@@ -57,7 +56,14 @@ const isRunFailure = (error: unknown) =>
 const REFUSALS: ReadonlySet<string> = new Set(['INVALID_MODEL', 'UNSUPPORTED']);
 
 /** The types and shapes of tensors as the runtime infers them; of an outline, where it takes one. */
-async function inferTypes({ model, tensors, worker, scratch }: Calibration) {
+export async function inferTypes({
+  model,
+  tensors,
+  worker,
+  scratch,
+}: Pick<Calibration, 'model' | 'tensors' | 'worker' | 'scratch'>): Promise<
+  readonly TensorDescription[]
+> {
   const small = outline(model);
   const infer = async (from: OnnxModel): Promise<readonly TensorDescription[]> => {
     const path = scratch.file('types.onnx');
@@ -72,20 +78,4 @@ async function inferTypes({ model, tensors, worker, scratch }: Calibration) {
     if (!(error instanceof RuntimeFailure) || !REFUSALS.has(error.code)) throw error;
     return infer(model);
   }
-}
-
-/** Fills in the sizes that only a run shows, by that of the first sample. */
-async function withSizes(
-  passes: CalibrationPasses,
-  tensors: readonly TensorDescription[],
-): Promise<readonly TensorDescription[]> {
-  const open = tensors
-    .filter(isReducible)
-    .filter(({ shape }) => shape.some((size) => typeof size !== 'number'));
-  if (open.length === 0) return tensors;
-  const shapes = await passes.shapes(open).catch((error: unknown) => {
-    if (isRunFailure(error)) return new Map<string, readonly number[]>();
-    throw error;
-  });
-  return tensors.map((tensor) => ({ ...tensor, shape: shapes.get(tensor.name) ?? tensor.shape }));
 }

@@ -5,10 +5,10 @@ import { dropUnused } from '../model/onnx/edit.ts';
 import { exposeTensors } from '../model/onnx/expose.ts';
 import { withGraph, writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
-import { reduceTensors } from '../model/onnx/reduce.ts';
+import { canSkipValues, reduceTensors } from '../model/onnx/reduce.ts';
 import type { Reduced } from '../model/onnx/reduce.ts';
 import type { TensorDescription } from '../runtime/types.ts';
-import { groupBySize } from './calibration-groups.ts';
+import { MOST_EXPOSED_BYTES, groupBySize, sampleValues, valuesIn } from './calibration-groups.ts';
 import { LOAD_TIMEOUT_MS } from './children.ts';
 import type { FitWorker } from './children.ts';
 import { counted } from './progress.ts';
@@ -81,6 +81,45 @@ export class CalibrationPasses {
       );
   }
 
+  /**
+   * The same with values for histograms, a group of tensors in each pass; what has values that are not
+   * finite is looked at in passes of its own.
+   */
+  async sample(inputs: readonly string[], tensors: readonly TensorDescription[]): Promise<void> {
+    const counts = await this.#valueCounts(tensors);
+    const most = canSkipValues(this.#calibration.model) ? undefined : Infinity;
+    const sampled = tensors.map((one) => sampleValues(one, counts.get(one.name), most));
+    const odd: TensorDescription[] = [];
+    let others = inputs;
+    for (const group of groupBySize(sampled, MOST_EXPOSED_BYTES, ({ bytes }) => bytes)) {
+      // oxlint-disable-next-line no-await-in-loop -- one group in memory at a time
+      odd.push(...(await this.#sampleGroup(others, group)));
+      others = [];
+    }
+    if (others.length + odd.length > 0) await this.observe(others, odd);
+  }
+
+  /** One pass; returns what could not be summed up. */
+  async #sampleGroup(
+    inputs: readonly string[],
+    group: readonly TensorDescription[],
+  ): Promise<readonly TensorDescription[]> {
+    const { model, job, needs } = this.#calibration;
+    const reduced = reduceTensors(model, group, inputs);
+    const found = await this.#run(reduced.model, {
+      job,
+      reduced: reducedTensors(reduced),
+      tensors: inputs,
+      needs,
+    });
+    const odd = group.filter(({ name }) => found.odd.includes(name));
+    const rest = group.filter(({ name }) => !found.odd.includes(name));
+    const stopped = odd.length > 0 && found.samples === 1;
+    if (!stopped) this.#keep(found);
+    if (!stopped || rest.length + inputs.length === 0) return odd;
+    return [...odd, ...(await this.#sampleGroup(inputs, rest))];
+  }
+
   /** Looks at the values of inputs and of `tensors`, a group of them in each pass. */
   async observe(inputs: readonly string[], tensors: readonly TensorDescription[]): Promise<void> {
     const { model, needs, job } = this.#calibration;
@@ -100,10 +139,19 @@ export class CalibrationPasses {
     }
   }
 
-  /** The shapes that tensors have with the first sample, as far as they can be told. */
-  async shapes(
-    tensors: readonly TensorDescription[],
-  ): Promise<ReadonlyMap<string, readonly number[]>> {
+  /** How many values tensors have; where only a run shows it, with the first sample. */
+  async #valueCounts(tensors: readonly TensorDescription[]): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    const open = tensors.filter((tensor) => valuesIn(tensor) === undefined);
+    const shapes = open.length === 0 ? [] : await this.#shapes(open);
+    for (const { name, shape } of [...tensors, ...shapes]) {
+      const count = valuesIn({ shape });
+      if (count !== undefined) counts.set(name, count);
+    }
+    return counts;
+  }
+
+  async #shapes(tensors: readonly TensorDescription[]) {
     const { model, job } = this.#calibration;
     const reduced = reduceTensors(model, tensors);
     const from = job.from ?? 0;
@@ -114,7 +162,7 @@ export class CalibrationPasses {
       tensors: [],
       needs: EXTREMES_ONLY,
     });
-    return new Map([...found.tensors].map(([name, { shape }]) => [name, shape]));
+    return [...found.tensors].map(([name, { shape }]) => ({ name, shape }));
   }
 
   async #run(

@@ -4,9 +4,9 @@ import type { OnnxModel } from '../model/onnx/open.ts';
 import type { Statistics } from '../model/statistics.ts';
 import { shiftBiases } from '../quantize/onnx/bias-sites.ts';
 import type { Quantized } from '../quantize/report.ts';
-import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import type { Hooks } from './types.ts';
 
@@ -36,8 +36,8 @@ export async function correctBiases(
   const float = scratch.file('biases-float.onnx');
   const path = scratch.file('biases-quantized.onnx');
   const tensors = sites.map((site) => site.float);
-  await writeFileDurably(float, writeOnnx(exposeTensors(prepared, tensors)));
-  await writeFileDurably(path, writeOnnx(model));
+  await writeScratchFile(float, writeOnnx(exposeTensors(prepared, tensors)));
+  await writeScratchFile(path, writeOnnx(model));
   hooks.progress({ phase: 'correcting biases' });
   const request = { float, quantized: path, sites, job, most: samplesFor(statistics), threads };
   const shifts = await inChild({

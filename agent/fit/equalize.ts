@@ -3,10 +3,12 @@ import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import { equalize, tensorsToEqualize } from '../quantize/onnx/equalize/equalize.ts';
 import type { Equalized } from '../quantize/onnx/equalize/equalize.ts';
-import { writeFileDurably } from '../util/files.ts';
+import { inferTypes } from './calibrate.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import type { FitWorker } from './children.ts';
 import { counted } from './progress.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import type { Hooks } from './types.ts';
 
@@ -38,13 +40,12 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       const args = { timeoutMs: LOAD_TIMEOUT_MS };
       const all = prepared.graph.node.flatMap(({ output }) => output.filter((name) => name !== ''));
       const path = scratch.file('channels.onnx');
-      await writeFileDurably(path, writeOnnx(exposeTensors(prepared, all)));
-      const shapes = await worker.call('shapes', { path, job, threads }, args);
+      const shapes = await shapesOf(all, request, worker);
       const targets = tensorsToEqualize(prepared.graph, shapes);
       const names = targets.map(({ name }) => name);
       const isDear = valuesToLookAt(names, shapes) > mostValues;
       if (names.length === 0 || isDear) return { model: prepared, groups: [] };
-      await writeFileDurably(path, writeOnnx(exposeTensors(prepared, names)));
+      await writeScratchFile(path, writeOnnx(exposeTensors(prepared, names)));
       const ranges = await worker.call(
         'channelRanges',
         { path, job, threads, targets, most: MOST_SAMPLES },
@@ -53,6 +54,31 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       return equalize(prepared, shapes, ranges, { strength: request.strength });
     },
   });
+}
+
+/**
+ * Shapes of tensors: as one run shows them; or, where equalizing must stay cheap, as far as they can
+ * be told without a run, whose outputs would all be in memory at once.
+ */
+async function shapesOf(
+  tensors: readonly string[],
+  { prepared: model, job, threads, scratch, mostValues }: EqualizeRequest,
+  worker: FitWorker,
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  if (mostValues === undefined) {
+    const path = scratch.file('shapes.onnx');
+    await writeScratchFile(path, writeOnnx(exposeTensors(model, tensors)));
+    return worker.call('shapes', { path, job, threads }, { timeoutMs: LOAD_TIMEOUT_MS });
+  }
+  const known = await inferTypes({ model, tensors, worker, scratch });
+  return new Map(
+    known.flatMap(({ name, shape }) => {
+      // The batch is left open by most exporters; samples have one each.
+      const sizes = shape.map((size, axis) => (axis === 0 && typeof size !== 'number' ? 1 : size));
+      const numbers = sizes.filter((size) => typeof size === 'number');
+      return numbers.length === sizes.length ? [[name, numbers] as const] : [];
+    }),
+  );
 }
 
 /** How many values the tensors have, over the samples that are looked at. */

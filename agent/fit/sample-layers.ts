@@ -3,9 +3,9 @@ import { writeOnnx } from '../model/onnx/open.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import type { LayerMoments } from '../model/statistics.ts';
 import { layersToSample } from '../quantize/onnx/rounding/layers.ts';
-import { writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { SampleJob } from './sample-jobs.ts';
+import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import type { Hooks } from './types.ts';
 
@@ -20,7 +20,7 @@ export async function sampleLayers(
   const layers = layersToSample(prepared.graph);
   const tensors = layers.map(({ tensor }) => tensor);
   const path = scratch.file('layers.onnx');
-  await writeFileDurably(path, writeOnnx(exposeTensors(prepared, tensors)));
+  await writeScratchFile(path, writeOnnx(exposeTensors(prepared, tensors)));
   hooks.progress({ phase: 'looking at layers' });
   return inChild({
     name: 'sampling of layers',

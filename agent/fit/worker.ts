@@ -124,10 +124,11 @@ export const handlers = {
     context: WorkerContext,
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
+    const { sweeping } = await import('./sweep.ts');
     const { path, job, tensors, reduced, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
-      return collect(session, feedsOf(source), {
+      return collect(session, sweeping(feedsOf(source)), {
         tensors,
         reduced,
         needs,

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { collect, feedsOf } from '../../agent/calibration/collect.ts';
-import { needsOf } from '../../agent/calibration/observers/statistics.ts';
+import { needsOf, toStatistics } from '../../agent/calibration/observers/statistics.ts';
 import type { Collection } from '../../agent/calibration/observers/statistics.ts';
 import { readPackage } from '../../agent/calibration/package.ts';
 import { openSamples } from '../../agent/calibration/samples/open.ts';
 import type { InputSpec } from '../../agent/contracts/manifest.ts';
 import { calibrate } from '../../agent/fit/calibrate.ts';
-import { groupBySize } from '../../agent/fit/calibration-groups.ts';
+import { groupBySize, sampleValues } from '../../agent/fit/calibration-groups.ts';
 import { inChild, openChild } from '../../agent/fit/children.ts';
 import { makeScratch } from '../../agent/fit/scratch.ts';
 import type { Scratch } from '../../agent/fit/scratch.ts';
@@ -117,9 +117,11 @@ async function oddModel(rows: readonly (readonly number[])[]): Promise<Case> {
   return { model, path, inputs: {} };
 }
 
-/** float32 in the .npy format, version 1.0: [samples, 1, 1, 2]. */
-function npy(rows: readonly (readonly number[])[]): Uint8Array {
-  const shape = `(${rows.length}, 1, 1, 2)`;
+/** float32 in the .npy format, version 1.0. */
+function npy(
+  rows: readonly (readonly number[])[],
+  shape = `(${rows.length}, 1, 1, 2)`,
+): Uint8Array {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;
   const header = text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11).concat('\n');
   const start = Buffer.from('\x93NUMPY\x01\x00\0\0', 'latin1');
@@ -163,6 +165,53 @@ test.each([
   },
   60_000,
 );
+
+/** 640 x 640 values that cross zero, from 640. */
+async function wideModel(opset: number): Promise<Case> {
+  const columns = Array.from({ length: 640 }, (_, i) => Math.sin(i * i));
+  const model = tinyModel({
+    opset,
+    inputs: { x: [1, [1, 640, 1]] },
+    outputs: { y: [1, [1, 640, 640]] },
+    initializers: [{ ...floatTensor('columns', columns), dims: [1, 1, 640] }],
+    nodes: [makeNode('Mul', ['x', 'columns'], ['y'])],
+  });
+  const path = join(folder, 'wide.npy');
+  const rows = [1, 2].map((seed) => Array.from({ length: 640 }, (_, i) => Math.cos(seed * i * i)));
+  await writeFile(path, npy(rows, '(2, 1, 640, 1)'));
+  return { model, path, inputs: {} };
+}
+
+test('a choice of the values of a large tensor gives the ranges that all values give', async () => {
+  const one = await wideModel(17);
+  const [all, some] = [await observed(one, 'mse'), await calibrated(one, 'mse')];
+  const [whole, part] = [all.tensors.get('y')!, some.tensors.get('y')!];
+  const counted = part.histogram!.counts.reduce((sum, count) => sum + count, 0);
+  // Four shares a factor with 640 x 640, as does five, as does six: every seventh value is taken.
+  expect(counted).toBe(2 * Math.ceil((640 * 640) / 7));
+  expect([part.min, part.max, part.count]).toEqual([whole.min, whole.max, whole.count]);
+  for (const observer of ['percentile', 'mse', 'entropy'] as const) {
+    const wide = toStatistics(all, observer).tensors.get('y')!;
+    const near = toStatistics(some, observer).tensors.get('y')!;
+    expect(near.min / wide.min).toBeCloseTo(1, 1);
+    expect(near.max / wide.max).toBeCloseTo(1, 1);
+  }
+}, 60_000);
+
+test('before values could be skipped, all of them are looked at', async () => {
+  const one = await wideModel(9);
+  expectSame(await calibrated(one, 'mse'), await observed(one, 'mse'));
+}, 60_000);
+
+test('a step meets every row, column and channel', () => {
+  const tensor = (...shape: readonly number[]): TensorDescription => {
+    return { name: 't', dtype: 'float32', shape };
+  };
+  expect(sampleValues(tensor(1, 2, 6), 12, 12)).toMatchObject({ every: 1, bytes: 48 });
+  // Two, three and four share a factor with twelve.
+  expect(sampleValues(tensor(1, 2, 6), 12, 11)).toMatchObject({ every: 5, bytes: 12 });
+  expect(sampleValues(tensor(1, 2, 6), undefined, 3).every).toBe(1);
+});
 
 test('groups keep their order and their limit', () => {
   const tensor = (name: string, ...shape: readonly (number | string)[]): TensorDescription => {

@@ -19,6 +19,8 @@ export interface ChannelSummary {
   readonly mean: ArrayLike<number>;
   /** How many values there are in all channels together. */
   readonly count: number;
+  /** All values or an even choice of them, for a histogram. */
+  readonly values?: Float32Array | null | undefined;
 }
 
 /** Everything collected about one tensor, as plain values. */
@@ -40,6 +42,7 @@ export interface AccumulatorState {
   readonly averageMax: number;
   /** Samples that had finite values, which the averages are over. */
   readonly averaged: number;
+  /** Of all values or of an even choice of them. */
   readonly histogram: HistogramState | null;
   /** Sums per channel, and how many values each sum has. */
   readonly channelSums: Float64Array | null;
@@ -87,11 +90,11 @@ export class TensorAccumulator {
   }
 
   /**
-   * The same from a summary instead of the values, which is enough for what needs no histogram. The
-   * sums are then as exact as the means.
+   * The same from a summary, whose sums are as exact as the means. A histogram then counts the values
+   * that are given; its bins cover the true extremes.
    */
-  addSummary({ min, max, mean, count }: ChannelSummary, shape: readonly number[]): void {
-    if (this.#needs.histogram) throw new Error('a histogram needs the values themselves');
+  addSummary({ min, max, mean, count, values }: ChannelSummary, shape: readonly number[]): void {
+    if (this.#needs.histogram && !values) throw new Error('a histogram needs values');
     const first = this.#samples === 0;
     this.#shape ??= shape;
     this.#samples += 1;
@@ -100,7 +103,9 @@ export class TensorAccumulator {
     }
     if (count === 0) return;
     this.#count += count;
-    this.#see(smallest(min), largest(max));
+    const [least, most] = [smallest(min), largest(max)];
+    this.#see(least, most);
+    if (this.#needs.histogram && values) this.#histogram.add(values, least, most);
   }
 
   /** What was collected so far. */

@@ -12,12 +12,19 @@ export interface KnownTensor {
   readonly name: string;
   /** Unknown sizes are no numbers; the number of axes is known. */
   readonly shape: readonly (number | string | null)[];
+  /** Every so manieth of its values is wanted as well: 1 for all of them. */
+  readonly every?: number | undefined;
 }
 
-/** A stretch of the summary: [shape, where it is not known,] minimum, maximum and mean per channel. */
+/**
+ * A stretch of the summary: [shape, where it is not known,] minimum, maximum and mean per channel [,
+ * values].
+ */
 export interface Reduction {
   readonly tensor: string;
   readonly rank: number;
+  /** Which values are there; null for none. */
+  readonly every: number | null;
   /** Null where only a run shows it. */
   readonly shape: readonly number[] | null;
 }
@@ -31,6 +38,15 @@ export interface Reduced {
 
 /** Axes became an input of ReduceMin, ReduceMax and ReduceMean with this operator set. */
 const AXES_AS_INPUT = 18;
+/** Slice got steps with this operator set. */
+const SLICE_WITH_STEPS = 10;
+/** The end of an axis, whatever its size. */
+const END = 2n ** 63n - 1n;
+
+/** Whether values of a tensor can be left out (`KnownTensor.every` above 1). */
+export function canSkipValues({ opset }: OnnxModel): boolean {
+  return opset >= SLICE_WITH_STEPS;
+}
 
 /** The axis of channels: 1 where the rank is above 2, else the last. */
 export function channelAxis(rank: number): number {
@@ -39,7 +55,7 @@ export function channelAxis(rank: number): number {
 
 /**
  * A model whose first output is a summary of float tensors: their minimum, maximum and mean per
- * channel. `others` are outputs as they are.
+ * channel, and where it is asked for, values. `others` are outputs as they are.
  * The runtime reduces faster than a script could, on all cores. Tensors need one axis at least; those
  * that the main graph lacks are passed over.
  *
@@ -63,8 +79,8 @@ export function reduceTensors(
   const order = new Map([...producer.keys()].map((name, index) => [name, index]));
   const sorted = there.toSorted((a, b) => (order.get(a.name) ?? -1) - (order.get(b.name) ?? -1));
   const fresh = nameMaker(graph);
-  const axes = new Map<string, TensorProto>();
-  const chains = sorted.map((tensor) => reduction(tensor, model.opset, axes, fresh));
+  const constants = new Constants(fresh);
+  const chains = sorted.map((tensor) => reduction(tensor, model.opset, constants, fresh));
   const summary = fresh('summary');
   const parts = chains.flatMap(({ parts: own }) => own);
   const join = makeNode('Concat', parts, [summary], { attributes: { axis: 0n } });
@@ -72,14 +88,14 @@ export function reduceTensors(
   const extended = dropUnused({
     ...graph,
     node: [...graph.node, ...added, join],
-    initializer: [...graph.initializer, ...axes.values()],
+    initializer: [...graph.initializer, ...constants.tensors()],
     output: [summary, ...others.filter((name) => producer.has(name))].map((name) => ({ name })),
   });
   return {
     model: withGraph(model, extended),
     summary,
-    reductions: sorted.map(({ name, shape }) => {
-      return { tensor: name, rank: shape.length, shape: knownShape(shape) };
+    reductions: sorted.map(({ name, shape, every = null }) => {
+      return { tensor: name, rank: shape.length, shape: knownShape(shape), every };
     }),
   };
 }
@@ -89,11 +105,33 @@ function knownShape(shape: KnownTensor['shape']): readonly number[] | null {
   return sizes.length === shape.length ? sizes : null;
 }
 
+/** Constants that the added nodes share. */
+class Constants {
+  readonly #fresh: (wish: string) => string;
+  readonly #tensors = new Map<string, TensorProto>();
+
+  constructor(fresh: (wish: string) => string) {
+    this.#fresh = fresh;
+  }
+
+  /** The name of a list of integers. */
+  list(values: readonly bigint[]): string {
+    const key = values.join();
+    const tensor = this.#tensors.get(key) ?? int64Tensor(this.#fresh('numbers'), values);
+    this.#tensors.set(key, tensor);
+    return tensor.name ?? '';
+  }
+
+  tensors(): Iterable<TensorProto> {
+    return this.#tensors.values();
+  }
+}
+
 /** The nodes that reduce one tensor, and what they hand to the summary. */
 function reduction(
-  { name, shape }: KnownTensor,
+  { name, shape, every }: KnownTensor,
   opset: number,
-  constants: Map<string, TensorProto>,
+  constants: Constants,
   fresh: (wish: string) => string,
 ): { readonly nodes: readonly NodeProto[]; readonly parts: readonly string[] } {
   const nodes: NodeProto[] = [];
@@ -109,14 +147,18 @@ function reduction(
     if (axes.length === 0) return name;
     const attributes: Record<string, AttributeValue> = { keepdims: 0n };
     if (opset < AXES_AS_INPUT) return add(op, [name], { ...attributes, axes });
-    const key = axes.join();
-    const tensor = constants.get(key) ?? int64Tensor(fresh('axes'), axes);
-    constants.set(key, tensor);
-    return add(op, [name, tensor.name ?? ''], attributes);
+    return add(op, [name, constants.list(axes)], attributes);
+  };
+  const values = (step: number): string => {
+    const flat = add('Reshape', [name, constants.list([-1n])]);
+    if (step === 1) return flat;
+    const range = [[0n], [END], [0n], [BigInt(step)]].map((one) => constants.list(one));
+    return add('Slice', [flat, ...range]);
   };
   const float = { to: BigInt(DataType.FLOAT) };
   const sizes = knownShape(shape) === null ? [add('Cast', [add('Shape', [name])], float)] : [];
-  return { nodes, parts: [...sizes, ...['ReduceMin', 'ReduceMax', 'ReduceMean'].map(reduce)] };
+  const extremes = ['ReduceMin', 'ReduceMax', 'ReduceMean'].map(reduce);
+  return { nodes, parts: [...sizes, ...extremes, ...(every === undefined ? [] : [values(every)])] };
 }
 
 /** One tensor's part of a summary. */
@@ -125,6 +167,8 @@ export interface ChannelValues {
   readonly min: Float32Array;
   readonly max: Float32Array;
   readonly mean: Float32Array;
+  /** Null where none were asked for. */
+  readonly values: Float32Array | null;
 }
 
 /** Takes a summary apart, in the order of the reductions. */
@@ -134,9 +178,17 @@ export function readSummary(
 ): readonly ChannelValues[] {
   let at = 0;
   const take = (count: number) => values.subarray(at, (at += count));
-  return reductions.map(({ rank, shape: known }) => {
+  return reductions.map(({ rank, shape: known, every }) => {
     const shape = known ?? Array.from(take(rank));
     const channels = shape[channelAxis(rank)] ?? 0;
-    return { shape, min: take(channels), max: take(channels), mean: take(channels) };
+    const [min, max, mean] = [take(channels), take(channels), take(channels)];
+    const count = shape.reduce((product, size) => product * size, 1);
+    return {
+      shape,
+      min,
+      max,
+      mean,
+      values: every === null ? null : take(Math.ceil(count / every)),
+    };
   });
 }
