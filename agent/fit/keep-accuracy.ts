@@ -12,6 +12,8 @@ import type { Hooks, QuantizeRequest } from './types.ts';
 /** Samples that a static version is checked on: a quick look for collapse, not a judgement. */
 const CHECK_SAMPLES = 8;
 const MIN_SQNR_DB = 20;
+/** Who asks for one scheme by name does not expect a search. */
+const ANALYSIS_MS = 2500;
 /** Aimed at beyond the limit: other samples than these few will be a little worse. */
 const MARGIN_DB = 1.5;
 
@@ -49,7 +51,11 @@ export async function keepAccuracy(
   const isForUs = scheme.method === 'static' && !isQuantized(loaded.model);
   if (!isForUs || samples.calibration === null || (!mayMix && !mayChoose)) return plain;
   options.hooks.progress({ phase: 'checking the accuracy' });
-  const scorer = new Scorer({ ...options, samples: CHECK_SAMPLES });
+  const scorer = new Scorer({
+    ...options,
+    samples: CHECK_SAMPLES,
+    analysisMs: ANALYSIS_MS,
+  });
   const asAsked = await scorer.score(scheme);
   const best = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
   const { scheme: chosen, sqnrDb } = best;

@@ -39,6 +39,8 @@ export interface ScorerOptions {
   readonly hooks: Hooks;
   /** Most samples to score on. */
   readonly samples: number;
+  /** All that an analysis of the layers may take; 10 s unless told. */
+  readonly analysisMs?: number | undefined;
 }
 
 /** The float model takes at most this long over the samples that versions are scored on. */
@@ -137,7 +139,7 @@ export class Scorer {
       path,
       input: switched.input,
       count: sources.length,
-      budgetMs: ANALYSIS_MS,
+      budgetMs: this.#options.analysisMs ?? ANALYSIS_MS,
       threads: this.#threads,
     };
     const powers = await this.#inChild((worker) =>
