@@ -8,7 +8,7 @@ const GOOD_DB = 30;
 const CLEAR_DB = 4;
 
 /** What a version must say for itself here. */
-interface Version {
+export interface Version {
   readonly scheme: Scheme;
   /** Null when its outputs are those of the float model. */
   readonly sqnrDb: number | null;

@@ -2,6 +2,7 @@ import type { Scheme } from '../contracts/scheme.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { messageOf } from '../util/errors.ts';
 import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
+import type { Version } from './closer-ranges.ts';
 import type { Maker } from './make.ts';
 import { mixToReach } from './mixed.ts';
 import { Scorer } from './scorer.ts';
@@ -29,8 +30,8 @@ export interface KeptAccuracy {
 /**
  * A static scheme with the ranges that do best where none were asked for (`closerRanges`), and that
  * does not collapse: where its result is further from the float model than the limit (20 dB, or
- * `--min-sqnr`) on a few calibration samples, the layers that cost most are given back to float,
- * unless the device has none. Where even that does not help, the scheme stays, with a warning. Other
+ * `--min-sqnr`) on a few calibration samples, weights and biases are fitted to the samples; where that
+ * is not enough, the layers that cost most are given back to float, unless the device has none. Where even that does not help, the scheme stays, with a warning. Other
  * schemes, models without samples and those quantized already are left alone.
  */
 export async function keepAccuracy(
@@ -57,9 +58,12 @@ export async function keepAccuracy(
     analysisMs: ANALYSIS_MS,
   });
   const asAsked = await scorer.score(scheme);
-  const best = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
+  const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
+  const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
+  if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme };
+  const best = await tuned(ranged, scorer);
   const { scheme: chosen, sqnrDb } = best;
-  if (sqnrDb === null || sqnrDb >= minSqnrDb || !mayMix) return { ...plain, scheme: chosen };
+  if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen };
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
@@ -74,5 +78,24 @@ export async function keepAccuracy(
     options.hooks.signal.throwIfAborted();
     const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
     return { ...plain, scheme: chosen, warnings: [warning] };
+  }
+}
+
+/**
+ * The version with weights rounded for each layer's output and biases measured, where that is closer:
+ * it costs neither speed nor size, as layers in float do.
+ */
+async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
+  if (!plain.scheme.perChannel || plain.scheme.format === 'qoperator') return plain;
+  try {
+    const better = await scorer.score({
+      ...plain.scheme,
+      rounding: 'adaptive',
+      biases: 'measured',
+    });
+    return (better.sqnrDb ?? Infinity) > (plain.sqnrDb ?? Infinity) ? better : plain;
+  } catch {
+    scorer.signal.throwIfAborted();
+    return plain;
   }
 }

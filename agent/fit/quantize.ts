@@ -1,7 +1,7 @@
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type { Recipe } from '../contracts/recipe.ts';
-import { AUTO, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
+import { AUTO, noScheme, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { writeOnnx } from '../model/onnx/open.ts';
 import type { OpReport } from '../quantize/report.ts';
@@ -12,6 +12,7 @@ import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import type * as ChooseModule from './choose.ts';
 import { FitError } from './errors.ts';
 import { keepAccuracy } from './keep-accuracy.ts';
+import type { Maker } from './make.ts';
 import { makerFor } from './make-files.ts';
 import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
 import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
@@ -76,11 +77,20 @@ export async function quantize(
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
-    warnings: [...maker.warnings, ...warnings, ...(await maker.unmatched(scheme))],
+    warnings: [...maker.warnings, ...warnings, ...(await unmatchedNames(asked, maker))],
     ...recipeOf(scheme),
     ...(found === undefined ? {} : { found }),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
+}
+
+/** What a recipe names in vain; names that we chose ourselves may be of nodes that we made. */
+async function unmatchedNames(
+  asked: SchemeName | typeof AUTO | Recipe,
+  maker: Maker,
+): Promise<readonly string[]> {
+  if (typeof asked === 'string') return [];
+  return maker.unmatched(applyRecipe({ ...noScheme, method: 'static' }, asked));
 }
 
 /** Given to `--recipe`, it makes the same model again. A float model needs none. */

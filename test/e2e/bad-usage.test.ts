@@ -21,7 +21,7 @@ describe('usage errors are one line with a hint', () => {
     ['bench a b', "too many arguments for 'bench'"],
     ['fit m.onnx', "required option '-o, --output <dir>' not specified"],
     ['quantize m.onnx --to int9 -o x', '--to int9 is no scheme: use auto, int8-static'],
-    ['quantize m.onnx --to weight-int4 -o x', 'is not supported yet'],
+    ['quantize m.onnx --to weight-int3 -o x', 'is no scheme'],
     ['quantize --to fp16 -o x', "missing required argument 'model'"],
   ])('agent %s', async (line, says) => {
     expect(await agent(line.split(' '))).toMatchObject(refusal(2, says));

@@ -97,6 +97,9 @@ function rootsOf({ units }: StaticPlan): ReadonlyMap<string, string> {
 /** Passing over one element takes about as long as this many multiply-accumulates. */
 const MACS_PER_ELEMENT = 16;
 
+/** A weight in float is three bytes more to keep and to read: what a large last layer costs. */
+const MACS_PER_WEIGHT = 32;
+
 /** What every integer node of the plan would cost in float, by the shapes seen in calibration. */
 export function unitWork(
   graph: GraphProto,
@@ -108,9 +111,16 @@ export function unitWork(
   return [...plan.units.values()].map(({ node, inputs, outputs }) => {
     const moved = [...inputs, ...outputs].reduce((sum, name) => sum + elements(name), 0);
     const made = elements(node.output[0] ?? '') || elements(outputs[0] ?? '');
-    const work = made * macsPerValue(node, index) + moved * MACS_PER_ELEMENT;
+    const weights = weightCount(node, index);
+    const work =
+      made * macsPerValue(node, index) + moved * MACS_PER_ELEMENT + weights * MACS_PER_WEIGHT;
     return { label: nodeLabel(node), op: opName(node), work };
   });
+}
+
+function weightCount(node: NodeProto, { initializers }: GraphIndex): number {
+  const dims = initializers.get(node.input[1] ?? '')?.dims ?? [];
+  return dims.length < 2 ? 0 : dims.reduce((product, length) => product * length, 1);
 }
 
 /** Multiply-accumulates behind one output value: the weights that one output channel has. */
