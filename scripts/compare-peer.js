@@ -15,7 +15,7 @@ import { autoTargets, keptFloat } from './compare-peer/auto-targets.js';
 import { measure } from './compare-peer/measure.js';
 import { peerOf } from './compare-peer/peer.js';
 import { quantize } from './compare-peer/quantize.js';
-import { autoTable, staticTable, targetList } from './compare-peer/table.js';
+import { autoTable, likeForLikeTable, staticTable, targetList } from './compare-peer/table.js';
 import { staticTargets } from './compare-peer/static-targets.js';
 import { observerTargets } from './compare-peer/observer-targets.js';
 import { writeSyntheticCnn } from './synthetic-cnn.js';
@@ -27,7 +27,12 @@ import { writeSyntheticCnn } from './synthetic-cnn.js';
 const shared = join(dirname(dirname(import.meta.dirname)), 'shared');
 const STATIC_OPTIONS = ['--to', 'int8-static', '--observer'];
 /** @type {Readonly<Record<Mode, readonly string[]>>} */
-const OPTIONS = { 'int8-static': [...STATIC_OPTIONS, 'min-max'], auto: ['--to', 'auto'] };
+const OPTIONS = {
+  'int8-static': ['--to', 'int8-static'],
+  // What the peer does: extremes as ranges, and the result as it comes.
+  'like for like': [...STATIC_OPTIONS, 'min-max', '--no-mixed'],
+  auto: ['--to', 'auto'],
+};
 const OBSERVERS = ['min-max', 'percentile', 'entropy', 'mse'];
 const SAMPLE_COUNTS = [100, 1000];
 
@@ -87,7 +92,9 @@ function readArguments() {
 function readModes(list) {
   const names = list.split(',');
   const known = names.filter((name) => name === 'auto' || name === 'int8-static');
-  if (known.length === names.length) return known;
+  if (known.length === names.length) {
+    return known.flatMap((name) => (name === 'auto' ? [name] : [name, 'like for like']));
+  }
   console.error(`--to ${list}: use int8-static, auto or both`);
   return process.exit(2);
 }
@@ -124,7 +131,7 @@ async function look(name, manifest, ways, peerFile) {
   /** @type {Record<string, string>} */
   const files = {};
   for (const mode of ways) {
-    say(`${name}: --to ${mode}`);
+    say(`${name}: ${OPTIONS[mode].join(' ')}`);
     // oxlint-disable-next-line no-await-in-loop -- time and memory are measured
     const run = await quantize(manifest, OPTIONS[mode], join(work, `${name}.${mode}.onnx`));
     row.runs[mode] = run;
@@ -175,7 +182,9 @@ function show() {
     targets.push(...autoTargets(rows));
   }
   if (modes.includes('int8-static')) {
-    console.log(`\n--to int8-static --observer min-max\n${staticTable(rows)}`);
+    console.log(`\n--to int8-static\n${staticTable(rows)}\n`);
+    const options = OPTIONS['like for like'].join(' ');
+    console.log(`${options}: as the peer does it\n${likeForLikeTable(rows)}`);
     targets.push(...staticTargets(rows));
   }
   if (observerRuns.length > 0) targets.push(...observerTargets(observerRuns));

@@ -4,6 +4,7 @@ import type { Feeds } from '../runtime/types.ts';
 import {
   AS_FAST,
   AS_FAST_FOR_TASK,
+  CALL_MS,
   NO_LOSS,
   decideAuto,
   lostPoints,
@@ -114,7 +115,7 @@ class Judging {
     const rows = timed(files.map((file) => this.row(file)));
     const float = Math.min(...rows.filter(isReference).map(({ ms }) => ms));
     const byId = new Map(files.map((file) => [file.candidate.id, file]));
-    const worth = rows.filter((row) => !isReference(row) && row.ms <= float);
+    const worth = rows.filter((row) => !isReference(row) && row.ms <= float + CALL_MS);
     let limit = Infinity;
     for (const { id, ms } of worth.toSorted((a, b) => a.ms - b.ms)) {
       const file = byId.get(id);

@@ -8,21 +8,25 @@ export const LEAST_GAIN = 0.03;
 export const AS_FAST = 0.05;
 /** Accuracy on labelled data is worth a little more speed than closeness to the float model. */
 export const AS_FAST_FOR_TASK = 0.25;
+/** The share of the time saved that must be left then. */
+const MOST_OF_THE_GAIN = 0.75;
 /** Points of the task metric that nobody misses. */
 export const NO_LOSS = 0.5;
 /** Medians of a fixed computation this far above its shortest time were taken on a busy machine. */
 const DISTURBED = 1.25;
 /** A file so much smaller, at this fidelity, is worth having at float's speed. */
 const MUCH_SMALLER = 0.6;
-const HIGH_FIDELITY_DB = 40;
+const HIGH_FIDELITY_DB = 35;
+/** What calling a model takes by itself: differences below say nothing about the model. */
+export const CALL_MS = 0.003;
 
 /**
  * What an engineer would take, as a pure function of the measured rows. In this order:
  * 1. Out is what failed, misses the objective, or is slower than the fastest float version.
  * 2. Of the rest, the fastest counts, if it gains at least 3 % on float; where there is none, a file
- *    at most 0.6 times as large with at least 40 dB, if any; else float.
- * 3. Rows up to 25 % slower than it that lose at most half a point replace it where it loses more;
- *    rows up to 5 % slower replace it where they are closer to the float model.
+ *    at most 0.6 times as large with at least 35 dB, if any; else float.
+ * 3. Rows up to 25 % slower than it that save most of the time, too, and lose at most half a point
+ *    replace it where it loses more; rows up to 5 % slower replace it where they are closer to the float model.
  * @param skipped ids of rows whose accuracy was not looked at, because faster ones are good enough
  */
 export function decideAuto(
@@ -40,7 +44,7 @@ export function decideAuto(
   );
   const quick = able.filter((row) => time(row) <= time(float) * (1 - LEAST_GAIN));
   const small = able.filter((row) => isMuchSmaller(row, float));
-  const chosen = best(quick) ?? best(small) ?? float;
+  const chosen = best(quick, time(float)) ?? best(small, time(float)) ?? float;
   if (chosen === undefined) {
     const verdicts = rows.map((row) => rejected(row, reasons.get(row.id) ?? 'it was not measured'));
     return { chosen: null, verdicts, warnings: [] };
@@ -88,12 +92,18 @@ function fastest(rows: readonly TimedRow[]): TimedRow | undefined {
   return rows.toSorted((a, b) => time(a) - time(b))[0];
 }
 
-function best(rows: readonly TimedRow[]): TimedRow | undefined {
+function best(rows: readonly TimedRow[], floatMs: number): TimedRow | undefined {
   const first = fastest(rows);
   if (first === undefined) return undefined;
   const harmless = rows.filter((row) => lostPoints(row) <= NO_LOSS);
   const quickest = fastest(harmless);
-  const worth = quickest !== undefined && time(quickest) <= time(first) * (1 + AS_FAST_FOR_TASK);
+  const longest = Math.min(
+    time(first) * (1 + AS_FAST_FOR_TASK),
+    Number.isFinite(floatMs)
+      ? Math.max(time(first), floatMs - (floatMs - time(first)) * MOST_OF_THE_GAIN)
+      : Infinity,
+  );
+  const worth = quickest !== undefined && time(quickest) <= longest;
   const pool = worth ? harmless : rows;
   const limit = time(worth ? quickest : first) * (1 + AS_FAST);
   const close = pool.filter((row) => time(row) <= limit);
@@ -114,7 +124,7 @@ function obstacle(
   if (row.error !== undefined) return row.error;
   if (time(row) === Infinity) return 'it could not be measured';
   if (isReference(row)) return undefined;
-  if (time(row) > time(float)) {
+  if (time(row) > time(float) + CALL_MS) {
     return `${moreText(time(row), time(float), 'slower')} than float here (${msAgainst(time(row), time(float))})`;
   }
   return objective === null ? undefined : accuracyObstacle(row, objective);
@@ -159,7 +169,7 @@ function praise(row: TimedRow, float: TimedRow | undefined, able: readonly Timed
   const gain =
     time(row) < time(float)
       ? `${moreText(time(float), time(row), 'faster')} than float (${msAgainst(time(row), time(float))})`
-      : `as fast as float and ${moreText(float?.bytes ?? 0, row.bytes ?? 1, 'smaller')}`;
+      : `as fast as float (${msAgainst(time(row), time(float))}) and ${moreText(float?.bytes ?? 0, row.bytes ?? 1, 'smaller')}`;
   const points = row.accuracy === null ? '' : `, ${lostPoints(row).toFixed(1)} points lost`;
   return `${own}; ${gain}; SQNR ${dB(row)}${points}`;
 }

@@ -5,7 +5,7 @@ import type { TensorDescription } from '../runtime/types.ts';
  * Values that may leave the runtime in one run, unless a single tensor is larger. Each run makes a copy
  * of them that waits for the garbage collector, whether or not a place for it is given.
  */
-export const MOST_EXPOSED_BYTES = 3 * 2 ** 20;
+export const MOST_EXPOSED_BYTES = 8 * 2 ** 20;
 /** Values of a tensor in one sample that its histogram counts: more say hardly more of the shares. */
 const MOST_COUNTED = 2 ** 17;
 

@@ -20,7 +20,7 @@ import { summarize } from './summary.ts';
 import type { Candidate, Hooks } from './types.ts';
 
 /** Samples that versions are scored on before any is measured. */
-const SCORING_SAMPLES = 8;
+const SCORING_SAMPLES = 24;
 /** A static version so much slower than float in a few runs is not measured at length. */
 const HOPELESS = 1.5;
 /** So far under the floor of 20 dB on calibration samples, no other samples bring a version back. */

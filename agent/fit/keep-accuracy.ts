@@ -4,7 +4,9 @@ import { messageOf } from '../util/errors.ts';
 import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
 import type { Version } from './closer-ranges.ts';
 import type { Maker } from './make.ts';
-import { mixToReach } from './mixed.ts';
+import { giveBack, noiseOf } from './give-back.ts';
+import { mixToReach, share } from './mixed.ts';
+import type { Mixed, MixedTools } from './mixed.ts';
 import { Scorer } from './scorer.ts';
 import type { Scratch } from './scratch.ts';
 import type { Subject } from './subject.ts';
@@ -15,6 +17,8 @@ const CHECK_SAMPLES = 8;
 const MIN_SQNR_DB = 20;
 /** Who asks for one scheme by name does not expect a search. */
 const ANALYSIS_MS = 2500;
+/** Layers of so little of the work are given back without asking whether other means would do. */
+const LITTLE_WORK = 0.1;
 /** Aimed at beyond the limit: other samples than these few will be a little worse. */
 const MARGIN_DB = 1.5;
 
@@ -30,8 +34,8 @@ export interface KeptAccuracy {
 /**
  * A static scheme with the ranges that do best where none were asked for (`closerRanges`), and that
  * does not collapse: where its result is further from the float model than the limit (20 dB, or
- * `--min-sqnr`) on a few calibration samples, weights and biases are fitted to the samples; where that
- * is not enough, the layers that cost most are given back to float, unless the device has none. Where even that does not help, the scheme stays, with a warning. Other
+ * `--min-sqnr`) on a few calibration samples, the layers that cost most are given back to float, unless
+ * the device has none. Where these are not few, weights and biases are fitted to the samples first. Where even that does not help, the scheme stays, with a warning. Other
  * schemes, models without samples and those quantized already are left alone.
  */
 export async function keepAccuracy(
@@ -61,16 +65,20 @@ export async function keepAccuracy(
   const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
   const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
   if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme };
-  const best = await tuned(ranged, scorer);
-  const { scheme: chosen, sqnrDb } = best;
-  if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen };
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
   };
+  const target = minSqnrDb + MARGIN_DB;
+  const quick = await fewGivenBack(ranged.scheme, target, tools).catch(() => undefined);
+  options.hooks.signal.throwIfAborted();
+  if (quick !== undefined) return { ...plain, scheme: quick.scheme, given: quick.given };
+  const best = await tuned(ranged, scorer);
+  const { scheme: chosen, sqnrDb } = best;
+  if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen };
   const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
   try {
-    const mixed = await mixToReach(minSqnrDb + MARGIN_DB, chosen, tools);
+    const mixed = await mixToReach(target, chosen, tools);
     if (mixed !== undefined) return { ...plain, scheme: mixed.scheme, given: mixed.given };
     const warning = `${found} and no layer given back to float mends it: try --to auto`;
     return { ...plain, scheme: chosen, warnings: [warning] };
@@ -79,6 +87,18 @@ export async function keepAccuracy(
     const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
     return { ...plain, scheme: chosen, warnings: [warning] };
   }
+}
+
+/** A version in which layers of little work are in float, where that is enough. */
+async function fewGivenBack(
+  scheme: Scheme,
+  targetDb: number,
+  tools: MixedTools,
+): Promise<Mixed | undefined> {
+  const sensitivity = await tools.sensitivity(scheme);
+  if (share(giveBack(sensitivity, noiseOf(targetDb)), sensitivity) > LITTLE_WORK) return undefined;
+  const mixed = await mixToReach(targetDb, scheme, tools);
+  return mixed === undefined || mixed.share > LITTLE_WORK ? undefined : mixed;
 }
 
 /**

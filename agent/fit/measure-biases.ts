@@ -52,8 +52,9 @@ export async function measureBiases(
       // oxlint-disable-next-line no-await-in-loop -- as above
       await withSession(path, (session) => runStage(session, stage, live));
       for (const name of stage.gives) {
-        const means = wanted.get(byRaw.get(name)?.float ?? '');
-        const shift = means && correct(name, means, live);
+        const site = byRaw.get(name);
+        const means = wanted.get(site?.float ?? '');
+        const shift = means && correct({ name, copies: site?.copies ?? 1 }, means, live);
         if (shift !== undefined) shifts.set(name, shift);
       }
       forget(live, stages.slice(at + 1));
@@ -108,22 +109,40 @@ async function runStage(session: Session, { reads }: Stage, live: readonly Live[
   }
 }
 
-/** Shifts a tensor of every sample to where float is on average; returns by how much. */
+/**
+ * Shifts a tensor of every sample to where float is on average; returns by how much. Channels that the
+ * float model has not (they are zero) stay.
+ */
 function correct(
-  name: string,
+  { name, copies }: { readonly name: string; readonly copies: number },
   wanted: readonly Float64Array[],
   live: readonly Live[],
 ): Float64Array | undefined {
   const off = live.map((tensors, sample) => {
-    const mean = channelMeans(tensors.get(name));
+    const mean = averaged(channelMeans(tensors.get(name)), copies);
     return mean?.map((value, c) => (wanted[sample]?.[c] ?? 0) - value);
   });
   const known = off.filter((one) => one !== undefined);
   const [first] = known;
   if (first === undefined || known.length < live.length) return undefined;
-  const shift = first.map((_, c) => believed(known.map((one) => one[c] ?? 0)));
+  const once = first.map((_, c) => believed(known.map((one) => one[c] ?? 0)));
+  const shift = Float64Array.from(
+    { length: once.length * copies },
+    (_, c) => once[c % once.length] ?? 0,
+  );
   for (const tensors of live) addToChannels(tensors.get(name), shift);
   return shift;
+}
+
+/** One mean for the copies of a channel, which lie behind one another. */
+function averaged(means: Float64Array | undefined, copies: number): Float64Array | undefined {
+  if (means === undefined || copies === 1) return means;
+  const channels = means.length / copies;
+  return Float64Array.from({ length: channels }, (_, c) => {
+    let sum = 0;
+    for (let at = c; at < means.length; at += channels) sum += means[at] ?? 0;
+    return sum / copies;
+  });
 }
 
 /** The mean, less the more it might be chance: what it is squared against its own variance. */

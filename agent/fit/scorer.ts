@@ -10,6 +10,7 @@ import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
 import { fastestSplit } from './fastest-split.ts';
 import type { Sensitivity } from './give-back.ts';
+import { leaveOneOut } from './leave-one-out.ts';
 import type { Maker } from './make.ts';
 import { layerTimes } from './node-times.ts';
 import type { LayerTimes } from './node-times.ts';
@@ -130,6 +131,11 @@ export class Scorer {
     const { model, statistics: observed } = await maker.parts(scheme);
     const { graph, plan, statistics } = planModel(model, observed, scheme);
     const sources = noiseSources(graph, plan, statistics);
+    const budgetMs = this.#options.analysisMs ?? ANALYSIS_MS;
+    if (sources.length === 0) {
+      hooks.progress({ phase: 'looking for the sensitive layers' });
+      return leaveOneOut({ ...scheme, biases: 'derived' }, this, budgetMs);
+    }
     const switched = addSwitches(graph, plan, sources, scheme);
     const path = scratch.file(`switched-${this.#sensitivity.size}.onnx`);
     await writeScratchFile(path, writeOnnx(withGraph(model, switched.graph)));
@@ -139,7 +145,7 @@ export class Scorer {
       path,
       input: switched.input,
       count: sources.length,
-      budgetMs: this.#options.analysisMs ?? ANALYSIS_MS,
+      budgetMs,
       threads: this.#threads,
     };
     const powers = await this.#inChild((worker) =>

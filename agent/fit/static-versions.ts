@@ -35,12 +35,12 @@ const REFINEMENTS: readonly { readonly suffix: string; readonly change: Partial<
 ];
 
 /** Points of the curve from speed to accuracy at which mixed versions are made, in dB. */
-const CURVE_DB: readonly number[] = [21.5, 24, 30, 40];
+const CURVE_DB: readonly number[] = [21.5, 24, 27, 30, 40];
 /**
  * After this long nothing further is tried but what is needed to reach the first point of the curve:
  * refinements are worth a decibel or two, not minutes.
  */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 40_000;
 /** Versions that give back more than this share of what integers save are float with a fringe. */
 const MOST_GIVEN = 0.9;
 /** Another way to take ranges is measured as well when it is this close to the best one. */

@@ -125,10 +125,14 @@ export const handlers = {
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
     const { sweeping } = await import('./sweep.ts');
+    const { remembered } = await import('./remembered.ts');
     const { path, job, tensors, reduced, needs, threads } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
-      return collect(session, sweeping(feedsOf(source)), {
+      const read = () => sweeping(feedsOf(source));
+      // With histograms one pass follows the other.
+      const samples = needs.histogram ? remembered(JSON.stringify(job), read) : read();
+      return collect(session, samples, {
         tensors,
         reduced,
         needs,

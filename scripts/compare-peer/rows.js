@@ -8,7 +8,7 @@ const MIB = 2 ** 20;
 /** @typedef {import('./rules.js').Target} Target */
 /** @typedef {import('./rules.js').Ratio} Ratio */
 /** @typedef {Pick<import('./quantize.js').Run, 'seconds' | 'peakPssBytes' | 'report' | 'error'>} Run */
-/** @typedef {'auto' | 'int8-static'} Mode */
+/** @typedef {'auto' | 'int8-static' | 'like for like'} Mode */
 
 /**
  * Everything about one package.

@@ -19,11 +19,12 @@ const MB = 1e6;
 
 /**
  * @param {readonly Row[]} rows
- * @returns {Target[]} of `--to int8-static`
+ * @returns {Target[]} of `--to int8-static`, and of the same as the peer does it
  */
 export function staticTargets(rows) {
   const all = measuredIn(rows, 'int8-static');
-  const ratios = all.flatMap((one) => likeForLike(one) ?? []).filter((one) => one.judged);
+  const alike = measuredIn(rows, 'like for like');
+  const ratios = alike.flatMap((one) => likeForLike(one) ?? []).filter((one) => one.judged);
   const signals = all.map(({ name, ours }) => ({ name, value: decibels(ours) }));
   return [
     ranTarget('int8-static', rows),
@@ -55,7 +56,7 @@ export function staticTargets(rows) {
     },
     ...dropTargets('int8-static', all),
     ...sizeTargets(all),
-    ...costTargets(all),
+    ...costTargets(alike),
   ];
 }
 

@@ -31,15 +31,11 @@ export function autoTable(rows) {
   return columns([head, ...cells], 2);
 }
 
-/**
- * `l4l`: latency against the peer's file of the same kind, `*` where that file itself was run beside
- * ours; `s/p` and `MB/p`: time and memory of making it, against the peer's.
- * @param {readonly Row[]} rows
- */
+/** @param {readonly Row[]} rows */
 export function staticTable(rows) {
-  const head = 'package size dB ahead drop float 1:/flt l4l n:/flt s s/p MB MB/p'.split(' ');
+  const head = 'package size dB ahead drop float 1:/flt n:/flt s MB'.split(' ');
   const cells = measuredIn(rows, 'int8-static').map((one) => {
-    const [like, cost, ahead] = [likeForLike(one), costRatios(one), decibelsAhead(one)];
+    const ahead = decibelsAhead(one);
     return [
       clip(one.name, NAME_WIDTH),
       fixed(one.ours.bytes / one.float.bytes),
@@ -47,16 +43,41 @@ export function staticTable(rows) {
       ahead === undefined ? '-' : decibelText(ahead),
       dropText(one),
       String(one.run.report?.ops.float ?? '-'),
-      fixed(one.ours.ms1 / one.float.ms1),
+      ...latenciesAndCost(one),
+    ];
+  });
+  return columns([head, ...cells], 1);
+}
+
+/**
+ * `l4l`: latency against the peer's file of the same kind, `*` where that file itself was run beside
+ * ours; `s/p` and `MB/p`: time and memory of making it, against the peer's.
+ * @param {readonly Row[]} rows
+ */
+export function likeForLikeTable(rows) {
+  const head = 'package dB 1:/flt n:/flt s MB l4l s/p MB/p'.split(' ');
+  const cells = measuredIn(rows, 'like for like').map((one) => {
+    const [like, cost] = [likeForLike(one), costRatios(one)];
+    return [
+      clip(one.name, NAME_WIDTH),
+      decibelText(decibels(one.ours)),
+      ...latenciesAndCost(one),
       like === undefined ? '-' : fixed(like.ratio) + (like.how === 'direct' ? '*' : ''),
-      fixed(one.ours.msAll / one.float.msAll),
-      one.run.seconds.toFixed(1),
       cost === undefined ? '-' : fixed(cost.time),
-      (one.run.peakPssBytes / 2 ** 20).toFixed(0),
       cost === undefined ? '-' : fixed(cost.memory),
     ];
   });
   return columns([head, ...cells], 1);
+}
+
+/** @param {Measured} measured */
+function latenciesAndCost({ ours, float, run }) {
+  return [
+    fixed(ours.ms1 / float.ms1),
+    fixed(ours.msAll / float.msAll),
+    run.seconds.toFixed(1),
+    (run.peakPssBytes / 2 ** 20).toFixed(0),
+  ];
 }
 
 /** One line each; what does not fit is continued below. @param {readonly import('./rules.js').Target[]} targets */

@@ -48,7 +48,13 @@ describe('what --to auto takes', () => {
   test('unless the file is much smaller and nearly exact', () => {
     const rows = (sqnr: number) => [row(FLOAT, { p50: 1 }), row(DYNAMIC, { p50: 0.99, sqnr })];
     expect(chosenOf(rows(46), unlabelled)).toBe(DYNAMIC);
-    expect(chosenOf(rows(35), unlabelled)).toBe(FLOAT);
+    expect(chosenOf(rows(34), unlabelled)).toBe(FLOAT);
+  });
+
+  test('also where it is slower by no more than a call takes', () => {
+    const rows = (ms: number) => [row(FLOAT, { p50: 0.024 }), row(DYNAMIC, { p50: ms, sqnr: 46 })];
+    expect(chosenOf(rows(0.026), unlabelled)).toBe(DYNAMIC);
+    expect(chosenOf(rows(0.028), unlabelled)).toBe(FLOAT);
   });
 
   test('never what is slower than float', () => {
@@ -63,6 +69,9 @@ describe('what --to auto takes', () => {
       row(MIXED, { p50: 1.2, drop: 0.2, sqnr: 28 }),
     ];
     expect(chosenOf(rows, labelled)).toBe(MIXED);
+    const small = rows.with(0, row(FLOAT, { p50: 1.5, drop: 0, sqnr: 100 }));
+    // Most of the half millisecond would be gone.
+    expect(chosenOf(small, labelled)).toBe(STATIC);
     const slower = rows.with(2, row(MIXED, { p50: 1.3, drop: 0.2, sqnr: 28 }));
     expect(chosenOf(slower, labelled)).toBe(STATIC);
   });

@@ -6,6 +6,7 @@ import { observerTargets } from '../../scripts/compare-peer/observer-targets.js'
 import { peerOf } from '../../scripts/compare-peer/peer.js';
 import { treePssBytes } from '../../scripts/compare-peer/quantize.js';
 import { likeForLike, measuredIn } from '../../scripts/compare-peer/rows.js';
+import type { Mode } from '../../scripts/compare-peer/rows.js';
 import {
   geometricMean,
   judgeEach,
@@ -14,7 +15,7 @@ import {
   won,
 } from '../../scripts/compare-peer/rules.js';
 import { staticTargets } from '../../scripts/compare-peer/static-targets.js';
-import { staticTable, targetList } from '../../scripts/compare-peer/table.js';
+import { likeForLikeTable, staticTable, targetList } from '../../scripts/compare-peer/table.js';
 
 const figures = (ms1: number, sqnrDb: number | null, value: number | null = null) => ({
   bytes: 1000,
@@ -137,7 +138,7 @@ const report = (made: string) => ({
   made,
 });
 
-const rowOf = (name: string, mode: 'auto' | 'int8-static', ours: ReturnType<typeof figures>) => ({
+const rowOf = (name: string, mode: Mode, ours: ReturnType<typeof figures>) => ({
   name,
   hasConv: true,
   runs: { [mode]: { seconds: 2, peakPssBytes: 60 * 2 ** 20, error: null, report: report('x') } },
@@ -167,8 +168,10 @@ test('a float copy is named, and a refusal is no success', () => {
 
 test('static files are judged beside the peer’s', () => {
   const ours = { ...figures(4, 32, 0.897), bytes: 1.3e6 };
-  const rows = [rowOf('one', 'int8-static', ours)];
-  const [measured] = measuredIn(rows, 'int8-static');
+  const [plain, alike] = [rowOf('one', 'int8-static', ours), rowOf('one', 'like for like', ours)];
+  const runs = { ...plain.runs, ...alike.runs };
+  const rows = [{ ...plain, runs, figures: { ...plain.figures, ...alike.figures } }];
+  const [measured] = measuredIn(rows, 'like for like');
   // The peer took half of float's time: 5 ms here.
   expect(likeForLike(measured!)).toMatchObject({ ratio: 0.8, judged: true, how: 'ratios' });
   expect(verdicts(staticTargets(rows))).toMatchObject({
@@ -183,6 +186,7 @@ test('static files are judged beside the peer’s', () => {
     'static: memory / peer, where it is costly': 'met',
   });
   expect(staticTable(rows).split('\n')[1]).toMatch(/^one +0\.26 +32\.0 +2\.0 +0\.30 +2 /);
+  expect(likeForLikeTable(rows).split('\n')[1]).toMatch(/^one +32\.0 .* 0\.80 +0\.50 /);
 });
 
 test('observers are compared with min-max and with themselves', () => {

@@ -12,6 +12,8 @@ export interface BiasSite {
   readonly float: string;
   /** The bias as the unit reads it, behind its DequantizeLinear. */
   readonly bias: string;
+  /** How many pixels stand side by side as channels in `raw`: each of them has the same biases. */
+  readonly copies?: number;
 }
 
 const INT32_MAX = 2 ** 31 - 1;

@@ -20,6 +20,11 @@ export interface ConvShape {
   readonly axes: readonly ConvAxis[];
 }
 
+/** Whether every channel is convolved by itself, one to one. */
+export function isDepthwise({ groups, inputs, outputs }: ConvShape): boolean {
+  return groups > 1 && groups === inputs && groups === outputs;
+}
+
 /**
  * Reads a Conv at a given input shape [N, C, ...spatial] with weights [M, C / groups, ...kernel];
  * undefined where these do not belong together.

@@ -1,11 +1,13 @@
-import { convMicroseconds } from './conv-cost.ts';
+import { convMicroseconds, depthwiseMicroseconds } from './conv-cost.ts';
+import { isDepthwise } from './conv-shape.ts';
 import type { ConvAxis, ConvShape } from './conv-shape.ts';
 
 /**
  * A convolution of few channels leaves most of a vector unit idle. With channels innermost, as the
  * integer kernel keeps them, n neighbouring pixels of c channels are one pixel of n * c channels
  * without moving a byte; so the same sums can be had from a convolution of more channels over fewer
- * pixels, with weights repeated at their places and zeros elsewhere.
+ * pixels, with weights repeated at their places and zeros elsewhere. A depthwise convolution of few
+ * channels becomes a full one so.
  */
 export interface PixelFold {
   /** The spatial axis that is folded; all behind it have size 1. */
@@ -45,7 +47,7 @@ export function planFold(shape: ConvShape): PixelFold | undefined {
 export function possibleFolds(shape: ConvShape): PixelFold[] {
   const axis = innermostAxis(shape.axes);
   const line = shape.axes[axis];
-  if (shape.groups !== 1 || line === undefined) return [];
+  if ((shape.groups !== 1 && !isDepthwise(shape)) || line === undefined) return [];
   return OUTPUTS_AT_ONCE.flatMap((outputs) => foldBy(outputs, line, axis, shape) ?? []);
 }
 
@@ -93,7 +95,8 @@ export function foldedShape({
         }
       : line,
   );
-  return { ...shape, inputs: shape.inputs * pixels, outputs: shape.outputs * outputs, axes };
+  const { inputs } = shape;
+  return { groups: 1, inputs: inputs * pixels, outputs: shape.outputs * outputs, axes };
 }
 
 /** Dimensions of its weights. */
@@ -102,21 +105,25 @@ export function foldedDims(fold: PixelFold): number[] {
   return [outputs, inputs, ...axes.map(({ kernel }) => kernel)];
 }
 
-/** What a dense convolution takes in its integer kernel, as it is. */
-export function integerMicroseconds({ inputs, outputs, axes }: ConvShape): number {
+/** What a full or a depthwise convolution takes in its integer kernel, as it is. */
+export function integerMicroseconds(shape: ConvShape): number {
+  const { inputs, outputs, axes } = shape;
   const pixels = axes.reduce((product, { output }) => product * output, 1);
-  return convMicroseconds({ pixels, inputs, outputs, kernel: axes.map(({ kernel }) => kernel) });
+  const kernel = axes.map((axis) => axis.kernel);
+  if (!isDepthwise(shape)) return convMicroseconds({ pixels, inputs, outputs, kernel });
+  const taps = kernel.reduce((product, length) => product * length, 1);
+  return depthwiseMicroseconds(pixels, inputs, taps);
 }
 
-function weightCount({ inputs, outputs, axes }: ConvShape): number {
-  return axes.reduce((product, { kernel }) => product * kernel, inputs * outputs);
+function weightCount({ groups, inputs, outputs, axes }: ConvShape): number {
+  return axes.reduce((product, { kernel }) => product * kernel, (inputs / groups) * outputs);
 }
 
 function addedWeights(fold: PixelFold): number {
   return weightCount(foldedShape(fold)) - weightCount(fold.shape);
 }
 
-/** Weights [M, C, ...kernel] at their places in [outputs * M, pixels * C, ...folded kernel]. */
+/** Weights [M, C / groups, ...kernel] at their places in [outputs * M, pixels * C, ...folded kernel]. */
 export function foldWeights(weights: Int8Array, fold: PixelFold): Int8Array {
   const { axis, pixels, outputs, kernel, shape } = fold;
   const folded = new Int8Array(weightCount(foldedShape(fold)));
@@ -125,13 +132,15 @@ export function foldWeights(weights: Int8Array, fold: PixelFold): Int8Array {
   const taps = line?.kernel ?? 1;
   // Axes behind the folded one have kernels of 1, so that `before` and the taps are all there is.
   const before = sizes.slice(0, axis).reduce((product, size) => product * size, 1);
+  const seen = shape.inputs / shape.groups;
   for (let copy = 0, at = 0; copy < outputs; copy++, at = 0) {
     for (let m = 0; m < shape.outputs; m++) {
-      for (let c = 0; c < shape.inputs; c++) {
+      const firstInput = Math.floor((m * shape.groups) / shape.outputs) * seen;
+      for (let c = 0; c < seen; c++) {
         for (let row = 0; row < before; row++) {
           for (let tap = 0; tap < taps; tap++, at++) {
             const pixel = fold.begin * pixels + offsetOf(copy, tap, line);
-            const channel = (pixel % pixels) * shape.inputs + c;
+            const channel = (pixel % pixels) * shape.inputs + firstInput + c;
             const output = copy * shape.outputs + m;
             const place = (output * pixels * shape.inputs + channel) * before + row;
             folded[place * kernel + Math.floor(pixel / pixels)] = weights[at] ?? 0;

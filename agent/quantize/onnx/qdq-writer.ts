@@ -2,6 +2,7 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import type { GraphProto, NodeProto, TensorProto } from '../../model/onnx/generated/messages.ts';
 import {
   indexGraph,
+  intAttribute,
   nameMaker,
   nodeLabel,
   opName,
@@ -19,6 +20,7 @@ import type { ConvAxis, ConvShape } from './conv-shape.ts';
 import { foldWeights, foldedDims, foldedShape, repeated } from './fold-pixels.ts';
 import type { PixelFold } from './fold-pixels.ts';
 import { isWeighted } from './op-table.ts';
+import { padIntegers } from './pad-channels.ts';
 import { QdqParts } from './qdq-parts.ts';
 import { activationType } from './static-plan.ts';
 import type { IntegerUnit, StaticPlan } from './static-plan.ts';
@@ -41,6 +43,8 @@ export class QdqWriter {
   /** Float tensor -> its bytes, where something was quantized. */
   private readonly bytes = new Map<string, string>();
   private readonly absorbed = new Set<NodeProto>();
+  /** Tensors with more channels than the float model's. */
+  private readonly reshaped = new Set<string>();
   /** By float tensor: units that share weights share their integers where the scales agree. */
   private readonly written = new Map<string, { made: IntegerWeights; name: string }[]>();
 
@@ -58,6 +62,10 @@ export class QdqWriter {
     this.scheme = scheme;
     this.index = indexGraph(graph);
     this.parts = new QdqParts(unique);
+    for (const padded of plan.pads.keys()) {
+      const { outputs = [] } = plan.units.get(padded) ?? {};
+      for (const name of [...padded.output, ...outputs]) this.reshaped.add(name);
+    }
     for (const unit of plan.units.values()) {
       if (unit.absorbed !== undefined) this.absorbed.add(unit.absorbed);
       if (unit.quantizedOutput) for (const name of unit.outputs) this.integerMade.add(name);
@@ -74,6 +82,7 @@ export class QdqWriter {
     }
     return {
       ...this.graph,
+      valueInfo: this.graph.valueInfo.filter(({ name }) => !this.reshaped.has(name ?? '')),
       node: nodes,
       initializer: [...this.graph.initializer, ...initializers],
     };
@@ -95,14 +104,13 @@ export class QdqWriter {
     const renamed = new Map<string, string>();
     for (const name of unit.inputs) renamed.set(name, this.input(name, fold));
     for (const name of unit.constants) renamed.set(name, this.constant(name));
-    const node = foldedNode(withoutDilations(unit.node), fold);
+    const node = foldedNode(this.grouped(withoutDilations(unit.node)), fold);
     const input = node.input.map((name) => renamed.get(name) ?? name);
     if (isWeighted(unit.rule)) this.weights(unit, input, fold);
     const raw = unit.quantizedOutput
       ? unit.outputs.map(() => this.parts.short('r'))
       : unit.node.output;
-    // A folded unit's channels are not those of the float tensor.
-    if (isWeighted(unit.rule) && fold === undefined) this.noteBias(unit, input, raw);
+    if (isWeighted(unit.rule)) this.noteBias(unit, input, { made: raw[0] ?? '', fold });
     if (!unit.quantizedOutput) {
       this.parts.nodes.push({ ...node, input });
       return;
@@ -110,6 +118,13 @@ export class QdqWriter {
     this.parts.nodes.push({ ...node, input, output: raw });
     const unfold = fold && ((bytes: string) => this.parts.reshapedPixels(bytes, outputSizes(fold)));
     unit.outputs.forEach((name, i) => this.roundTrip(raw[i] ?? '', name, name, unfold));
+  }
+
+  /** A depthwise convolution with as many groups as it has channels now. */
+  private grouped(node: NodeProto): NodeProto {
+    const pad = this.plan.pads.get(node);
+    if (pad === undefined || (intAttribute(node, 'group') ?? 1) === 1) return node;
+    return withAttributes(node, { group: BigInt(pad.outputs) });
   }
 
   /** The same bytes under another scale. */
@@ -128,9 +143,14 @@ export class QdqWriter {
     return this.parts.dequantizedBytes(folded, this.paramsOf(name));
   }
 
-  private noteBias({ node }: IntegerUnit, input: readonly string[], raw: readonly string[]): void {
-    const [bias = '', [made = ''], [float = '']] = [input[2], raw, node.output];
-    if (bias !== '' && bias !== node.input[2]) this.biases.push({ raw: made, float, bias });
+  private noteBias(
+    { node }: IntegerUnit,
+    input: readonly string[],
+    { made, fold }: { readonly made: string; readonly fold: PixelFold | undefined },
+  ): void {
+    const [bias = '', [float = '']] = [input[2], node.output];
+    if (bias === '' || bias === node.input[2]) return;
+    this.biases.push({ raw: made, float, bias, copies: fold?.outputs ?? 1 });
   }
 
   /** The name under which an integer unit reads an activation. */
@@ -181,8 +201,11 @@ export class QdqWriter {
     const bias = this.index.initializers.get(unit.node.input[2] ?? '');
     const perChannel = ruleFor(this.scheme, unit.node).perChannel ?? this.scheme.perChannel;
     const plain = this.integers(unit, { weight, bias, layout, perChannel });
-    const made = fold === undefined ? plain : foldIntegers(plain, fold, perChannel);
-    const dims = fold === undefined ? weight.dims : foldedDims(fold);
+    const pad = this.plan.pads.get(unit.node);
+    const full = pad === undefined ? undefined : padIntegers(plain, layout, pad);
+    const filled = full?.made ?? plain;
+    const made = fold === undefined ? filled : foldIntegers(filled, fold, perChannel);
+    const dims = fold === undefined ? (full?.dims ?? weight.dims) : foldedDims(fold);
     input[1] = this.storedWeights({ ...weight, dims }, made, perChannel ? layout.axis : undefined);
     if (made.bias === undefined) return;
     input[2] = this.parts.dequantized({
@@ -247,6 +270,7 @@ function foldedNode(node: NodeProto, fold: PixelFold | undefined): NodeProto {
   const { axes } = foldedShape(fold);
   const of = (pick: (axis: ConvAxis) => number) => axes.map((axis) => BigInt(pick(axis)));
   return withAttributes(node, {
+    group: undefined,
     kernel_shape: of(({ kernel }) => kernel),
     strides: of(({ stride }) => stride),
     dilations: of(({ dilation }) => dilation),

@@ -8,6 +8,8 @@ import type { QuantParams, QuantType } from '../arithmetic.ts';
 import { convShape } from './conv-shape.ts';
 import type { ConvShape } from './conv-shape.ts';
 import { planFold } from './fold-pixels.ts';
+import { padded, planPads } from './pad-channels.ts';
+import type { ChannelPad, PadSite } from './pad-channels.ts';
 import { hasFixedSize } from './fixed-size.ts';
 import { slowConv } from './slow-conv.ts';
 import type { PixelFold } from './fold-pixels.ts';
@@ -48,6 +50,8 @@ export interface StaticPlan {
   readonly shields: ReadonlyMap<NodeProto, string>;
   /** Convolutions that run faster with neighbouring pixels as channels. */
   readonly folds: ReadonlyMap<NodeProto, PixelFold>;
+  /** Convolutions around a depthwise one that run faster with its channels filled up. */
+  readonly pads: ReadonlyMap<NodeProto, ChannelPad>;
 }
 
 interface Draft {
@@ -74,6 +78,7 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
   // Where there is no float, speed is no reason to prefer it.
   if (scheme.integerOnly !== true) pruneTails(draft, graph);
   const units = finishOutputs(draft);
+  const pads = choosePads(units, draft);
   const isExcludedHere = (node: NodeProto) => isExcluded(scheme, node);
   return {
     units,
@@ -84,25 +89,44 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
       units,
       isExcluded: isExcludedHere,
     }),
-    folds: chooseFolds(graph, units, draft),
+    folds: chooseFolds(graph, { units, pads }, draft),
+    pads,
   };
 }
 
 /** Only for u8 activations, which are for x86: the kernels that were measured. */
 function chooseFolds(
   graph: GraphProto,
-  units: ReadonlyMap<NodeProto, IntegerUnit>,
+  { units, pads }: Pick<StaticPlan, 'units' | 'pads'>,
   draft: Draft,
 ): ReadonlyMap<NodeProto, PixelFold> {
   const folds = new Map<NodeProto, PixelFold>();
   if (activationType(draft.scheme) !== 'u8') return folds;
   for (const [node, { rule, inputs }] of units) {
     const shape = rule.role === 'conv' ? shapeOf(draft, node, inputs[0]) : undefined;
-    const fold = shape === undefined ? undefined : planFold(shape);
+    const fold = shape === undefined ? undefined : planFold(padded(shape, pads.get(node)));
     // A fold writes sizes down.
     if (fold && hasFixedSize(inputs[0] ?? '', fold.axis + 2, graph, draft)) folds.set(node, fold);
   }
   return folds;
+}
+
+/** For u8 activations only, like folds. */
+function choosePads(
+  units: ReadonlyMap<NodeProto, IntegerUnit>,
+  draft: Draft,
+): ReadonlyMap<NodeProto, ChannelPad> {
+  if (activationType(draft.scheme) !== 'u8') return new Map();
+  const sites: PadSite<NodeProto>[] = [];
+  for (const [node, { rule, inputs, outputs }] of units) {
+    const shape = rule.role === 'conv' ? shapeOf(draft, node, inputs[0]) : undefined;
+    if (shape === undefined) continue;
+    const [output = ''] = outputs;
+    const [reader, ...others] = draft.index.consumers.get(output) ?? [];
+    const isSeen = others.length > 0 || draft.index.outputs.has(output);
+    sites.push({ node, shape, next: isSeen ? undefined : reader });
+  }
+  return planPads(sites);
 }
 
 function shapeOf({ index, statistics }: Draft, node: NodeProto, input = ''): ConvShape | undefined {

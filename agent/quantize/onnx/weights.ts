@@ -73,6 +73,12 @@ export function integerWeights(request: WeightRequest): IntegerWeights {
   return { weights, scales, bias: made.values, biasScales };
 }
 
+/**
+ * What was rounded with given moments in view: the search for a mixed version makes the same layer
+ * again and again.
+ */
+const rounded = new WeakMap<LayerMoments, Map<string, RoundedWeights>>();
+
 /** Rounded with the layer's inputs in view, where they are known. */
 function adaptive(request: WeightRequest, scales: Float32Array): RoundedWeights | undefined {
   const { values, layout, inputScale, reduceRange, moments, bias } = request;
@@ -82,16 +88,15 @@ function adaptive(request: WeightRequest, scales: Float32Array): RoundedWeights 
   const smallest = smallestForBias(bias ?? new Float32Array(outputs), inputScale);
   const limit = reduceRange ? 64 : 127;
   const hasBias = request.takesBias ?? false;
-  return adaptiveWeights({
-    values,
-    layout,
-    scales,
-    smallest,
-    limit,
-    moments,
-    hasBias,
-    inputScale,
-  });
+  const known = rounded.get(moments) ?? new Map<string, RoundedWeights>();
+  rounded.set(moments, known);
+  const { dims, axis } = layout;
+  const key = [inputScale, limit, hasBias, axis, ...dims, ...scales, ...smallest].join();
+  const made =
+    known.get(key) ??
+    adaptiveWeights({ values, layout, scales, smallest, limit, moments, hasBias, inputScale });
+  known.set(key, made);
+  return made;
 }
 
 /** One scale for each of the maxima, such that the biases fit in, too. */

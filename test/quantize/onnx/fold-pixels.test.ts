@@ -46,6 +46,7 @@ function seenAs(x: Quantity, [c, h, w]: readonly [number, number, number]): Quan
 const cases = fc.record({
   inputs: fc.integer({ min: 1, max: 4 }),
   outputs: fc.integer({ min: 1, max: 3 }),
+  depthwise: fc.boolean(),
   height: fc.integer({ min: 3, max: 5 }),
   groupsOfFour: fc.integer({ min: 1, max: 4 }),
   kernel: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 6 })),
@@ -66,11 +67,14 @@ test('a fold of neighbouring pixels makes the same integers', () => {
         [1, one.inputs, one.height, width],
         PARAMS,
       );
-      const dims = [one.outputs, one.inputs, ...one.kernel];
+      const groups = one.depthwise ? one.inputs : 1;
+      const outputs = one.depthwise ? one.inputs : one.outputs;
+      const dims = [outputs, one.inputs / groups, ...one.kernel];
       const values = floats(randomTensor(next, dims).data);
       const scheme = { perChannel: true, reduceRange: false };
       const layer = integerLayer(values, dims, undefined, PARAMS.scale, scheme);
       const attributes = {
+        group: BigInt(groups),
         strides: [1n, BigInt(one.stride)],
         dilations: [1n, BigInt(one.dilation)],
         pads: [1n, BigInt(one.pads[0]), 0n, BigInt(one.pads[1])],
@@ -78,6 +82,7 @@ test('a fold of neighbouring pixels makes the same integers', () => {
       const shape = convShape(makeNode('Conv', [], [], { attributes }), x.shape, dims)!;
       if (shape.axes.some(({ output }) => output < 1)) return;
       const how = {
+        groups,
         strides: [1, one.stride],
         dilations: [1, one.dilation],
         pads: [1, one.pads[0], 0, one.pads[1]],
@@ -140,7 +145,9 @@ test('no fold where channels fill the vectors, in groups, or where sizes do not 
   const of = (input: readonly number[], kernel: readonly number[], group = 1n) =>
     planFold(convShape(makeNode('Conv', [], [], { attributes: { group } }), input, kernel)!);
   expect(of([1, 64, 32, 32], [64, 64, 1, 1])).toBeUndefined();
-  expect(of([1, 16, 32, 32], [16, 1, 1, 1], 16n)).toBeUndefined();
+  expect(of([1, 16, 32, 32], [16, 1, 3, 3], 16n)).toBeUndefined();
+  expect(of([1, 16, 32, 32], [16, 2, 3, 3], 8n)).toBeUndefined();
+  expect(of([1, 8, 32, 32], [8, 1, 3, 3], 8n)).toMatchObject({ axis: 1, outputs: 2 });
   expect(of([1, 3, 33, 33], [8, 3, 1, 1])).toBeUndefined();
   expect(of([1, 3, 32, 32], [8, 3, 1, 1])).toMatchObject({ axis: 1 });
 });

@@ -6,6 +6,7 @@ import {
   intAttribute,
   makeNode,
   nameMaker,
+  nodeLabel,
   opName,
 } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
@@ -45,7 +46,7 @@ export function selectChannels({ graph, statistics, isExcluded }: Rearranged): R
     if (!movesOnly(node) || isExcluded?.(node) === true) continue;
     for (const name of node.output) {
       const readers = index.consumers.get(name) ?? [];
-      if (index.outputs.has(name) || !readers.some(isUser)) continue;
+      if (index.outputs.has(name) || !readers.some(uses)) continue;
       const selection = selectionOf(name, index, statistics.tensors);
       if (selection === undefined) continue;
       const others = readers.filter((reader) => !readAll(reader, name, selection));
@@ -54,7 +55,7 @@ export function selectChannels({ graph, statistics, isExcluded }: Rearranged): R
         if (!others.includes(reader)) edit.replace.set(reader, [spread(reader, selection)]);
       }
       if (others.length === 0) continue;
-      edit.replace.set(node, [pickBy(selection, name)]);
+      edit.replace.set(node, [pickBy(node, selection, name)]);
       const seen = statistics.tensors.get(selection.from);
       if (seen !== undefined) added.set(name, picked(seen, selection));
     }
@@ -62,6 +63,11 @@ export function selectChannels({ graph, statistics, isExcluded }: Rearranged): R
   if (isEmptyEdit(edit)) return { graph, statistics };
   const edited = dropUnused(applyEdit(graph, edit));
   return { graph: edited, statistics: withTensors(statistics, added) };
+
+  /** Readers for which a picked tensor is worth making. */
+  function uses(reader: NodeProto): boolean {
+    return !movesOnly(reader) && OP_TABLE.has(opName(reader)) && isExcluded?.(reader) !== true;
+  }
 
   /** Whether the reader is a convolution that can read all channels. */
   function readAll(reader: NodeProto, name: string, { channels, shape }: Selection): boolean {
@@ -80,20 +86,16 @@ export function selectChannels({ graph, statistics, isExcluded }: Rearranged): R
     return { ...conv, input: [selection.from, name, ...conv.input.slice(2)] };
   }
 
-  function pickBy({ from, shape, channels }: Selection, to: string): NodeProto {
+  function pickBy(node: NodeProto, { from, shape, channels }: Selection, to: string): NodeProto {
     const inputs = shape[1] ?? 0;
     const ones = new Float32Array(channels.length * inputs);
     channels.forEach((channel, i) => (ones[i * inputs + channel] = 1));
     const name = unique(`${to}_picks`);
     const dims = [channels.length, inputs, ...shape.slice(2).map(() => 1)];
     edit.initializers.set(name, makeTensor(name, DataType.FLOAT, dims, ones));
-    return makeNode('Conv', [from, name], [to], { name: unique(`${to}_pick`) });
+    // Under its old name it can still be given back to float.
+    return makeNode('Conv', [from, name], [to], { name: nodeLabel(node) });
   }
-}
-
-/** Readers for which a picked tensor is worth making. */
-function isUser(node: NodeProto): boolean {
-  return !movesOnly(node) && OP_TABLE.has(opName(node));
 }
 
 /** Where the channels of a tensor come from, through ops that only move; nothing where in one piece. */
