@@ -26,3 +26,9 @@ export const MAX_UNKNOWN = 20;
 
 /** Bytes of a zip archive's directory behind the model. */
 export const MAX_DIRECTORY_BYTES = 16 * 1024 * 1024;
+
+/** Constants of more than this go behind the flatbuffer, which also holds everything else. */
+export const MAX_INSIDE_BYTES = 2 ** 31 - 2 ** 27;
+
+/** Constants start at multiples of this, so that a runtime can use them where they lie. */
+export const ALIGNMENT = 16;

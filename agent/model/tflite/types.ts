@@ -36,6 +36,8 @@ export interface TfliteModel {
   readonly externalBuffers: readonly ExternalBuffer[];
   /** Constants lie behind the flatbuffer (format 3c), as in files of over 2 GB. */
   readonly constantsOutside: boolean;
+  /** Buffers with content that nothing refers to: converters leave some behind. */
+  readonly unusedBuffers: readonly Uint8Array[];
   /** What lies behind the model: a zip archive with associated files (labels, vocabularies). */
   readonly tail: TfliteTail | null;
   /**
