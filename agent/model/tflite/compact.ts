@@ -13,9 +13,12 @@ import type {
  */
 export function compact(model: TfliteModel): TfliteModel {
   const moves: ReadonlyMap<number, number>[] = [];
+  const signed = model.subgraphs.map((): NamedTensor[] => []);
+  for (const { subgraph, inputs, outputs } of model.signatures) {
+    signed[subgraph]?.push(...inputs, ...outputs);
+  }
   const subgraphs = model.subgraphs.map((graph, index) => {
-    const signatures = model.signatures.filter(({ subgraph }) => subgraph === index);
-    const named = signatures.flatMap(({ inputs, outputs }) => [...inputs, ...outputs]);
+    const named = signed[index] ?? [];
     const operators = usedOperators(graph, named);
     const kept = usedTensors({ ...graph, operators }, named);
     const move = new Map(kept.map((from, to) => [from, to]));

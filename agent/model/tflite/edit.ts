@@ -7,8 +7,10 @@ import type { TfliteGraph, TfliteModel, TfliteOperator, TfliteTensor } from './t
 export interface GraphEdit {
   /** Each operator with what stands in its place; an empty list removes it. */
   readonly replace: Map<TfliteOperator, readonly TfliteOperator[]>;
-  /** Operators that read the first tensor read the second instead. */
+  /** Operators that read the first tensor read the second instead, also those in `replace`. */
   readonly rename: Map<number, number>;
+  /** New operators that read what they say nevertheless: one that makes the second from the first. */
+  readonly fixed: Set<TfliteOperator>;
   /** Tensors to put in the place of those at these indices. */
   readonly tensors: Map<number, TfliteTensor>;
   /** Tensors behind those of the graph. */
@@ -21,6 +23,7 @@ export function newEdit(graph: TfliteGraph): GraphEdit {
   return {
     replace: new Map(),
     rename: new Map(),
+    fixed: new Set(),
     tensors: new Map(),
     added: [],
     firstAdded: graph.tensors.length,
@@ -45,7 +48,7 @@ export function applyEdit(graph: TfliteGraph, edit: GraphEdit): TfliteGraph {
     tensors: [...graph.tensors.map((one, index) => edit.tensors.get(index) ?? one), ...edit.added],
     operators: graph.operators
       .flatMap((one) => edit.replace.get(one) ?? [one])
-      .map((one) => renameInputs(one, renames)),
+      .map((one) => (edit.fixed.has(one) ? one : renameInputs(one, renames))),
   };
 }
 
