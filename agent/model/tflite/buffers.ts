@@ -1,4 +1,5 @@
 import { ModelError } from '../errors.ts';
+import { outOfRange } from './indices.ts';
 import type { Buffer as BufferTable } from './generated/model.ts';
 
 /** The buffers of a file that is being read. */
@@ -44,10 +45,7 @@ export function storedBuffers(tables: readonly BufferTable[], file: Uint8Array):
       if (found === undefined) {
         // A file without constants may have no buffers at all.
         if (index === 0) return null;
-        throw new ModelError(
-          'MALFORMED',
-          `not a valid TFLite file: ${path} is ${index} of ${contents.length}`,
-        );
+        throw outOfRange(index, contents.length, path);
       }
       taken.add(index);
       if (use === 'constant' && found.isOutside) outside = true;

@@ -12,6 +12,7 @@ import type {
   SubGraph,
   Tensor,
 } from './generated/model.ts';
+import { checkIndices, outOfRange } from './indices.ts';
 import { MAX_RANK } from './limits.ts';
 import { nameOf } from './names.ts';
 import type { Root } from './reader.ts';
@@ -203,19 +204,4 @@ function signatureOf(
     outputs: named(signature.outputs, 'outputs'),
     deprecatedTag: signature.deprecatedTag,
   };
-}
-
-function checkIndices(
-  indices: readonly number[],
-  least: number,
-  count: number,
-  path: string,
-): readonly number[] {
-  const wrong = indices.find((index) => index < least || index >= count);
-  if (wrong !== undefined) throw outOfRange(wrong, count, path);
-  return indices;
-}
-
-export function outOfRange(index: number, count: number, path: string): ModelError {
-  return new ModelError('MALFORMED', `not a valid TFLite file: ${path} is ${index} of ${count}`);
 }

@@ -12,6 +12,9 @@ export const MAX_READS_PER_BYTE = 8;
 /** Read whatever the size of the file, so that a tiny one may share everything. */
 export const FREE_BYTES = 65_536;
 
+/** Elements of all lists together that are not kept as bytes, such as scales and shapes. */
+export const MAX_ELEMENTS = 2 ** 26;
+
 /** Bytes of a name or any other text. */
 export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { ModelError } from '../errors.ts';
 import {
   FREE_BYTES,
+  MAX_ELEMENTS,
   MAX_ITEMS,
   MAX_READS_PER_BYTE,
   MAX_TEXT_BYTES,
@@ -33,6 +34,7 @@ class Source {
   /** One past the last byte that anything refers to. */
   end = 8;
   private items = 0;
+  private elements = 0;
   private budget: number;
 
   constructor(bytes: Uint8Array) {
@@ -60,6 +62,13 @@ class Source {
       throw limit('how often each byte of the file is read', MAX_READS_PER_BYTE, at, place);
     }
     if (++this.items > MAX_ITEMS) throw limit('the number of parts', MAX_ITEMS, at, place);
+  }
+
+  /** Counts the elements of a list. */
+  spendList(length: number, size: number, at: number, place: Place): void {
+    this.spend(length * size, at, place);
+    this.elements += length;
+    if (this.elements > MAX_ELEMENTS) throw limit('all lists', MAX_ELEMENTS, at, place);
   }
 
   noteUnknown(what: string): void {
@@ -280,7 +289,7 @@ export class Table {
     const found = this.vector(slot, name, size, 0);
     if (found === undefined) return undefined;
     const { at, length } = found;
-    this.source.spend(length * size, at, this.inner(name));
+    this.source.spendList(length, size, at, this.inner(name));
     const values: T[] = [];
     for (let index = 0; index < length; index++) {
       values.push(one(this.source.view, at + index * size, index));

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { readModel } from '../../../agent/model/tflite/generated/model.ts';
 import { openTflite, writeTflite } from '../../../agent/model/tflite/open.ts';
 import { readRoot } from '../../../agent/model/tflite/reader.ts';
-import { makeOperator } from '../../../agent/model/tflite/types.ts';
+import { makeOperator, makeTensor } from '../../../agent/model/tflite/types.ts';
 import {
   add,
   constant,
@@ -168,6 +168,23 @@ describe('constants outside the flatbuffer', () => {
     expect(tablesOf(written).buffers?.[1]).toMatchObject({ data: undefined, size: 8 });
     expect(openTflite(written).subgraphs).toEqual(inside.subgraphs);
   });
+});
+
+test('constants of over 2 GB go outside, and are not copied', () => {
+  // Memory that nobody touches: the writer only hands it on.
+  const halves = [new Uint8Array(2 ** 30), new Uint8Array(2 ** 30)];
+  const tensors = halves.map((data, index) =>
+    makeTensor({ name: `w${index}`, type: 'INT8', shape: [data.length], data }),
+  );
+  const pieces = writeTflite(tinyTflite({ tensors }));
+  const first = pieces.findIndex((piece) => piece === halves[0]);
+  const head = Buffer.concat(pieces.slice(0, first));
+  expect(tablesOf(head).buffers?.map(({ offset, size }) => [offset, size])).toEqual([
+    [0, 0],
+    [head.length, 2 ** 30],
+    [head.length + 2 ** 30, 2 ** 30],
+  ]);
+  expect(pieces[first + 1]).toBe(halves[1]);
 });
 
 describe('what lies behind the model', () => {

@@ -314,3 +314,13 @@ test('a small file that unfolds to a huge model is refused', () => {
   expect(() => openTflite(file)).toThrow(/how often each byte of the file is read .* exceeds 8/);
   expect(performance.now() - start).toBeLessThan(5_000);
 });
+
+test('a list that would take far more memory than its file is refused', () => {
+  const count = 2 ** 26 + 1;
+  const mutatingVariableInputs = Array.from({ length: 77 }, () => true);
+  const small = Buffer.from(operator({ mutatingVariableInputs }));
+  const file = Buffer.alloc(small.length + count);
+  file.set(small);
+  file.writeUInt32LE(count, small.indexOf(Buffer.of(77, 0, 0, 0, 1, 1, 1)));
+  expect(() => openTflite(file)).toThrow(/all lists in .*mutatingVariableInputs exceeds 67108864/);
+});
