@@ -12,10 +12,19 @@ export const corpusPath = (...parts: readonly string[]) => join(root, ...parts);
 
 /** [name, path] of the corpus' ONNX models; one placeholder without a corpus. */
 export function corpusOnnx(...folders: readonly string[]): (readonly [string, string])[] {
+  return corpusFiles('.onnx', folders);
+}
+
+/** The same of its TFLite models. */
+export function corpusTflite(...folders: readonly string[]): (readonly [string, string])[] {
+  return corpusFiles('.tflite', folders);
+}
+
+function corpusFiles(extension: string, folders: readonly string[]): (readonly [string, string])[] {
   if (!existsSync(root)) return [['(no corpus)', '']];
   return folders.flatMap((folder) =>
     readdirSync(join(root, folder))
-      .filter((name) => name.endsWith('.onnx'))
-      .map((name) => [basename(name, '.onnx'), join(root, folder, name)] as const),
+      .filter((name) => name.endsWith(extension))
+      .map((name) => [basename(name, extension), join(root, folder, name)] as const),
   );
 }
