@@ -156,15 +156,16 @@ interface Node {
 type Field = Scalar | Node;
 
 class Output {
-  bytes = Buffer.alloc(0);
-
-  get at(): number {
-    return this.bytes.length;
-  }
+  bytes = Buffer.alloc(1024);
+  at = 0;
 
   append(more: Uint8Array): number {
     const start = this.at;
-    this.bytes = Buffer.concat([this.bytes, more]);
+    this.at += more.length;
+    if (this.at > this.bytes.length) {
+      this.bytes = Buffer.concat([this.bytes, Buffer.alloc(this.at)]);
+    }
+    this.bytes.set(more, start);
     return start;
   }
 
@@ -249,5 +250,5 @@ function write(root: Node): Uint8Array {
   const out = new Output();
   out.append(Buffer.from('\0\0\0\0TFL3'));
   out.point(0, root.put(out));
-  return new Uint8Array(out.bytes);
+  return new Uint8Array(out.bytes.subarray(0, out.at));
 }

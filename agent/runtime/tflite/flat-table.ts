@@ -1,8 +1,5 @@
 import type { PagedFile } from './paged-file.ts';
 
-/** Elements of a vector, bytes of a text: far more than any model's tables have. */
-const MAX_LENGTH = 4_000_000;
-
 /**
  * A table of a flatbuffer (flatbuffers.dev, "Internals"). It begins with the distance back to its
  * vtable, which holds, from byte 4 on, where each field lies in the table; 0 for one left out.
@@ -14,6 +11,7 @@ export class FlatTable {
   readonly #vtableBytes: number;
 
   constructor(file: PagedFile, at: number) {
+    file.spend(1);
     this.#file = file;
     this.#at = at;
     this.#vtable = at - file.i32(at);
@@ -75,7 +73,7 @@ export class FlatTable {
 
   #length(at: number): number {
     const length = this.#file.u32(at);
-    if (length > MAX_LENGTH) throw new RangeError(`${length} elements at offset ${at}`);
+    this.#file.spend(length);
     return length;
   }
 }
