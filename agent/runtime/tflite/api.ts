@@ -9,8 +9,11 @@ import type { LibraryHandle } from 'koffi';
 /** An address; koffi gives null for a null pointer. */
 export type Pointer = bigint;
 
-/** TfLiteStatus; other values are failures too. */
-export const STATUS = { ok: 0, delegateRefused: 2, unresolvedOps: 7 } as const;
+/**
+ * TfLiteStatus; other values are failures too. Applying a delegate that needs fixed shapes to a graph
+ * that computes some gives 3, "application error".
+ */
+export const STATUS = { ok: 0, delegateRefused: 2, dynamicShapes: 3, unresolvedOps: 7 } as const;
 
 export interface TfliteApi {
   readonly version: () => string;

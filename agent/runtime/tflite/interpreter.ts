@@ -80,12 +80,11 @@ function withXnnpack(tflite: Tflite, settings: InterpreterSettings): Attempt {
 function noteOf(refused: Attempt): string | null {
   if ('pointer' in refused) return null;
   const slow = "it runs on TFLite's own kernels, which are slower";
-  if (mayTryFewerFlags(refused.status)) {
-    return `XNNPACK cannot run this model as it is (${refusedNodes(refused.said)}): some or all of ${slow}`;
-  }
-  return refused.status === STATUS.unresolvedOps
-    ? null
-    : `XNNPACK needs shapes that are known before the run, and this model computes some: ${slow}`;
+  // Then the model does not load at all, and that is told instead.
+  if (refused.status === STATUS.unresolvedOps) return null;
+  return refused.status === STATUS.dynamicShapes
+    ? `XNNPACK needs shapes that are known before the run, and this model computes some: ${slow}`
+    : `XNNPACK cannot run this model as it is (${refusedNodes(refused.said)}): some or all of ${slow}`;
 }
 
 /** `CONV_2D node 0, CONV_2D node 28`, from what XNNPACK says of them. */
