@@ -64,6 +64,13 @@ const CONTRACTS = [
     title: 'What was kept and why: decision.json of agent fit',
   },
   {
+    file: 'doctor',
+    module: 'doctor',
+    name: 'doctorSchema',
+    io: 'output',
+    title: 'What the agent needs on this machine, and what is missing: agent doctor --json',
+  },
+  {
     file: 'birth',
     module: 'messages',
     name: 'birthSchema',

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
 import type { CliContext, Outcome } from './context.ts';
+import { doctorCommand } from './doctor.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
 import { inspectCommand } from './inspect.ts';
@@ -15,6 +16,7 @@ Examples:
   agent fit package.json -o fitted/          keep the best version of a model
   agent quantize model.onnx --to fp16 -o small.onnx
   agent inspect model.onnx small.onnx --samples data.npz
+  agent doctor                               what is missing here
 
 Results go to stdout, everything else to stderr. Every command has --help.`;
 
@@ -53,6 +55,7 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     fitCommand(context, outcome),
     quantizeCommand(context),
     inspectCommand(context),
+    doctorCommand(context, outcome),
   ];
   for (const command of commands) {
     program.addCommand(command.option('--debug', 'show where an error came from'));

@@ -12,6 +12,9 @@ const SIGNALS: Readonly<Record<string, string>> = {
   SIGSYS: 'a system call that is not allowed here',
 };
 
+/** What TFLite writes when all is well. */
+const CHATTER = 'INFO: ';
+
 /** The last few kilobytes of what a child wrote. */
 export class Tail {
   #text = '';
@@ -55,5 +58,5 @@ function tellingLine(tail: string): string {
   const [said = ''] = tail.split(/^-+ Native stack trace -+$/m);
   const lines = said.split('\n').map((line) => line.trim());
   const telling = lines.findLast((line) => /^(FATAL ERROR|terminate called|\w*Error\b)/.test(line));
-  return telling ?? lines.findLast((line) => line !== '') ?? '';
+  return telling ?? lines.findLast((line) => line !== '' && !line.startsWith(CHATTER)) ?? '';
 }

@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../util/errors.ts';
+import { messageOf } from '../util/errors.ts';
 import { RuntimeFailure, type RuntimeFailureCode } from './errors.ts';
 
 /*
@@ -93,12 +93,6 @@ export function loadFailure(modelPath: string, error: unknown): RuntimeFailure {
 /** The error for a run that failed inside onnxruntime: one line with a code. */
 export function runFailure(modelPath: string, error: unknown): RuntimeFailure {
   return explain(RUN, 'RUN_FAILED', `cannot run ${modelPath}`, error);
-}
-
-/** The error for a model file that cannot be opened at all. */
-export function missingFile(modelPath: string, error: unknown): RuntimeFailure {
-  const why = codeOf(error) === 'ENOENT' ? 'no such file' : messageOf(error);
-  return new RuntimeFailure('MISSING_FILE', `cannot load ${modelPath}: ${why}`, { cause: error });
 }
 
 function explain(

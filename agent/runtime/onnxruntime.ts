@@ -3,7 +3,8 @@ import type * as OrtModule from 'onnxruntime-node';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { RuntimeFailure } from './errors.ts';
 import { checkFeeds } from './feeds.ts';
-import { loadFailure, missingFile, runFailure } from './onnxruntime-errors.ts';
+import { missingFile } from './missing-file.ts';
+import { loadFailure, runFailure } from './onnxruntime-errors.ts';
 import type {
   Feeds,
   OpenOptions,

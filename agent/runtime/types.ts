@@ -45,16 +45,34 @@ export interface TensorDescription {
   readonly dtype: TensorType;
   /** A string is a symbolic dimension, null an unnamed one. */
   readonly shape: readonly (number | string | null)[];
+  /** Of integers that stand for real numbers: real = (stored - zeroPoint) * scale. */
+  readonly quantization?: QuantizationParameters;
+}
+
+export interface QuantizationParameters {
+  readonly scale: number;
+  readonly zeroPoint: number;
 }
 
 export interface SessionDescription {
   readonly inputs: readonly TensorDescription[];
   readonly outputs: readonly TensorDescription[];
+  /** What a person who looks at its speed should know of how the model runs, one line each. */
+  readonly notes?: readonly string[];
+}
+
+/** A library that takes over the nodes it can run, e.g. libedgetpu.so.1 (TFLite only). */
+export interface DelegateOptions {
+  readonly path: string;
+  readonly options: Readonly<Record<string, string>>;
 }
 
 export interface OpenOptions {
   readonly threads: number;
-  /** `disabled` keeps every tensor name (calibration); `all` is what production runs. */
+  /**
+   * `disabled` keeps every tensor name (calibration); `all` is what production runs. For TFLite
+   * `disabled` is its own kernels, and everything else XNNPACK.
+   */
   readonly optimization: 'disabled' | 'basic' | 'extended' | 'all';
   /** Reuse freed tensor memory inside the runtime: faster, a larger peak. */
   readonly arena: boolean;
@@ -65,6 +83,10 @@ export interface OpenOptions {
    * profile then shows the shape of every weight.
    */
   readonly prepack?: boolean;
+  /** Instead of XNNPACK (TFLite only). */
+  readonly delegate?: DelegateOptions;
+  /** Names inputs and outputs as this signature of the file does (TFLite only). */
+  readonly signature?: string;
 }
 
 /** An open model. Lives in a child process: a crash there must never reach the agent. */

@@ -43,11 +43,14 @@ export function stepsOf(clone, consumer, manifest) {
   const version = ['npx', '--no', '--', 'agent', '--version'];
   // The demo model, its samples and the profiles must all be where the program looks for them.
   const bench = ['npx', '--no', '--', 'agent', 'bench', '--as-is', '--min-time', '0.1', '--json'];
+  // Fails unless onnxruntime, koffi and the TFLite library load.
+  const doctor = ['npx', '--no', '--', 'agent', 'doctor'];
   return [
     { name: 'npm ci', cwd: clone, command: ['npm', 'ci'] },
     { name: 'agent', cwd: clone, command: version, prints: manifest.version },
     { name: 'native', cwd: clone, command: native },
     { name: 'bench', cwd: clone, command: bench },
+    { name: 'doctor', cwd: clone, command: doctor },
     {
       name: 'jest',
       cwd: clone,
@@ -58,6 +61,7 @@ export function stepsOf(clone, consumer, manifest) {
     { name: 'tarball agent', cwd: consumer, command: version, prints: manifest.version },
     { name: 'tarball native', cwd: consumer, command: native },
     { name: 'tarball bench', cwd: consumer, command: bench },
+    { name: 'tarball doctor', cwd: consumer, command: doctor },
   ];
 }
 
@@ -172,9 +176,15 @@ function packageProblems(consumer, name) {
   const unwanted = files.filter((file) =>
     /^(agent|test|scripts|node_modules)\b|\.(ts|map)$/.test(file),
   );
-  const missing = ['dist/agent/cli/main.js', 'LICENSE', 'README.md', 'CHANGELOG.md'].filter(
-    (file) => !files.includes(file),
-  );
+  const missing = [
+    'dist/agent/cli/main.js',
+    'LICENSE',
+    'README.md',
+    'CHANGELOG.md',
+    // Of both platforms: a package made on one machine is installed on another.
+    'vendor/tflite/linux-x64/libtensorflowlite_c.so',
+    'vendor/tflite/linux-arm64/libtensorflowlite_c.so',
+  ].filter((file) => !files.includes(file));
   return [
     ...unwanted.slice(0, 5).map((file) => `the tarball holds ${file}`),
     ...missing.map((file) => `the tarball lacks ${file}`),

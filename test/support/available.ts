@@ -26,6 +26,7 @@ const PRESENT = {
   mosquitto: () =>
     ['mosquitto', 'mosquitto_pub', 'mosquitto_sub'].every((name) => programPath(name)),
   openssl: () => programPath('openssl') !== undefined,
+  cc: () => programPath('cc') !== undefined,
 } as const;
 
 export type Resource = keyof typeof PRESENT;

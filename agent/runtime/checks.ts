@@ -1,0 +1,94 @@
+import { messageOf } from '../util/errors.ts';
+import type { handlers } from './check-worker.ts';
+import { startWorker } from './worker.ts';
+
+/** How a check went; whoever runs the checks adds the rest. */
+export interface Finding {
+  readonly ok: boolean;
+  readonly found: string;
+  readonly mend?: string;
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+/** A named condition of this machine. */
+export interface Check {
+  readonly id: string;
+  readonly title: string;
+  readonly severity: 'essential' | 'optional';
+  /** Another check that must have gone well; otherwise this one is skipped. */
+  readonly dependsOn?: string;
+  readonly run: (signal: AbortSignal) => Promise<Finding>;
+}
+
+type Handlers = typeof handlers;
+
+/** Loading a library from a slow card takes seconds, not minutes. */
+const TIMEOUT_MS = 60_000;
+const REINSTALL = 'install edgefit again (npm ci in a checkout), without --omit=optional';
+const FETCH =
+  'npm run fetch-tflite in a checkout, or install a libtensorflow-lite with the C API and XNNPACK, or name one in EDGEFIT_TFLITE_LIBRARY';
+
+/** Whether the native libraries load here, and which ones they are. */
+export const runtimeChecks: readonly Check[] = [
+  {
+    id: 'onnxruntime',
+    title: 'onnxruntime, for ONNX models',
+    severity: 'essential',
+    run: (signal) => versionOf('onnxruntime', signal),
+  },
+  {
+    id: 'koffi',
+    title: 'koffi, which calls C libraries',
+    severity: 'essential',
+    run: (signal) => versionOf('koffi', signal),
+  },
+  {
+    id: 'tflite',
+    title: 'TensorFlow Lite, for TFLite models',
+    severity: 'essential',
+    dependsOn: 'koffi',
+    run: tfliteLibrary,
+  },
+];
+
+async function versionOf(method: 'onnxruntime' | 'koffi', signal: AbortSignal): Promise<Finding> {
+  try {
+    const version = await inChild(method, signal);
+    return { ok: true, found: `version ${version}`, facts: { version } };
+  } catch (error) {
+    return { ok: false, found: messageOf(error), mend: REINSTALL };
+  }
+}
+
+async function tfliteLibrary(signal: AbortSignal): Promise<Finding> {
+  try {
+    const { library, skipped } = await inChild('tflite', signal);
+    const others = skipped.map(({ path, why }) => `${path}: ${why}`).join('; ');
+    if (library === null) return { ok: false, found: `no library: ${others}`, mend: FETCH };
+    const { origin, path, version } = library;
+    const passed = others === '' ? '' : `; passed over ${others}`;
+    return {
+      ok: true,
+      found: `version ${version}, ${origin}: ${path}${passed}`,
+      facts: { version, origin, path },
+    };
+  } catch (error) {
+    return { ok: false, found: messageOf(error), mend: FETCH };
+  }
+}
+
+/** A library that crashes when it is loaded must not take the agent along. */
+async function inChild<M extends keyof Handlers>(
+  method: M,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<Handlers[M]>>> {
+  const worker = await startWorker<Handlers>('runtime/check-worker', {
+    name: `check of ${method}`,
+    signal,
+  });
+  try {
+    return await worker.call(method, undefined, { timeoutMs: TIMEOUT_MS });
+  } finally {
+    await worker.close();
+  }
+}

@@ -1,0 +1,98 @@
+import { messageOf } from '../../util/errors.ts';
+import { RuntimeFailure } from '../errors.ts';
+import { FlatTable } from './flat-table.ts';
+import { PagedFile } from './paged-file.ts';
+
+/*
+ * What the C API does not tell about a model: which dimensions are open, which tensors keep their
+ * values from one run to the next, and what the signatures call inputs and outputs. Field numbers
+ * are those of the format's schema (tensorflow/lite/schema/schema.fbs, version 3).
+ */
+
+export interface TensorFacts {
+  readonly name: string;
+  /** The shape with -1 where a dimension is open; null where the file fixes all of them. */
+  readonly openShape: readonly number[] | null;
+}
+
+export interface SignatureFacts {
+  readonly key: string;
+  readonly subgraph: number;
+  readonly inputs: readonly NamedIndex[];
+  readonly outputs: readonly NamedIndex[];
+}
+
+/** `tensor` is an index into the tensors of the signature's subgraph. */
+export interface NamedIndex {
+  readonly name: string;
+  readonly tensor: number;
+}
+
+export interface FileFacts {
+  /** Of the first subgraph, which is the one that the C API runs. */
+  readonly tensors: readonly TensorFacts[];
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  /** Whether a tensor of any subgraph keeps its values from one run to the next. */
+  readonly hasVariables: boolean;
+  readonly signatures: readonly SignatureFacts[];
+}
+
+const IDENTIFIER = 'TFL3';
+const IDENTIFIER_AT = 4;
+
+const MODEL = { subgraphs: 2, signatures: 7 } as const;
+const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2 } as const;
+const TENSOR = { name: 3, isVariable: 5, shapeSignature: 7 } as const;
+const SIGNATURE = { inputs: 0, outputs: 1, key: 2, subgraph: 4 } as const;
+const NAMED = { name: 0, tensor: 1 } as const;
+
+/** Reads them from a model file. Throws INVALID_MODEL when it is none. */
+export function readFileFacts(path: string): FileFacts {
+  const file = new PagedFile(path);
+  try {
+    if (file.bytes < 8 || file.text(IDENTIFIER_AT, 4) !== IDENTIFIER) {
+      throw new RangeError('it does not begin like one');
+    }
+    return factsOf(FlatTable.root(file));
+  } catch (error) {
+    const message = `cannot load ${path}: not a TFLite model, or cut short (${messageOf(error)})`;
+    throw new RuntimeFailure('INVALID_MODEL', message, { cause: error });
+  } finally {
+    file.close();
+  }
+}
+
+function factsOf(model: FlatTable): FileFacts {
+  const subgraphs = model.tables(MODEL.subgraphs);
+  const [main] = subgraphs;
+  if (main === undefined) throw new RangeError('it has no graph');
+  const tensors = main.tables(SUBGRAPH.tensors).map((tensor) => ({
+    name: tensor.text(TENSOR.name) ?? '',
+    openShape: tensor.ints(TENSOR.shapeSignature),
+  }));
+  const inputs = main.ints(SUBGRAPH.inputs) ?? [];
+  const outputs = main.ints(SUBGRAPH.outputs) ?? [];
+  const stray = [...inputs, ...outputs].find((index) => tensors[index] === undefined);
+  if (stray !== undefined) throw new RangeError(`it has no tensor ${stray}`);
+  return {
+    tensors,
+    inputs,
+    outputs,
+    hasVariables: subgraphs.some((graph) =>
+      graph.tables(SUBGRAPH.tensors).some((tensor) => tensor.bool(TENSOR.isVariable)),
+    ),
+    signatures: model.tables(MODEL.signatures).map((signature) => ({
+      key: signature.text(SIGNATURE.key) ?? '',
+      subgraph: signature.int32(SIGNATURE.subgraph),
+      inputs: namedIn(signature, SIGNATURE.inputs),
+      outputs: namedIn(signature, SIGNATURE.outputs),
+    })),
+  };
+}
+
+function namedIn(signature: FlatTable, field: number): readonly NamedIndex[] {
+  return signature
+    .tables(field)
+    .map((entry) => ({ name: entry.text(NAMED.name) ?? '', tensor: entry.int32(NAMED.tensor) }));
+}

@@ -1,0 +1,82 @@
+import { expect, test } from '@jest/globals';
+import { runChecks } from '../../agent/cli/doctor.ts';
+import { doctorSchema } from '../../agent/contracts/doctor.ts';
+import type { Check, Finding } from '../../agent/runtime/checks.ts';
+import { vendoredLibrary } from '../../agent/runtime/tflite/places.ts';
+import { run } from './support.ts';
+
+/** Each check starts a child process. */
+const LIMIT_MS = 60_000;
+const VARIABLE = 'EDGEFIT_TFLITE_LIBRARY';
+
+async function doctor(library: string, ...args: readonly string[]) {
+  process.env[VARIABLE] = library;
+  try {
+    return await run(['doctor', ...args]);
+  } finally {
+    delete process.env[VARIABLE];
+  }
+}
+
+test(
+  'names the libraries in use and their versions',
+  async () => {
+    const { code, out, err } = await doctor(vendoredLibrary(), '--json');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const report = doctorSchema.parse(JSON.parse(out));
+    expect(report.healthy).toBe(true);
+    expect(report.checks.map(({ id, state }) => `${id} ${state}`)).toEqual([
+      'onnxruntime ok',
+      'koffi ok',
+      'tflite ok',
+    ]);
+    expect(report.checks.at(-1)?.facts).toEqual({
+      version: '2.9.0',
+      origin: 'configured',
+      path: vendoredLibrary(),
+    });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'what is missing is a failure, with the way to mend it',
+  async () => {
+    const { code, out } = await doctor('/no/such/library.so');
+    expect(code).toBe(1);
+    expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    const flat = out.replaceAll(/\s+/g, ' ');
+    expect(flat).toContain('FAILED TensorFlow Lite, for TFLite models');
+    expect(flat).toContain('no library: /no/such/library.so: no such file');
+    expect(flat).toContain('To mend it: npm run fetch-tflite');
+    expect(flat).toContain('Something essential is missing.');
+  },
+  LIMIT_MS,
+);
+
+test('a check whose ground is missing is skipped, and the others are made', async () => {
+  const check = (id: string, finding: Finding, dependsOn?: string): Check => ({
+    id,
+    title: id,
+    severity: 'optional',
+    run: async () => finding,
+    ...(dependsOn !== undefined && { dependsOn }),
+  });
+  const good = { ok: true, found: 'here' };
+  const results = await runChecks(
+    [
+      check('ground', { ok: false, found: 'gone', mend: 'dig' }),
+      check('house', good, 'ground'),
+      check('roof', good, 'house'),
+      check('garden', { ...good, facts: { trees: '3' } }),
+    ],
+    new AbortController().signal,
+  );
+  expect(results.map(({ id, state, found, mend }) => [id, state, found, mend])).toEqual([
+    ['ground', 'failed', 'gone', 'dig'],
+    ['house', 'skipped', 'needs ground, which is not in order', null],
+    ['roof', 'skipped', 'needs house, which is not in order', null],
+    ['garden', 'ok', 'here', null],
+  ]);
+  expect(results[3]?.facts).toEqual({ trees: '3' });
+});
