@@ -2,7 +2,7 @@ import { DEPTHWISE_WIDTH } from './conv-cost.ts';
 import { isDepthwise } from './conv-shape.ts';
 import type { ConvShape } from './conv-shape.ts';
 import { foldedShape, integerMicroseconds, planFold } from './fold-pixels.ts';
-import type { IntegerWeights, WeightLayout } from './weights.ts';
+import type { IntegerWeights, WeightLayout } from '../weights.ts';
 
 /** Channels of a convolution once zeros are added to fill vectors. */
 export interface ChannelPad {
