@@ -1,0 +1,103 @@
+import { opName } from '../../model/tflite/graph.ts';
+import { describeTensor, elementCount, floatData } from '../../model/tflite/tensor.ts';
+import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
+import { whyFloat } from './op-table.ts';
+import type { OpRule } from './op-table.ts';
+import { dataPositions, ruleOf, statisticsOf } from './units.ts';
+import type { Given, IntegerUnit } from './units.ts';
+
+/** Why an operator stays float that no sample came by. */
+export const UNSEEN = 'no finite range was seen';
+
+/** What the operator becomes, or why it stays as it is. */
+export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | string {
+  const op = opName(operator);
+  const rule = ruleOf(given, operator);
+  if (rule === undefined) return whyFloat(op);
+  if (given.type === 's16' && !rule.int16) return `${op} has no kernel for 16-bit activations`;
+  const { graph, index } = given;
+  const data = dataPositions(operator, rule).map((position) => operator.inputs[position] ?? -1);
+  const odd = data.find((at) => graph.tensors[at]?.type !== 'FLOAT32');
+  if (odd !== undefined) return `its input is ${graph.tensors[odd]?.type ?? 'missing'}`;
+  const unit: IntegerUnit = {
+    operator,
+    rule,
+    inputs: data.filter((at) => !index.constants.has(at)),
+    constants: data.filter((at) => index.constants.has(at)),
+    outputs: operator.outputs.filter((at) => graph.tensors[at]?.type === 'FLOAT32'),
+  };
+  return (
+    badInputs(given, unit) ??
+    badWeights(given, unit) ??
+    badOptions(operator) ??
+    unseen(given, unit) ??
+    unit
+  );
+}
+
+function badInputs({ graph, index }: Given, unit: IntegerUnit): string | undefined {
+  if (unit.inputs.length === 0 && unit.rule.role !== 'layout')
+    return 'all its inputs are constants';
+  const state = unit.inputs.find((at) => graph.tensors[at]?.isVariable === true);
+  if (state !== undefined) return 'it reads a state that is kept between runs';
+  const infinite = unit.rule.role === 'layout' && unit.inputs.length > 0;
+  for (const at of unit.constants) {
+    const tensor = index.constants.get(at);
+    const problem = tensor && unreadable(tensor, infinite);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/** What keeps a constant from being quantized. */
+function unreadable(tensor: TfliteTensor, mayBeInfinite = false): string | undefined {
+  if (tensor.type !== 'FLOAT32') return `${describeTensor(tensor)} is a constant, but no float32`;
+  if (tensor.sparsity !== undefined) return `${describeTensor(tensor)} is stored sparsely`;
+  if (tensor.data === null) return `the values of ${describeTensor(tensor)} are in another file`;
+  if (elementCount(tensor.shape) === 0) return `${describeTensor(tensor)} is empty`;
+  const fits = mayBeInfinite ? (value: number) => !Number.isNaN(value) : Number.isFinite;
+  return floatData(tensor).every((value) => fits(value))
+    ? undefined
+    : `${describeTensor(tensor)} holds values that are not finite`;
+}
+
+function badWeights({ index }: Given, { operator, rule }: IntegerUnit): string | undefined {
+  if (rule.weights === undefined) return undefined;
+  const weights = index.constants.get(operator.inputs[rule.weights.input] ?? -1);
+  if (weights === undefined) return 'its weights are computed, not constant';
+  const biasAt = operator.inputs[rule.weights.bias] ?? -1;
+  const bias = index.constants.get(biasAt);
+  if (biasAt >= 0 && bias === undefined) return 'its bias is computed, not constant';
+  return unreadable(weights) ?? (bias && unreadable(bias)) ?? badShape(weights, rule, operator);
+}
+
+function badShape(
+  weights: TfliteTensor,
+  { weights: place }: OpRule,
+  { options }: TfliteOperator,
+): string | undefined {
+  if (place === undefined || weights.shape.length <= Math.max(place.axis, place.inputAxis)) {
+    return `${describeTensor(weights)} has too few axes for weights`;
+  }
+  if (options?.kind === 'FullyConnectedOptions' && options.weightsFormat !== 'DEFAULT') {
+    return 'its weights are shuffled';
+  }
+  return undefined;
+}
+
+const ACTIVATIONS: ReadonlySet<string> = new Set(['NONE', 'RELU', 'RELU6', 'RELU_N1_TO_1']);
+
+function badOptions({ options }: TfliteOperator): string | undefined {
+  if (options === null || !('fusedActivationFunction' in options)) return undefined;
+  const activation = options.fusedActivationFunction;
+  return ACTIVATIONS.has(activation)
+    ? undefined
+    : `its activation ${activation} runs in float only`;
+}
+
+function unseen(given: Given, { rule, inputs, outputs }: IntegerUnit): string | undefined {
+  const ownScale = rule.role !== 'layout' && rule.fixedOutput === undefined;
+  const needed = ownScale ? [...inputs, ...outputs] : inputs;
+  const missing = needed.find((at) => statisticsOf(given, at) === undefined);
+  return missing === undefined ? undefined : `${UNSEEN} of '${given.names[missing] ?? ''}'`;
+}
