@@ -15,6 +15,7 @@ export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | st
   const rule = ruleOf(given, operator);
   if (rule === undefined) return whyFloat(op);
   if (given.type === 's16' && !rule.int16) return `${op} has no kernel for 16-bit activations`;
+  if (isTooSlow(given, rule)) return 'its int8 kernel is slower than turning into floats and back';
   const { graph, index } = given;
   const data = dataPositions(operator, rule).map((position) => operator.inputs[position] ?? -1);
   const odd = data.find((at) => graph.tensors[at]?.type !== 'FLOAT32');
@@ -33,6 +34,11 @@ export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | st
     unseen(given, unit) ??
     unit
   );
+}
+
+/** 16 bits are asked for to be exact, and integers only where there is nothing else. */
+function isTooSlow({ scheme, type }: Given, { slow }: OpRule): boolean {
+  return slow === true && type === 's8' && scheme.integerOnly !== true;
 }
 
 function badInputs({ graph, index }: Given, unit: IntegerUnit): string | undefined {

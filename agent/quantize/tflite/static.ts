@@ -4,15 +4,25 @@ import { compact } from '../../model/tflite/compact.ts';
 import { replaceInterface } from '../../model/tflite/edit.ts';
 import { indexGraph, opName, operatorLabels, withSubgraph } from '../../model/tflite/graph.ts';
 import { describeTensor } from '../../model/tflite/tensor.ts';
-import type { TfliteGraph, TfliteModel, TfliteOperator } from '../../model/tflite/types.ts';
+import type { TfliteModel, TfliteOperator } from '../../model/tflite/types.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import { QuantizeError } from '../errors.ts';
+import { isExcluded } from '../excluded.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { fuseActivations } from './fuse-activations.ts';
+import type { Fused } from './fuse-activations.ts';
 import { quantizedTensor } from './recognize.ts';
 import { planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { StaticWriter } from './static-writer.ts';
-import { dataPositions, interfaceOf, isFloatActivation, isWithoutFloats, ruleOf } from './units.ts';
+import {
+  dataPositions,
+  interfaceOf,
+  isFloatActivation,
+  isWithoutFloats,
+  namedOperator,
+  ruleOf,
+} from './units.ts';
 
 /**
  * Names of the float activations of the first subgraph whose ranges `quantizeStatic` may ask for.
@@ -56,13 +66,17 @@ export function quantizeStatic(
     const message = `the model is quantized already: ${describeTensor(stored)}`;
     throw new QuantizeError('ALREADY_QUANTIZED', message);
   }
-  const labels = operatorLabels(model);
-  const plan = planStatic(graph, statistics, scheme, labels);
-  const ops = report(model, plan, labels);
+  const labels = new Map(operatorLabels(model));
+  const names = uniqueTensorNames(graph);
+  const { graph: fused, moved } = fuseActivations(graph, (operator) =>
+    isExcluded(scheme, namedOperator(graph, operator, labels.get(operator) ?? '', names)),
+  );
+  for (const [before, now] of moved)
+    if (!labels.has(now)) labels.set(now, labels.get(before) ?? '');
+  const plan = planStatic(fused, statistics, scheme, labels);
+  const ops = report(model, { ...plan, moved }, labels);
   if (scheme.integerOnly === true) refuseFloat(ops);
-  if (![...plan.units.values()].some(({ rule }) => rule.role !== 'layout')) {
-    throw nothing(nothingMessage(ops));
-  }
+  if (plan.units.size === 0) throw nothing(nothingMessage(ops));
   const written = new StaticWriter(plan, scheme, labels).write();
   const changed = replaceInterface(withSubgraph(model, 0, written.graph), 0, written);
   return { model: compact(changed), ops };
@@ -91,24 +105,21 @@ function nothingMessage(ops: readonly OpReport[]): string {
 /** What of the model is float stays so in other subgraphs. */
 function report(
   model: TfliteModel,
-  { units, reasons }: StaticPlan,
+  { units, reasons, moved }: StaticPlan & Pick<Fused, 'moved'>,
   labels: ReadonlyMap<TfliteOperator, string>,
 ): readonly OpReport[] {
   return model.subgraphs.flatMap((graph, subgraph) =>
     graph.operators.map((operator): OpReport => {
       const row = { node: labels.get(operator) ?? '', op: opName(operator) };
-      if (units.has(operator) || isInteger(graph, operator))
-        return { ...row, precision: 'integer' };
-      const reason = subgraph === 0 ? (reasons.get(operator) ?? 'left as it is') : UNSEEN_GRAPH;
+      const now = moved.get(operator) ?? operator;
+      if (units.has(now) || isWithoutFloats(graph, now)) return { ...row, precision: 'integer' };
+      const reason = subgraph === 0 ? (reasons.get(now) ?? 'left as it is') : UNSEEN_GRAPH;
       return { ...row, precision: 'float', reason };
     }),
   );
 }
 
 const UNSEEN_GRAPH = 'its subgraph is called by another one, and cannot be calibrated from outside';
-
-const isInteger = (graph: TfliteGraph, operator: TfliteOperator) =>
-  isWithoutFloats(graph, operator);
 
 /** @throws QuantizeError that lists every operation that would stay in float */
 function refuseFloat(ops: readonly OpReport[]): void {
