@@ -11,7 +11,7 @@ import { isExcluded } from '../excluded.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import { fuseActivations } from './fuse-activations.ts';
 import type { Fused } from './fuse-activations.ts';
-import { quantizedTensor } from './recognize.ts';
+import { quantizedTensor } from './already-quantized.ts';
 import { planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { StaticWriter } from './static-writer.ts';
