@@ -24,7 +24,7 @@ interface Case {
   readonly version?: number;
 }
 
-function versionOf({ op, inputs, output, options = undefined, version = 1 }: Case): number {
+function versionOf({ op, inputs, output, options, version = 1 }: Case): number {
   const given = [...inputs, output];
   const tensors = given.flatMap((one, index) => {
     if (one === null) return [];
