@@ -9,6 +9,7 @@ import { paramsIn } from './choose-params.ts';
 import { denseShape, pixelConv, pixelFilters } from './dense-as-conv.ts';
 import type { DenseShape } from './dense-as-conv.ts';
 import type { WeightPlace } from './op-table.ts';
+import { symmetricWeights } from './hybrid-recurrent.ts';
 import { operatorVersion } from './op-versions.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { staticWeights } from './static-weights.ts';
@@ -118,6 +119,12 @@ export class StaticWriter {
 
   private writeFloat(operator: TfliteOperator): void {
     const inputs = operator.inputs.map((at) => (this.integer.has(at) ? this.floatForm(at) : at));
+    const hybrid = this.plan.hybrid.get(operator);
+    for (const position of hybrid ?? []) {
+      const at = inputs[position] ?? -1;
+      const stored = symmetricWeights(this.tensorAt(at));
+      inputs[position] = this.store({ ...stored, name: this.constantName(at) });
+    }
     const same = inputs.every((at, position) => at === operator.inputs[position]);
     this.operators.push(same ? operator : { ...operator, inputs });
   }
@@ -244,7 +251,8 @@ export class StaticWriter {
   private constantName(at: number): string {
     const { name } = this.tensorAt(at);
     const readers = this.plan.given.index.consumers.get(at) ?? [];
-    const isFree = readers.every((one) => this.plan.units.has(one));
+    const { units, hybrid } = this.plan;
+    const isFree = readers.every((one) => units.has(one) || hybrid.has(one));
     return isFree ? name : `${name}_int8`;
   }
 
