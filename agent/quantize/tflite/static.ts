@@ -12,6 +12,7 @@ import { quantizedTensor } from './already-quantized.ts';
 import { OP_TABLE } from './op-table.ts';
 import { prepareGraph } from './prepare-graph.ts';
 import { planStatic } from './static-plan.ts';
+import { restate } from './restate.ts';
 import { nothing, nothingMessage, refuseFloat, reportOps } from './static-report.ts';
 import { StaticWriter } from './static-writer.ts';
 import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';
@@ -21,8 +22,9 @@ import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';
  * Nothing outside sees into subgraphs that control flow calls: they stay in float.
  */
 export function tensorsToObserve(model: TfliteModel): readonly string[] {
-  const [graph] = model.subgraphs;
-  if (graph === undefined) return [];
+  const [stored] = model.subgraphs;
+  if (stored === undefined) return [];
+  const { graph } = restate(stored, () => false);
   const given = { graph, index: indexGraph(graph) };
   const names = uniqueTensorNames(graph);
   const wanted = new Set<number>();
