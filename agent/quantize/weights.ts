@@ -86,7 +86,9 @@ function adaptive(request: WeightRequest, scales: Float32Array): RoundedWeights 
   if (!request.perChannel) return undefined;
   const bias = request.wideBias === true ? undefined : request.bias;
   const least = request.scaleBounds?.least ?? 0;
-  const smallest = smallestForBias(bias ?? new Float32Array(outputs), inputScale);
+  const smallest = smallestForBias(bias ?? new Float32Array(outputs), inputScale).map((scale) =>
+    Math.max(scale, least),
+  );
   const limit = reduceRange ? 64 : 127;
   const hasBias = request.takesBias ?? false;
   const known = rounded.get(moments) ?? new Map<string, RoundedWeights>();

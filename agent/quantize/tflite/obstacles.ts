@@ -1,9 +1,9 @@
 import { opName } from '../../model/tflite/graph.ts';
 import { describeTensor, elementCount, floatData } from '../../model/tflite/tensor.ts';
 import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
-import { whyFloat } from './op-table.ts';
+import { OP_TABLE, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
-import { dataPositions, ruleOf, statisticsOf } from './units.ts';
+import { dataPositions, statisticsOf } from './units.ts';
 import type { Given, IntegerUnit } from './units.ts';
 
 /** Why an operator stays float that no sample came by. */
@@ -12,9 +12,10 @@ export const UNSEEN = 'no finite range was seen';
 /** What the operator becomes, or why it stays as it is. */
 export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | string {
   const op = opName(operator);
-  const rule = ruleOf(given, operator);
+  const rule = ruleHere(given, operator);
   if (rule === undefined) return whyFloat(op);
   if (given.type === 's16' && !rule.int16) return `${op} has no kernel for 16-bit activations`;
+  if (isTooSlow(given, rule)) return 'its int8 kernel is slower than turning into floats and back';
   const { graph, index } = given;
   const data = dataPositions(operator, rule).map((position) => operator.inputs[position] ?? -1);
   const odd = data.find((at) => graph.tensors[at]?.type !== 'FLOAT32');
@@ -31,8 +32,30 @@ export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | st
     badWeights(given, unit) ??
     badOptions(operator) ??
     unseen(given, unit) ??
+    negative(given, unit) ??
     unit
   );
+}
+
+/**
+ * The row for this very operator. PADV2 may pad with what lies far outside of all that it pads (the
+ * lowest float, in front of a maximum): then the end of the input's range does as well.
+ */
+function ruleHere(given: Given, operator: TfliteOperator): OpRule | undefined {
+  const rule = OP_TABLE.get(opName(operator));
+  if (operator.op !== 'PADV2' || rule === undefined) return rule;
+  const padding = given.index.constants.get(operator.inputs[2] ?? -1);
+  const seen = statisticsOf(given, operator.inputs[0] ?? -1);
+  if (padding?.type !== 'FLOAT32' || seen === undefined) return rule;
+  const [value = 0] = floatData(padding);
+  const largest = Math.max(Math.abs(seen.min), Math.abs(seen.max));
+  const steps = given.type === 's16' ? 2 ** 16 : 2 ** 8;
+  return Math.abs(value) <= largest * steps ? rule : { ...rule, role: 'layout' };
+}
+
+/** 16 bits are asked for to be exact, and integers only where there is nothing else. */
+function isTooSlow({ scheme, type }: Given, { slow }: OpRule): boolean {
+  return slow === true && type === 's8' && scheme.integerOnly !== true;
 }
 
 function badInputs({ graph, index }: Given, unit: IntegerUnit): string | undefined {
@@ -100,4 +123,13 @@ function unseen(given: Given, { rule, inputs, outputs }: IntegerUnit): string | 
   const needed = ownScale ? [...inputs, ...outputs] : inputs;
   const missing = needed.find((at) => statisticsOf(given, at) === undefined);
   return missing === undefined ? undefined : `${UNSEEN} of '${given.names[missing] ?? ''}'`;
+}
+
+/** The kernel fails where its input can stand for less than zero. */
+function negative(
+  given: Given,
+  { operator, inputs: [input = -1] }: IntegerUnit,
+): string | undefined {
+  if (operator.op !== 'RSQRT' || (statisticsOf(given, input)?.min ?? 0) >= 0) return undefined;
+  return 'its input was seen to be negative';
 }

@@ -27,6 +27,11 @@ export interface OpRule {
   readonly fixedOutput?: FixedOutput;
   /** Whether there is a kernel for 16-bit activations. */
   readonly int16: boolean;
+  /**
+   * XNNPACK has a kernel for floats and none for int8, and TensorFlow Lite's own takes longer than to
+   * turn into floats, compute and turn back.
+   */
+  readonly slow?: boolean;
 }
 
 export interface WeightPlace {
@@ -36,8 +41,10 @@ export interface WeightPlace {
   /** Axis of the output channels, and of the input channels that one of them sees. */
   readonly axis: number;
   readonly inputAxis: number;
-  /** False where kernels take one scale for all weights. */
+  /** False where kernels, or those of XNNPACK, take one scale for all weights. */
   readonly perChannel: boolean;
+  /** Whether XNNPACK takes it only with a bias. */
+  readonly needsBias: boolean;
 }
 
 export interface FixedOutput {
@@ -54,22 +61,21 @@ const weighted = (data: number, weights: WeightPlace): OpRule => ({
   weights,
   int16: true,
 });
+const second = { input: 1, bias: 2, perChannel: false, needsBias: true } as const;
 const layout: OpRule = { role: 'layout', data: [0], int16: true };
 const joined: OpRule = { role: 'joined', data: [0, 1], int16: true };
 const unary: OpRule = { role: 'rescaling', data: [0], int16: true };
 const binary: OpRule = { role: 'rescaling', data: [0, 1], int16: true };
 const eightBits = { int16: false } as const;
+const slow = { slow: true } as const;
 
 export const OP_TABLE: ReadonlyMap<string, OpRule> = new Map<string, OpRule>([
-  ['CONV_2D', weighted(0, { input: 1, bias: 2, axis: 0, inputAxis: 3, perChannel: true })],
+  ['CONV_2D', weighted(0, { ...second, axis: 0, inputAxis: 3, perChannel: true })],
   // One filter per channel: [1, height, width, channels].
-  [
-    'DEPTHWISE_CONV_2D',
-    weighted(0, { input: 1, bias: 2, axis: 3, inputAxis: 0, perChannel: true }),
-  ],
-  ['TRANSPOSE_CONV', weighted(2, { input: 1, bias: 3, axis: 0, inputAxis: 3, perChannel: true })],
-  // Scales per channel came with TensorFlow Lite 2.11; 2.9 computes nonsense with them.
-  ['FULLY_CONNECTED', weighted(0, { input: 1, bias: 2, axis: 0, inputAxis: 1, perChannel: false })],
+  ['DEPTHWISE_CONV_2D', weighted(0, { ...second, axis: 3, inputAxis: 0, perChannel: true })],
+  ['TRANSPOSE_CONV', weighted(2, { ...second, bias: 3, axis: 0, inputAxis: 3, needsBias: false })],
+  // See dense-as-conv.ts.
+  ['FULLY_CONNECTED', weighted(0, { ...second, axis: 0, inputAxis: 1, needsBias: false })],
   ['BATCH_MATMUL', { role: 'product', data: [0, 1], int16: true }],
 
   ['AVERAGE_POOL_2D', layout],
@@ -85,63 +91,66 @@ export const OP_TABLE: ReadonlyMap<string, OpRule> = new Map<string, OpRule>([
   ['UNPACK', layout],
   ['GATHER', layout],
   ['GATHER_ND', layout],
-  ['TILE', layout],
+  ['TILE', { ...layout, ...eightBits }],
   ['REVERSE_V2', layout],
   ['BROADCAST_TO', layout],
   ['FILL', { ...layout, data: [1] }],
   ['PAD', layout],
-  ['MIRROR_PAD', layout],
+  ['MIRROR_PAD', { ...layout, ...eightBits }],
   ['RESIZE_BILINEAR', layout],
   ['RESIZE_NEAREST_NEIGHBOR', layout],
   ['SPACE_TO_DEPTH', { ...layout, ...eightBits }],
   ['DEPTH_TO_SPACE', { ...layout, ...eightBits }],
-  ['SPACE_TO_BATCH_ND', layout],
-  ['BATCH_TO_SPACE_ND', layout],
+  ['SPACE_TO_BATCH_ND', { ...layout, ...eightBits }],
+  ['BATCH_TO_SPACE_ND', { ...layout, ...eightBits }],
   ['REDUCE_MAX', layout],
   ['REDUCE_MIN', layout],
-  ['TOPK_V2', layout],
-  ['REVERSE_SEQUENCE', layout],
-  ['SCATTER_ND', { ...layout, data: [1] }],
+  ['TOPK_V2', { ...layout, ...eightBits }],
+  ['SCATTER_ND', { ...layout, ...eightBits, data: [1] }],
+
+  // Reads the shape alone, of whatever type.
+  ['SHAPE', layout],
+  ['RANK', layout],
 
   ['CONCATENATION', { ...joined, data: 'all' }],
   ['PACK', { ...joined, data: 'all' }],
-  ['MAXIMUM', joined],
-  ['MINIMUM', joined],
+  ['MAXIMUM', { ...joined, ...slow }],
+  ['MINIMUM', { ...joined, ...slow }],
   ['SELECT', { ...joined, data: [1, 2] }],
   ['SELECT_V2', { ...joined, data: [1, 2] }],
   ['PADV2', { ...joined, data: [0, 2] }],
-  ['DYNAMIC_UPDATE_SLICE', joined],
+  ['DYNAMIC_UPDATE_SLICE', { ...joined, ...eightBits }],
 
   ['ADD', binary],
   ['SUB', binary],
   ['MUL', binary],
-  ['SQUARED_DIFFERENCE', { ...binary, ...eightBits }],
-  ['PRELU', { ...binary, ...eightBits }],
+  ['SQUARED_DIFFERENCE', { ...binary, ...eightBits, ...slow }],
+  ['PRELU', { ...binary, ...eightBits, ...slow }],
   ['MEAN', unary],
   ['SUM', { ...unary, ...eightBits }],
-  ['ABS', unary],
-  ['RELU', unary],
-  ['RELU6', unary],
-  ['RELU_N1_TO_1', { ...unary, ...eightBits }],
-  ['LEAKY_RELU', unary],
-  ['HARD_SWISH', { ...unary, ...eightBits }],
+  ['ABS', { ...unary, ...slow }],
+  ['RELU', { ...unary, ...slow }],
+  ['RELU6', { ...unary, ...slow }],
+  ['RELU_N1_TO_1', { ...unary, ...eightBits, ...slow }],
+  ['LEAKY_RELU', { ...unary, ...slow }],
+  ['HARD_SWISH', { ...unary, ...eightBits, ...slow }],
   ['ELU', { ...unary, ...eightBits }],
   ['GELU', { ...unary, ...eightBits }],
-  ['RSQRT', { ...unary, ...eightBits }],
+  ['RSQRT', { ...unary, ...eightBits, ...slow }],
   ['LOGISTIC', { ...unary, fixedOutput: { s8: s8(2 ** -8, -128), s16 } }],
-  ['SOFTMAX', { ...unary, fixedOutput: { s8: s8(2 ** -8, -128), s16 } }],
+  ['SOFTMAX', { ...unary, ...slow, fixedOutput: { s8: s8(2 ** -8, -128), s16 } }],
   ['TANH', { ...unary, fixedOutput: { s8: s8(2 ** -7, 0), s16 } }],
-  ['L2_NORMALIZATION', { ...unary, ...eightBits, fixedOutput: { s8: s8(2 ** -7, 0) } }],
+  ['L2_NORMALIZATION', { ...unary, ...eightBits, ...slow, fixedOutput: { s8: s8(2 ** -7, 0) } }],
   ['LOG_SOFTMAX', { ...unary, ...eightBits, fixedOutput: { s8: s8(2 ** -4, 127) } }],
 
-  ['ARG_MAX', { ...unary, ...eightBits }],
-  ['ARG_MIN', { ...unary, ...eightBits }],
-  ['EQUAL', { ...binary, ...eightBits }],
-  ['NOT_EQUAL', { ...binary, ...eightBits }],
-  ['LESS', { ...binary, ...eightBits }],
-  ['LESS_EQUAL', { ...binary, ...eightBits }],
-  ['GREATER', { ...binary, ...eightBits }],
-  ['GREATER_EQUAL', { ...binary, ...eightBits }],
+  ['ARG_MAX', { ...unary, ...eightBits, ...slow }],
+  ['ARG_MIN', { ...unary, ...eightBits, ...slow }],
+  ['EQUAL', { ...binary, ...eightBits, ...slow }],
+  ['NOT_EQUAL', { ...binary, ...eightBits, ...slow }],
+  ['LESS', { ...binary, ...eightBits, ...slow }],
+  ['LESS_EQUAL', { ...binary, ...eightBits, ...slow }],
+  ['GREATER', { ...binary, ...eightBits, ...slow }],
+  ['GREATER_EQUAL', { ...binary, ...eightBits, ...slow }],
 ]);
 
 /** Why an operator that has no row stays in float. */

@@ -206,7 +206,7 @@ const FEATURES: Readonly<Record<string, readonly Feature[]>> = {
   ARG_MIN: plain,
   TOPK_V2: plain,
   GELU: plain,
-  ABS: plain,
+  ABS: withInt16,
   SELECT: plain,
   EXP: [[2, isData('INT8', 'INT16')]],
   LOG: [[2, isData('INT8', 'INT16')]],

@@ -23,21 +23,24 @@ export function leastOutputScale(
     ...unit.constants.map((at) => constantParams(given, at).scale),
   ];
   const largest = Math.max(...scales);
-  switch (unit.operator.op) {
-    case 'ADD':
-    case 'SUB':
-      // Both inputs are brought to twice the larger scale, with so many bits more (kernels/add.cc).
-      return (2 * largest) / 2 ** (given.type === 's16' ? 15 : 20) || 0;
-    case 'SQUARED_DIFFERENCE':
-      return (2 * largest) ** 2 / 2 ** 14;
-    case 'MUL':
-      return scales.reduce((product, scale) => product * scale, 1) / MOST_UP;
-    case 'HARD_SWISH':
-      return largest / 2 ** 7;
-    default:
-      return unit.rule.weights === undefined ? 0 : (largest * weightScale(given, unit)) / MOST_UP;
-  }
+  const limit = LEAST.get(unit.operator.op);
+  if (limit !== undefined) return limit(scales, given.type === 's16' ? 15 : 20);
+  return unit.rule.weights === undefined ? 0 : (largest * weightScale(given, unit)) / MOST_UP;
 }
+
+/** From the scales that come in, and the bits by which sums are shifted up (kernels/add.cc). */
+type Limit = (scales: readonly number[], bits: number) => number;
+
+/** Both sides are brought to twice the larger scale. */
+const ofSums: Limit = (scales, bits) => (2 * Math.max(...scales)) / 2 ** bits;
+
+const LEAST: ReadonlyMap<string, Limit> = new Map<string, Limit>([
+  ['ADD', ofSums],
+  ['SUB', ofSums],
+  ['SQUARED_DIFFERENCE', (scales) => (2 * Math.max(...scales)) ** 2 / 2 ** 14],
+  ['MUL', (scales) => scales.reduce((product, scale) => product * scale, 1) / MOST_UP],
+  ['HARD_SWISH', (scales) => Math.max(...scales) / 2 ** 7],
+]);
 
 /** The largest that a channel's weights will have, about. */
 function weightScale({ graph }: Given, { operator, rule }: IntegerUnit): number {

@@ -5,6 +5,7 @@ import type { QuantParams } from '../arithmetic.ts';
 import { isExcluded } from '../excluded.ts';
 import { settleBorders } from './borders.ts';
 import { chooseParams } from './choose-params.ts';
+import { recurrentWeights } from './hybrid-recurrent.ts';
 import { asUnit } from './obstacles.ts';
 import { cannotCompare } from './scale-limits.ts';
 import { isWithoutFloats, makeGiven, namedOperator } from './units.ts';
@@ -18,6 +19,8 @@ export interface StaticPlan {
   readonly params: ReadonlyMap<number, QuantParams>;
   /** Why the others stay float; those that have no floats at all are not in it. */
   readonly reasons: ReadonlyMap<TfliteOperator, string>;
+  /** Recurrent layers that get int8 weights and go on with floats, with the inputs to store so. */
+  readonly hybrid: ReadonlyMap<TfliteOperator, readonly number[]>;
 }
 
 /** @param labels how reports name the operators */
@@ -30,10 +33,15 @@ export function planStatic(
   const given = makeGiven(graph, statistics, scheme);
   const units = new Map<TfliteOperator, IntegerUnit>();
   const reasons = new Map<TfliteOperator, string>();
+  const hybrid = new Map<TfliteOperator, readonly number[]>();
   for (const operator of graph.operators) {
     if (isWithoutFloats(graph, operator)) continue;
     const name = namedOperator(graph, operator, labels.get(operator) ?? '', given.names);
-    const made = isExcluded(scheme, name) ? 'excluded by request' : asUnit(given, operator);
+    const excluded = isExcluded(scheme, name);
+    const made = excluded ? 'excluded by request' : asUnit(given, operator);
+    const mayStore = !excluded && scheme.integerOnly !== true;
+    const recurrent = mayStore ? recurrentWeights(operator, graph.tensors) : [];
+    if (recurrent.length > 0) hybrid.set(operator, recurrent);
     if (typeof made === 'string') reasons.set(operator, made);
     else units.set(operator, made);
   }
@@ -45,7 +53,7 @@ export function planStatic(
       const reason = cannotCompare(given, unit, params);
       return reason === undefined ? [] : [[unit.operator, reason] as const];
     });
-    if (refused.length === 0) return { given, units, params, reasons };
+    if (refused.length === 0) return { given, units, params, reasons, hybrid };
     for (const [operator, reason] of refused) {
       units.delete(operator);
       reasons.set(operator, reason);

@@ -14,12 +14,18 @@ import type { Given, IntegerUnit } from './units.ts';
 export interface StaticWeights {
   readonly weights: TfliteTensor;
   /** Absent where the operator goes without. */
-  readonly bias?: TfliteTensor;
+  readonly bias?: TfliteTensor | undefined;
 }
 
-export interface WeightContext {
-  readonly given: Given;
+export interface WeightForm {
+  readonly place: WeightPlace;
   readonly perChannel: boolean;
+  /** Even one of zeros. */
+  readonly needsBias: boolean;
+}
+
+export interface WeightContext extends WeightForm {
+  readonly given: Given;
   readonly inputScale: number;
   readonly outputScale: number;
 }
@@ -47,14 +53,14 @@ export function weightLayout(
  */
 export function staticWeights(
   { operator, rule, inputs: [input = -1] }: IntegerUnit,
-  place: WeightPlace,
-  { given, perChannel, inputScale, outputScale }: WeightContext,
-): StaticWeights | undefined {
+  { place, given, perChannel, needsBias, inputScale, outputScale }: WeightContext,
+): StaticWeights {
   const { graph, names, scheme, statistics, type } = given;
   const at = operator.inputs[place.input] ?? -1;
   const [weights, bias] = [graph.tensors[at], graph.tensors[operator.inputs[place.bias] ?? -1]];
   const layout = weightLayout(rule, operator, given);
-  if (weights === undefined || layout === undefined) return undefined;
+  if (weights === undefined || layout === undefined)
+    throw new Error(`no weights for ${operator.op}`);
   const made = integerWeights({
     values: floatData(weights),
     layout,
@@ -70,18 +76,11 @@ export function staticWeights(
   });
   const stored = storedWeights(weights, made, place.axis);
   const outputs = layout.dims[layout.axis] ?? 0;
-  const needed = made.bias !== undefined || NEEDS_BIAS.has(operator.op);
+  if (made.bias === undefined && !needsBias) return { weights: stored };
   const name = bias?.name ?? `${weights.name}_bias`;
-  return needed
-    ? {
-        weights: stored,
-        bias: storedBias(name, made, { outputs, inputScale, wide: type === 's16' }),
-      }
-    : { weights: stored };
+  const form = { outputs, inputScale, wide: type === 's16' };
+  return { weights: stored, bias: storedBias(name, made, form) };
 }
-
-/** XNNPACK takes these only with a bias. */
-const NEEDS_BIAS: ReadonlySet<string> = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D']);
 
 function storedWeights(
   tensor: TfliteTensor,

@@ -1,14 +1,20 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import { tensorNameMaker } from '../../model/tflite/graph.ts';
-import { makeOperator, optionsOf } from '../../model/tflite/types.ts';
+import { elementCount } from '../../model/tflite/tensor.ts';
+import { makeOperator, makeTensor, optionsOf } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import { ruleFor } from '../excluded.ts';
 import { paramsIn } from './choose-params.ts';
+import { denseShape, pixelConv, pixelFilters } from './dense-as-conv.ts';
+import type { DenseShape } from './dense-as-conv.ts';
+import type { WeightPlace } from './op-table.ts';
+import { symmetricWeights } from './hybrid-recurrent.ts';
 import { operatorVersion } from './op-versions.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { staticWeights } from './static-weights.ts';
-import { integerConstant, integerTensor, TENSOR_TYPE } from './tensor-bytes.ts';
+import type { StaticWeights, WeightForm } from './static-weights.ts';
+import { TENSOR_TYPE, bytesOf, integerConstant, integerTensor } from './tensor-bytes.ts';
 import { interfaceOf, namedOperator } from './units.ts';
 import type { IntegerUnit } from './units.ts';
 
@@ -38,6 +44,8 @@ export class StaticWriter {
   private readonly stored = new Map<string, number>();
   private readonly inputs = new Map<number, number>();
   private readonly outputs = new Map<number, number>();
+  /** Rows -> the same values as pixels. */
+  private readonly pixels = new Map<number, { readonly at: number; readonly channels: number }>();
 
   constructor(plan: StaticPlan, scheme: Scheme, labels: ReadonlyMap<TfliteOperator, string>) {
     this.plan = plan;
@@ -111,6 +119,12 @@ export class StaticWriter {
 
   private writeFloat(operator: TfliteOperator): void {
     const inputs = operator.inputs.map((at) => (this.integer.has(at) ? this.floatForm(at) : at));
+    const hybrid = this.plan.hybrid.get(operator);
+    for (const position of hybrid ?? []) {
+      const at = inputs[position] ?? -1;
+      const stored = symmetricWeights(this.tensorAt(at));
+      inputs[position] = this.store({ ...stored, name: this.constantName(at) });
+    }
     const same = inputs.every((at, position) => at === operator.inputs[position]);
     this.operators.push(same ? operator : { ...operator, inputs });
   }
@@ -119,8 +133,66 @@ export class StaticWriter {
     const { operator, rule } = unit;
     const data = new Set([...unit.inputs, ...unit.constants]);
     const inputs = operator.inputs.map((at) => (data.has(at) ? this.dataForm(unit, at) : at));
-    if (rule.weights !== undefined) this.writeWeights(unit, inputs);
-    this.operators.push({ ...withFreeScales(operator), inputs });
+    if (rule.weights === undefined) {
+      this.operators.push({ ...withFreeScales(operator), inputs });
+      return;
+    }
+    const perChannel = this.isPerChannel(unit);
+    const dense = perChannel ? denseShape(this.plan.given, unit) : undefined;
+    if (dense !== undefined) return this.writeDense(unit, dense, inputs);
+    const place = rule.weights;
+    const form = { place, perChannel: perChannel && place.perChannel, needsBias: place.needsBias };
+    this.placeWeights(unit, place, this.weightsOf(unit, form), inputs);
+    this.operators.push({ ...operator, inputs });
+  }
+
+  /** A matrix product as a convolution of pixels, for the sake of its weights' scales. */
+  private writeDense(unit: IntegerUnit, shape: DenseShape, inputs: number[]): void {
+    const place = unit.rule.weights;
+    if (place === undefined) return;
+    const [made = -1] = unit.outputs;
+    const { weights, bias } = this.weightsOf(unit, { place, perChannel: true, needsBias: true });
+    this.placeWeights(unit, place, { weights: pixelFilters(weights), bias }, inputs);
+    inputs[0] = this.pixelsOf(inputs[0] ?? -1, shape.inputs);
+    const outputs = weights.shape[0] ?? 1;
+    const pixels = this.addPixels(made, outputs);
+    this.operators.push(pixelConv(unit, inputs, pixels));
+    this.pixels.set(made, { at: pixels, channels: outputs });
+    this.reshape(pixels, made, shape.result);
+  }
+
+  /** Rows of so many values as pixels of so many channels. */
+  private pixelsOf(at: number, channels: number): number {
+    const known = this.pixels.get(at);
+    if (known?.channels === channels) return known.at;
+    const made = this.addPixels(at, channels);
+    this.pixels.set(at, { at: made, channels });
+    this.reshape(at, made, [-1, 1, 1, channels]);
+    return made;
+  }
+
+  private addPixels(at: number, channels: number): number {
+    const { name, type, quantization, shape, shapeSignature } = this.tensorAt(at);
+    const rows = Math.max(1, Math.floor(Math.abs(elementCount(shape)) / channels));
+    const fields = { type, quantization, shape: [rows, 1, 1, channels] };
+    const isOpen = shapeSignature?.includes(-1) === true;
+    const open = isOpen ? { shapeSignature: [-1, 1, 1, channels] } : {};
+    return this.add(makeTensor({ name: this.unique(`${name}_pixels`), ...fields, ...open }));
+  }
+
+  private reshape(from: number, to: number, shape: readonly number[]): void {
+    const sizes = this.store(
+      makeTensor({
+        name: this.unique(`${this.tensorAt(to).name}_shape`),
+        type: 'INT32',
+        shape: [shape.length],
+        data: bytesOf(Int32Array.from(shape)),
+      }),
+    );
+    const options = { kind: 'ReshapeOptions', newShape: shape } as const;
+    this.operators.push(
+      makeOperator({ op: 'RESHAPE', inputs: [from, sizes], outputs: [to], options }),
+    );
   }
 
   private dataForm(unit: IntegerUnit, at: number): number {
@@ -132,28 +204,35 @@ export class StaticWriter {
     });
   }
 
-  private writeWeights(unit: IntegerUnit, inputs: number[]): void {
-    const { operator, rule } = unit;
-    const place = rule.weights;
-    const [input = -1] = unit.inputs;
-    const [output = -1] = unit.outputs;
+  private isPerChannel({ operator }: IntegerUnit): boolean {
     const { given } = this.plan;
     const label = this.labels.get(operator) ?? '';
     const named = namedOperator(given.graph, operator, label, given.names);
-    const wanted = ruleFor(this.scheme, named).perChannel ?? this.scheme.perChannel;
-    if (place === undefined) return;
-    const made = staticWeights(unit, place, {
-      given,
-      perChannel: wanted && place.perChannel,
+    return ruleFor(this.scheme, named).perChannel ?? this.scheme.perChannel;
+  }
+
+  private weightsOf(unit: IntegerUnit, form: WeightForm): StaticWeights {
+    const [input = -1] = unit.inputs;
+    const [output = -1] = unit.outputs;
+    return staticWeights(unit, {
+      ...form,
+      given: this.plan.given,
       inputScale: this.home(input).scale,
       outputScale: this.home(output).scale,
     });
-    if (made === undefined) return;
+  }
+
+  private placeWeights(
+    { operator }: IntegerUnit,
+    place: WeightPlace,
+    { weights, bias }: StaticWeights,
+    inputs: number[],
+  ): void {
     const from = operator.inputs[place.input] ?? -1;
-    inputs[place.input] = this.store({ ...made.weights, name: this.constantName(from) });
-    if (made.bias === undefined) return;
+    inputs[place.input] = this.store({ ...weights, name: this.constantName(from) });
+    if (bias === undefined) return;
     while (inputs.length < place.bias) inputs.push(-1);
-    inputs[place.bias] = this.store(made.bias);
+    inputs[place.bias] = this.store(bias);
   }
 
   /** Adds a constant, once for all that are the same. */
@@ -172,7 +251,8 @@ export class StaticWriter {
   private constantName(at: number): string {
     const { name } = this.tensorAt(at);
     const readers = this.plan.given.index.consumers.get(at) ?? [];
-    const isFree = readers.every((one) => this.plan.units.has(one));
+    const { units, hybrid } = this.plan;
+    const isFree = readers.every((one) => units.has(one) || hybrid.has(one));
     return isFree ? name : `${name}_int8`;
   }
 

@@ -4,28 +4,32 @@ import { compact } from '../../model/tflite/compact.ts';
 import { replaceInterface } from '../../model/tflite/edit.ts';
 import { indexGraph, opName, operatorLabels, withSubgraph } from '../../model/tflite/graph.ts';
 import { describeTensor } from '../../model/tflite/tensor.ts';
-import type { TfliteGraph, TfliteModel, TfliteOperator } from '../../model/tflite/types.ts';
+import type { TfliteModel } from '../../model/tflite/types.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import { QuantizeError } from '../errors.ts';
-import type { OpReport, Quantized } from '../report.ts';
-import { quantizedTensor } from './recognize.ts';
+import type { Quantized } from '../report.ts';
+import { quantizedTensor } from './already-quantized.ts';
+import { OP_TABLE } from './op-table.ts';
+import { prepareGraph } from './prepare-graph.ts';
 import { planStatic } from './static-plan.ts';
-import type { StaticPlan } from './static-plan.ts';
+import { restate } from './restate.ts';
+import { nothing, nothingMessage, refuseFloat, reportOps } from './static-report.ts';
 import { StaticWriter } from './static-writer.ts';
-import { dataPositions, interfaceOf, isFloatActivation, isWithoutFloats, ruleOf } from './units.ts';
+import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';
 
 /**
  * Names of the float activations of the first subgraph whose ranges `quantizeStatic` may ask for.
  * Nothing outside sees into subgraphs that control flow calls: they stay in float.
  */
 export function tensorsToObserve(model: TfliteModel): readonly string[] {
-  const [graph] = model.subgraphs;
-  if (graph === undefined) return [];
+  const [stored] = model.subgraphs;
+  if (stored === undefined) return [];
+  const { graph } = restate(stored, () => false);
   const given = { graph, index: indexGraph(graph) };
   const names = uniqueTensorNames(graph);
   const wanted = new Set<number>();
   for (const operator of graph.operators) {
-    const rule = ruleOf(given, operator);
+    const rule = OP_TABLE.get(opName(operator));
     if (rule === undefined) continue;
     const data = dataPositions(operator, rule).map((position) => operator.inputs[position] ?? -1);
     for (const at of [...data, ...operator.outputs]) {
@@ -56,13 +60,12 @@ export function quantizeStatic(
     const message = `the model is quantized already: ${describeTensor(stored)}`;
     throw new QuantizeError('ALREADY_QUANTIZED', message);
   }
-  const labels = operatorLabels(model);
-  const plan = planStatic(graph, statistics, scheme, labels);
-  const ops = report(model, plan, labels);
+  const labels = new Map(operatorLabels(model));
+  const { graph: prepared, moved } = prepareGraph(graph, scheme, labels);
+  const plan = planStatic(prepared, statistics, scheme, labels);
+  const ops = reportOps(model, { ...plan, moved }, labels);
   if (scheme.integerOnly === true) refuseFloat(ops);
-  if (![...plan.units.values()].some(({ rule }) => rule.role !== 'layout')) {
-    throw nothing(nothingMessage(ops));
-  }
+  if (plan.units.size === 0) throw nothing(nothingMessage(ops));
   const written = new StaticWriter(plan, scheme, labels).write();
   const changed = replaceInterface(withSubgraph(model, 0, written.graph), 0, written);
   return { model: compact(changed), ops };
@@ -74,47 +77,4 @@ function checkScheme(scheme: Scheme): void {
   if (io === 'float32' || (io === 'int16') === (bits === 16)) return;
   const message = `a model of ${bits}-bit activations cannot have ${io} inputs and outputs`;
   throw new QuantizeError('NOT_CONVERTIBLE', message);
-}
-
-function nothing(why: string): QuantizeError {
-  const message = `nothing of this model can run in static INT8: ${why}`;
-  return new QuantizeError('NOTHING_TO_QUANTIZE', message);
-}
-
-function nothingMessage(ops: readonly OpReport[]): string {
-  const [first] = ops.filter(({ reason }) => reason !== undefined);
-  return first === undefined
-    ? 'it computes with no floats'
-    : `${first.op} '${first.node}': ${first.reason ?? ''}`;
-}
-
-/** What of the model is float stays so in other subgraphs. */
-function report(
-  model: TfliteModel,
-  { units, reasons }: StaticPlan,
-  labels: ReadonlyMap<TfliteOperator, string>,
-): readonly OpReport[] {
-  return model.subgraphs.flatMap((graph, subgraph) =>
-    graph.operators.map((operator): OpReport => {
-      const row = { node: labels.get(operator) ?? '', op: opName(operator) };
-      if (units.has(operator) || isInteger(graph, operator))
-        return { ...row, precision: 'integer' };
-      const reason = subgraph === 0 ? (reasons.get(operator) ?? 'left as it is') : UNSEEN_GRAPH;
-      return { ...row, precision: 'float', reason };
-    }),
-  );
-}
-
-const UNSEEN_GRAPH = 'its subgraph is called by another one, and cannot be calibrated from outside';
-
-const isInteger = (graph: TfliteGraph, operator: TfliteOperator) =>
-  isWithoutFloats(graph, operator);
-
-/** @throws QuantizeError that lists every operation that would stay in float */
-function refuseFloat(ops: readonly OpReport[]): void {
-  const float = ops.filter(({ precision }) => precision === 'float');
-  if (float.length === 0) return;
-  const list = float.map(({ node, op, reason }) => `${op} '${node}' (${reason ?? 'float'})`);
-  const message = `${float.length} of ${ops.length} operations cannot run in integers: ${list.join(', ')}`;
-  throw new QuantizeError('NOT_INTEGER', message);
 }

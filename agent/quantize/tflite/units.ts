@@ -1,12 +1,11 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import { indexGraph, opName, outputTensor } from '../../model/tflite/graph.ts';
 import type { GraphIndex } from '../../model/tflite/graph.ts';
-import { elementCount, floatData } from '../../model/tflite/tensor.ts';
+import { elementCount } from '../../model/tflite/tensor.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import type { Named } from '../excluded.ts';
-import { OP_TABLE } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
 
 /** An operator that will run in integers. Tensors are meant by their index. */
@@ -88,19 +87,6 @@ export function isWithoutFloats(graph: TfliteGraph, { inputs, outputs }: TfliteO
 export function dataPositions({ inputs }: TfliteOperator, { data }: OpRule): readonly number[] {
   const positions = data === 'all' ? inputs.map((_, position) => position) : data;
   return positions.filter((position) => (inputs[position] ?? -1) >= 0);
-}
-
-/**
- * The row for this very operator. PADV2 pads with what may lie outside of all that was seen (minus
- * infinity, in front of a maximum): the end of the input's range does as well, then.
- */
-export function ruleOf(given: Pick<Given, 'graph' | 'index'>, operator: TfliteOperator) {
-  const rule = OP_TABLE.get(opName(operator));
-  if (operator.op !== 'PADV2' || rule === undefined) return rule;
-  const padding = given.index.constants.get(operator.inputs[2] ?? -1);
-  const [value = 0] = padding?.type === 'FLOAT32' ? floatData(padding) : [];
-  const layout: OpRule = { ...rule, role: 'layout' };
-  return Number.isFinite(value) ? rule : layout;
 }
 
 export function statisticsOf(given: Given, at: number): TensorStatistics | undefined {
