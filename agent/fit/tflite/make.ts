@@ -76,7 +76,10 @@ export class TfliteMaker implements VersionMaker {
     if (this.#prepared !== undefined) return this.#prepared;
     this.#options.hooks.progress({ phase: 'preparing the model' });
     const { model, ranges } = foldFakeQuant(this.#options.float);
-    this.#prepared = { model: withUniqueNames(prepareTflite(model)), trained: ranges };
+    this.#prepared = {
+      model: withUniqueNames(prepareTflite(model, { fixBatch: true })),
+      trained: ranges,
+    };
     return this.#prepared;
   }
 
