@@ -46,20 +46,14 @@ export class TfliteMaker implements VersionMaker {
     const { float } = this.#options;
     if (isQuantizedTflite(float)) return keepQuantized(float, scheme);
     const { model } = this.#prepare();
-    switch (scheme.method) {
-      case 'none':
-        return { model, ops: accountOf(model, 'float was chosen') };
-      case 'fp16':
-        return toFp16(model, scheme);
-      case 'dynamic':
-        return quantizeDynamic(model, scheme);
-      case 'weight-only':
-        return quantizeWeights(model, scheme);
-      case 'static':
-        return quantizeStatic(model, await this.#statistics(scheme), scheme);
-      case 'qat':
-        throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
+    if (scheme.method === 'none') return { model, ops: accountOf(model, 'float was chosen') };
+    if (scheme.method === 'fp16') return toFp16(model, scheme);
+    if (scheme.method === 'dynamic') return quantizeDynamic(model, scheme);
+    if (scheme.method === 'weight-only') return quantizeWeights(model, scheme);
+    if (scheme.method !== 'static') {
+      throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
     }
+    return quantizeStatic(model, await this.#statistics(scheme), scheme);
   }
 
   async collection(observer: Scheme['observer']): Promise<Collection> {
