@@ -39,7 +39,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
   const compared = await compareCandidates({
     subject,
     candidates: withObserver(planned.candidates, request.observer),
-    maker: makerFor(subject, scratch, hooks),
+    maker: await makerFor(subject, scratch, hooks),
     objective: request.objective,
     minTimeSeconds: request.minTimeSeconds,
     scratch,

@@ -2,7 +2,7 @@ import type { CandidateRow } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
-import type { Maker } from './make.ts';
+import type { VersionMaker } from './version-maker.ts';
 import { makeFiles } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
 import { measureAll } from './measure.ts';
@@ -16,7 +16,7 @@ import type { Candidate, Hooks, Objective, ObjectiveRequest } from './types.ts';
 export interface CompareOptions {
   readonly subject: Subject;
   readonly candidates: readonly Candidate[];
-  readonly maker: Maker;
+  readonly maker: VersionMaker;
   readonly objective: ObjectiveRequest;
   readonly minTimeSeconds: number;
   readonly scratch: Scratch;

@@ -1,9 +1,9 @@
 import type { Scheme } from '../contracts/scheme.ts';
-import { isQuantized } from '../quantize/onnx/recognize.ts';
+import { isQuantized } from './already-quantized.ts';
 import { messageOf } from '../util/errors.ts';
 import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
 import type { Version } from './closer-ranges.ts';
-import type { Maker } from './make.ts';
+import type { VersionMaker } from './version-maker.ts';
 import { giveBack, noiseOf } from './give-back.ts';
 import { mixToReach, share } from './mixed.ts';
 import type { Mixed, MixedTools } from './mixed.ts';
@@ -43,7 +43,7 @@ export async function keepAccuracy(
   request: Partial<QuantizeRequest>,
   options: {
     readonly subject: Subject;
-    readonly maker: Maker;
+    readonly maker: VersionMaker;
     readonly scratch: Scratch;
     readonly hooks: Hooks;
   },
@@ -106,7 +106,8 @@ async function fewGivenBack(
  * it costs neither speed nor size, as layers in float do.
  */
 async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
-  if (!plain.scheme.perChannel || plain.scheme.format === 'qoperator') return plain;
+  const { perChannel, format } = plain.scheme;
+  if (!scorer.canRefine || !perChannel || format === 'qoperator') return plain;
   try {
     const better = await scorer.score({
       ...plain.scheme,

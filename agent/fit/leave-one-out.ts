@@ -4,8 +4,20 @@ import { noiseOf } from './give-back.ts';
 import type { MeasuredSource, Sensitivity } from './give-back.ts';
 import type { Scored } from './scorer.ts';
 
-/** Ops that do the work; others follow what is around them. */
-const HEAVY: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Ops that do the work; they are looked at first. */
+const HEAVY: ReadonlySet<string> = new Set([
+  'Conv',
+  'ConvTranspose',
+  'Gemm',
+  'MatMul',
+  'CONV_2D',
+  'DEPTHWISE_CONV_2D',
+  'TRANSPOSE_CONV',
+  'FULLY_CONNECTED',
+  'BATCH_MATMUL',
+]);
+/** What the others do, next to these. */
+const LITTLE = 0.1;
 
 export interface LeaveOneOutTools {
   score(scheme: Scheme): Promise<Scored>;
@@ -26,8 +38,9 @@ export async function leaveOneOut(
   const all = await tools.score(scheme);
   const total = noiseIn(all);
   const integer = all.ops.filter(({ precision }) => precision === 'integer');
-  const heavy = integer.filter(({ op }) => HEAVY.has(op));
-  const nodes = new Map((heavy.length > 0 ? heavy : integer).map((row) => [row.node, row.op]));
+  const isHeavy = ({ op }: { readonly op: string }) => HEAVY.has(op);
+  const ordered = integer.toSorted((a, b) => Number(isHeavy(b)) - Number(isHeavy(a)));
+  const nodes = new Map(ordered.map((row) => [row.node, row.op]));
   const sources: MeasuredSource[] = [];
   for (const label of nodes.keys()) {
     if (performance.now() > end) break;
@@ -42,7 +55,10 @@ export async function leaveOneOut(
       noise: Math.max(0, total - without),
     });
   }
-  return { sources, units: [...nodes].map(([label, op]) => ({ label, op, work: 1 })) };
+  const units = [...nodes].map(([label, op]) => {
+    return { label, op, work: isHeavy({ op }) ? 1 : LITTLE };
+  });
+  return { sources, units };
 }
 
 async function noiseWithout(

@@ -24,13 +24,14 @@ import { equalizeModel } from './equalize.ts';
 import type { EqualizeRequest } from './equalize.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
-import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
+import { observerToCollect, onnxOperations, statisticsFor, unmatched } from './recipe.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import { sampleLayers } from './sample-layers.ts';
 import type { LayerInputs } from './sample-layers.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
+import type { MakerOptions, VersionMaker } from './version-maker.ts';
 
 /** Values that can be looked at in a moment, for equalizing where nobody asked for it. */
 const CHEAP_VALUES = 2 ** 24;
@@ -40,8 +41,8 @@ interface Collected {
   readonly collection: Promise<Collection>;
 }
 
-/** Makes quantized versions of one model; what they share is done once. */
-export class Maker {
+/** Makes quantized versions of one ONNX model. */
+export class OnnxMaker implements VersionMaker {
   readonly #float: OnnxModel;
   readonly #calibration: SampleJob | null;
   readonly #count: number | null;
@@ -56,19 +57,9 @@ export class Maker {
   readonly #collected = new Map<OnnxModel, Collected>();
   /** What meets the weights of each layer, by model. */
   readonly #layers = new Map<OnnxModel, Promise<LayerInputs>>();
-  /** Worth telling the user once everything is made. */
   readonly warnings: string[] = [];
 
-  constructor(options: {
-    readonly float: OnnxModel;
-    readonly calibration: SampleJob | null;
-    readonly calibrationCount: number | null;
-    readonly threads: number;
-    /** Ranges of an earlier calibration, in place of samples. */
-    readonly ranges?: Collection | null | undefined;
-    readonly scratch: Scratch;
-    readonly hooks: Hooks;
-  }) {
+  constructor(options: MakerOptions<OnnxModel>) {
     this.#float = options.float;
     this.#calibration = options.calibration;
     this.#count = options.calibrationCount;
@@ -78,7 +69,6 @@ export class Maker {
     this.#hooks = options.hooks;
   }
 
-  /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
   async make(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
@@ -100,7 +90,6 @@ export class Maker {
     return this.#makeStatic(model, statistics, scheme);
   }
 
-  /** What static quantization by a scheme starts from. */
   async parts(scheme: Scheme): Promise<{ model: OnnxModel; statistics: Statistics }> {
     const model = await this.#equalize(await this.#prepare(), scheme);
     // Versions of one scheme differ in what they exclude; some observers take seconds.
@@ -110,7 +99,7 @@ export class Maker {
     if (known !== undefined) return { model, statistics: known };
     const needs = needsOf(observerToCollect(scheme), true);
     const collection = await this.#collectionOf(model, needs);
-    const statistics = statisticsFor(collection, scheme, model);
+    const statistics = statisticsFor(collection, scheme, onnxOperations(model.graph));
     this.#statistics.set(key, statistics);
     return { model, statistics };
   }
@@ -153,7 +142,6 @@ export class Maker {
     return (await equalizeModel({ prepared, job, threads, scratch, hooks, ...effort })).model;
   }
 
-  /** Names and rules of a scheme that match no node of the model. */
   async unmatched(scheme: Scheme): Promise<readonly string[]> {
     if (isQuantized(this.#float)) return unmatched(scheme, [this.#float]);
     return unmatched(scheme, [this.#float, await this.#prepare()]);

@@ -189,7 +189,8 @@ async function measureRounds(
     const made = await attempt(options, () => one.worker.call('round', { limits }, { timeoutMs }));
     if (typeof made === 'string') rows.set(id, made);
     else {
-      one.latencies.push(...made.latenciesMs);
+      // One by one: there may be more than a call takes as arguments.
+      for (const ms of made.latenciesMs) one.latencies.push(ms);
       one.ownMs += made.ownMs;
     }
   }

@@ -1,6 +1,7 @@
 import { noScheme } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { withGraph, writeOnnx } from '../model/onnx/open.ts';
+import { extensionOf, writeModel } from '../model/open.ts';
 import { noiseSources, unitWork } from '../quantize/onnx/noise-sources.ts';
 import { planModel } from '../quantize/onnx/static.ts';
 import { addSwitches } from '../quantize/onnx/switched.ts';
@@ -11,7 +12,7 @@ import type { FitWorker } from './children.ts';
 import { fastestSplit } from './fastest-split.ts';
 import type { Sensitivity } from './give-back.ts';
 import { leaveOneOut } from './leave-one-out.ts';
-import type { Maker } from './make.ts';
+import type { VersionMaker } from './version-maker.ts';
 import { layerTimes } from './node-times.ts';
 import type { LayerTimes } from './node-times.ts';
 import { counted } from './progress.ts';
@@ -35,7 +36,7 @@ export interface Scored {
 
 export interface ScorerOptions {
   readonly subject: Subject;
-  readonly maker: Maker;
+  readonly maker: VersionMaker;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
   /** Most samples to score on. */
@@ -70,6 +71,11 @@ export class Scorer {
   constructor(options: ScorerOptions) {
     this.#options = options;
     this.#threads = workThreads(options.subject);
+  }
+
+  /** Whether weights, biases and channels can be fitted to the samples. */
+  get canRefine(): boolean {
+    return this.#options.maker.parts !== undefined;
   }
 
   get signal(): AbortSignal {
@@ -115,8 +121,8 @@ export class Scorer {
   async #score(scheme: Scheme, number: number): Promise<Scored> {
     const { maker, scratch } = this.#options;
     const { model, ops } = await maker.make(scheme);
-    const chunks = writeOnnx(model);
-    const path = scratch.file(`scored-${number}.onnx`);
+    const chunks = writeModel(model);
+    const path = scratch.file(`scored-${number}${extensionOf(model)}`);
     await writeScratchFile(path, chunks);
     const args = { path, threads: 1 };
     const { sqnrDb, ms } = await this.#inChild((worker) =>
@@ -128,14 +134,18 @@ export class Scorer {
 
   async #analyse(scheme: Scheme): Promise<Sensitivity> {
     const { maker, scratch, hooks } = this.#options;
-    const { model, statistics: observed } = await maker.parts(scheme);
-    const { graph, plan, statistics } = planModel(model, observed, scheme);
-    const sources = noiseSources(graph, plan, statistics);
+    const parts = await maker.parts?.(scheme);
     const budgetMs = this.#options.analysisMs ?? ANALYSIS_MS;
-    if (sources.length === 0) {
+    const planned =
+      parts === undefined ? undefined : planModel(parts.model, parts.statistics, scheme);
+    const sources =
+      planned === undefined ? [] : noiseSources(planned.graph, planned.plan, planned.statistics);
+    if (parts === undefined || planned === undefined || sources.length === 0) {
       hooks.progress({ phase: 'looking for the sensitive layers' });
       return leaveOneOut({ ...scheme, biases: 'derived' }, this, budgetMs);
     }
+    const { model } = parts;
+    const { graph, plan, statistics } = planned;
     const switched = addSwitches(graph, plan, sources, scheme);
     const path = scratch.file(`switched-${this.#sensitivity.size}.onnx`);
     await writeScratchFile(path, writeOnnx(withGraph(model, switched.graph)));
@@ -162,9 +172,10 @@ export class Scorer {
 
   async #measureTimes(scheme: Scheme): Promise<LayerTimes> {
     const { maker, hooks } = this.#options;
+    const parts = await maker.parts?.(scheme);
+    if (parts === undefined) return { units: [], convertingMs: 0 };
     hooks.progress({ phase: 'timing the layers' });
-    const { model, statistics: observed } = await maker.parts(scheme);
-    const { graph, plan, statistics } = planModel(model, observed, scheme);
+    const { graph, plan, statistics } = planModel(parts.model, parts.statistics, scheme);
     const [float, integer] = [await this.score(noScheme), await this.score(scheme)];
     const args = { budgetMs: PROFILE_MS };
     const kernels = (path: string) =>

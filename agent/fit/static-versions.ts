@@ -104,7 +104,7 @@ async function plainVersions(
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
     await add(`int8-static-${observer}`, { ...base, observer }, `ranges by ${observer}`);
   }
-  for (const { suffix, change } of REFINEMENTS) {
+  for (const { suffix, change } of scorer.canRefine ? REFINEMENTS : []) {
     const best = found.toSorted((a, b) => decibels(b) - decibels(a))[0];
     if (best === undefined || performance.now() > end) break;
     // oxlint-disable-next-line no-await-in-loop -- the next one builds on this one

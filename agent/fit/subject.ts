@@ -146,7 +146,7 @@ async function spooled(
 }
 
 /** How many threads work that is not measured may use. */
-export function workThreads({ facts }: Subject): number {
+export function workThreads({ facts }: Pick<Subject, 'facts'>): number {
   return Math.max(1, Math.floor(facts.cpu.coresUsable ?? 1));
 }
 

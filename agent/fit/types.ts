@@ -8,6 +8,7 @@ import type {
   AUTO,
   Scheme,
   SchemeFormat,
+  SchemeInterface,
   SchemeName,
   SchemeObserver,
 } from '../contracts/scheme.ts';
@@ -154,6 +155,10 @@ export interface QuantizeRequest {
   /** Or a file that names the scheme and what is different from it. */
   readonly scheme: SchemeName | typeof AUTO | { readonly recipe: string };
   readonly format?: SchemeFormat | undefined;
+  /** TFLite: element type of the inputs and outputs of a static version. */
+  readonly io?: SchemeInterface | undefined;
+  /** TFLite: write the model as C source in place of the file itself. */
+  readonly emit?: 'c' | undefined;
   readonly output: string;
   /** Files of ranges to calibrate with, merged; in place of samples. */
   readonly ranges: readonly string[];

@@ -12,7 +12,7 @@ import type { Collected, ReducedTensors } from '../calibration/collect.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
-import { onnxRuntime } from '../runtime/onnxruntime.ts';
+import { openFile, runtimeOf } from '../runtime/open-file.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
 import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
@@ -120,18 +120,19 @@ export const handlers = {
       reduced: ReducedTensors | undefined;
       needs: ObserverNeeds;
       threads: number;
+      /** Other passes over the same samples follow. */
+      again: boolean;
     },
     context: WorkerContext,
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
     const { sweeping } = await import('./sweep.ts');
     const { remembered } = await import('./remembered.ts');
-    const { path, job, tensors, reduced, needs, threads } = request;
+    const { path, job, tensors, reduced, needs, threads, again } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
       const read = () => sweeping(feedsOf(source));
-      // With histograms one pass follows the other.
-      const samples = needs.histogram ? remembered(JSON.stringify(job), read) : read();
+      const samples = again ? remembered(JSON.stringify(job), read) : read();
       return collect(session, samples, {
         tensors,
         reduced,
@@ -247,10 +248,16 @@ export const handlers = {
 
   /** Runs a model once, then looks which of its kernels compute with integers. */
   coverage: async ({ path, feeds }: { path: string; feeds: Feeds }): Promise<TrialRun> => {
+    const runtime = await runtimeOf(path);
+    if (runtime.name === 'tflite') {
+      const { coverageOfTflite } = await import('./tflite/coverage.ts');
+      await withSession(path, { ...PRODUCTION, threads: 0 }, (session) => session.run(feeds));
+      return { integerCoverage: await coverageOfTflite(path) };
+    }
     const { measureCoverage } = await import('../bench/coverage.ts');
     try {
       const options = { threads: 0, timed: false };
-      const { coverage } = await measureCoverage(onnxRuntime, path, feeds, options);
+      const { coverage } = await measureCoverage(runtime, path, feeds, options);
       return { integerCoverage: coverage };
     } catch (error) {
       // The profile is of production's own run and one that only looks: production decides.
@@ -272,7 +279,8 @@ export const handlers = {
     request: {
       float: string;
       quantized: string;
-      layers: string;
+      /** Null where layers cannot be run one by one. */
+      layers: string | null;
       plan: ComparePlan;
       job: SampleJob;
       threads: number;
@@ -298,9 +306,9 @@ export const handlers = {
 
   /** Loads the model to be measured; returns how long that took. */
   open: async (request: { path: string; threads: number; feeds: Feeds }): Promise<number> => {
-    await onnxRuntime.version();
+    await (await runtimeOf(request.path)).version();
     const start = performance.now();
-    const session = await onnxRuntime.open(request.path, {
+    const session = await openFile(request.path, {
       ...PRODUCTION,
       threads: request.threads,
     });
@@ -383,7 +391,7 @@ export const handlers = {
     const runs = Array.from({ length: count }, (_, index) => samples[index % samples.length]);
     const feeds = runs.flatMap((sample) => (sample === undefined ? [] : [sample.feeds]));
     return readKernelTimes(
-      await profileText(onnxRuntime, path, feeds, { ...PRODUCTION, threads: 1 }),
+      await profileText(await runtimeOf(path), path, feeds, { ...PRODUCTION, threads: 1 }),
     );
   },
 
@@ -409,7 +417,7 @@ async function withSession<T>(
   options: OpenOptions,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await onnxRuntime.open(path, options);
+  const session = await openFile(path, options);
   try {
     return await use(session);
   } finally {
@@ -419,13 +427,14 @@ async function withSession<T>(
 
 /** Layers cut out of a model may be more than the runtime can take: the rest goes on without. */
 async function withLayers<T>(
-  path: string,
+  path: string | null,
   options: OpenOptions,
   use: (session: Session | undefined, problem?: string) => Promise<T>,
 ): Promise<T> {
+  if (path === null) return use(undefined);
   let session: Session | undefined;
   try {
-    session = await onnxRuntime.open(path, options);
+    session = await openFile(path, options);
   } catch (error) {
     return use(undefined, messageOf(error));
   }

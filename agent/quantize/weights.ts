@@ -93,11 +93,21 @@ function adaptive(request: WeightRequest, scales: Float32Array): RoundedWeights 
   const hasBias = request.takesBias ?? false;
   const known = rounded.get(moments) ?? new Map<string, RoundedWeights>();
   rounded.set(moments, known);
+  const floor = smallest.map((scale) => Math.max(scale, least));
   const { dims, axis } = layout;
-  const key = [inputScale, limit, hasBias, axis, ...dims, ...scales, ...smallest].join();
+  const key = [inputScale, limit, hasBias, axis, ...dims, ...scales, ...floor].join();
   const made =
     known.get(key) ??
-    adaptiveWeights({ values, layout, scales, smallest, limit, moments, hasBias, inputScale });
+    adaptiveWeights({
+      values,
+      layout,
+      scales,
+      smallest: floor,
+      limit,
+      moments,
+      hasBias,
+      inputScale,
+    });
   known.set(key, made);
   return made;
 }

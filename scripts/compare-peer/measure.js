@@ -114,5 +114,6 @@ async function time(request) {
 
 /** @param {Subject} subject */
 function hasConv({ loaded }) {
-  return loaded.model.graph.node.some(({ opType }) => opType === 'Conv');
+  const { model } = loaded;
+  return model.format === 'onnx' && model.graph.node.some(({ opType }) => opType === 'Conv');
 }

@@ -69,9 +69,13 @@ export function elementBits(type: TensorType): number | undefined {
   return TYPES.get(type)?.bits;
 }
 
-/** Whether the tensor's values are in the file, or in one that the file names. */
-export function isConstant({ data, externalBuffer }: TfliteTensor): boolean {
-  return data !== null || externalBuffer !== 0;
+/**
+ * Whether the tensor's values are in the file, or in one that the file names. Some exporters give
+ * computed tensors empty buffers of their own; runtimes take those for none.
+ */
+export function isConstant({ data, externalBuffer, shape }: TfliteTensor): boolean {
+  if (externalBuffer !== 0) return true;
+  return data !== null && (data.length > 0 || elementCount(shape) === 0);
 }
 
 /** `tensor 'weights' (INT8 [8,3,3,1])` */
