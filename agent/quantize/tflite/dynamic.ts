@@ -6,12 +6,12 @@ import type { TfliteModel, TfliteOperator, TfliteTensor } from '../../model/tfli
 import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
-import { MIN_ELEMENTS, hybridWeights } from './hybrid-ops.ts';
+import { MIN_ELEMENTS, hybridWeights, withAsymmetricInputs } from './hybrid-ops.ts';
 import { EXCLUDED, isLeftOut } from './left-out.ts';
+import { operatorVersion } from './op-versions.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce, dequantize } from './rewrite.ts';
 import { toInt8 } from './symmetric.ts';
-import { gatherVersion, hybridVersion } from './versions.ts';
 
 export interface DynamicOptions {
   /** A scale per output of FULLY_CONNECTED: closer, but only TFLite 2.17 and newer can run it. */
@@ -82,10 +82,8 @@ function convert(
     gatherStored(rewrite, operator, inputs);
     return;
   }
-  const [first = -1] = stored.values();
   const changed = withAsymmetricInputs({ ...operator, inputs });
-  const version = hybridVersion(changed, rewrite.tensor(first));
-  rewrite.replace(operator, { ...changed, version });
+  rewrite.replace(operator, { ...changed, version: versionIn(rewrite, changed) });
 }
 
 const PER_TENSOR = 'int8';
@@ -95,13 +93,6 @@ function channelsOf({ op }: TfliteOperator, { perChannel, perChannelProducts }: 
   if (op === 'DEPTHWISE_CONV_2D') return true;
   if (op === 'FULLY_CONNECTED') return perChannel && perChannelProducts;
   return op === 'CONV_2D' && perChannel;
-}
-
-/** Zero points for activations: with them one-sided values, such as those of a ReLU, use all bits. */
-function withAsymmetricInputs(operator: TfliteOperator): TfliteOperator {
-  const { options } = operator;
-  if (options === null || !('asymmetricQuantizeInputs' in options)) return operator;
-  return { ...operator, options: { ...options, asymmetricQuantizeInputs: true } };
 }
 
 /** Gathers 8-bit values, and decodes what was gathered: the table stays small in memory, too. */
@@ -121,11 +112,16 @@ function gatherStored(
     quantization: makeQuantization(scale, zeroPoint),
   };
   const index = rewrite.add(gathered);
+  const changed = { ...operator, inputs, outputs: [index] };
   rewrite.replace(
     operator,
-    { ...operator, inputs, outputs: [index], version: gatherVersion(operator) },
+    { ...changed, version: versionIn(rewrite, changed) },
     dequantize(gathered, index, output),
   );
+}
+
+function versionIn(rewrite: GraphRewrite, operator: TfliteOperator): number {
+  return operatorVersion(operator, (at) => (at < 0 ? undefined : rewrite.tensor(at)));
 }
 
 /** Other tensors of the same bytes would keep the floats in the file: they are stored alike. */

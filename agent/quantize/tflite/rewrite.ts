@@ -3,7 +3,7 @@ import type { GraphEdit } from '../../model/tflite/edit.ts';
 import { tensorNameMaker } from '../../model/tflite/graph.ts';
 import { makeOperator } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
-import { dequantizeVersion } from './versions.ts';
+import { operatorVersion } from './op-versions.ts';
 
 /** What was made of constants. Tensors that shared their bytes, in any subgraph, share the result. */
 export class MadeOnce {
@@ -104,13 +104,9 @@ export class GraphRewrite {
 
 /** A DEQUANTIZE; its result is made once, when the model is loaded, where it reads a constant. */
 export function dequantize(stored: TfliteTensor, from: number, to: number): TfliteOperator {
-  return makeOperator({
-    op: 'DEQUANTIZE',
-    version: dequantizeVersion(stored),
-    inputs: [from],
-    outputs: [to],
-    options: { kind: 'DequantizeOptions' },
-  });
+  const options = { kind: 'DequantizeOptions' } as const;
+  const made = makeOperator({ op: 'DEQUANTIZE', inputs: [from], outputs: [to], options });
+  return { ...made, version: operatorVersion(made, (at) => (at === from ? stored : undefined)) };
 }
 
 /** Each decoder right before the first operator that reads what it makes, or last. */

@@ -1,6 +1,7 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import { isExcluded } from '../excluded.ts';
 import { settleBorders } from './borders.ts';
@@ -20,7 +21,7 @@ export interface StaticPlan {
   /** Why the others stay float; those that have no floats at all are not in it. */
   readonly reasons: ReadonlyMap<TfliteOperator, string>;
   /** Recurrent layers that get int8 weights and go on with floats, with the inputs to store so. */
-  readonly hybrid: ReadonlyMap<TfliteOperator, readonly number[]>;
+  readonly hybrid: ReadonlyMap<TfliteOperator, readonly WeightInput[]>;
 }
 
 /** @param labels how reports name the operators */
@@ -33,14 +34,14 @@ export function planStatic(
   const given = makeGiven(graph, statistics, scheme);
   const units = new Map<TfliteOperator, IntegerUnit>();
   const reasons = new Map<TfliteOperator, string>();
-  const hybrid = new Map<TfliteOperator, readonly number[]>();
+  const hybrid = new Map<TfliteOperator, readonly WeightInput[]>();
   for (const operator of graph.operators) {
     if (isWithoutFloats(graph, operator)) continue;
     const name = namedOperator(graph, operator, labels.get(operator) ?? '', given.names);
     const excluded = isExcluded(scheme, name);
     const made = excluded ? 'excluded by request' : asUnit(given, operator);
     const mayStore = !excluded && scheme.integerOnly !== true;
-    const recurrent = mayStore ? recurrentWeights(operator, graph.tensors) : [];
+    const recurrent = mayStore ? recurrentWeights(graph, operator) : [];
     if (recurrent.length > 0) hybrid.set(operator, recurrent);
     if (typeof made === 'string') reasons.set(operator, made);
     else units.set(operator, made);

@@ -3,15 +3,14 @@ import type { Statistics } from '../../model/statistics.ts';
 import { compact } from '../../model/tflite/compact.ts';
 import { replaceInterface } from '../../model/tflite/edit.ts';
 import { indexGraph, opName, operatorLabels, withSubgraph } from '../../model/tflite/graph.ts';
-import { describeTensor } from '../../model/tflite/tensor.ts';
 import type { TfliteModel } from '../../model/tflite/types.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import { QuantizeError } from '../errors.ts';
 import type { Quantized } from '../report.ts';
-import { quantizedTensor } from './already-quantized.ts';
 import { OP_TABLE } from './op-table.ts';
 import { prepareGraph } from './prepare-graph.ts';
 import { planStatic } from './static-plan.ts';
+import { refuseQuantized } from './recognize.ts';
 import { restate } from './restate.ts';
 import { nothing, nothingMessage, refuseFloat, reportOps } from './static-report.ts';
 import { StaticWriter } from './static-writer.ts';
@@ -55,11 +54,7 @@ export function quantizeStatic(
   const [graph] = model.subgraphs;
   if (graph === undefined) throw nothing('it has no graph');
   checkScheme(scheme);
-  const stored = quantizedTensor(model);
-  if (stored !== undefined) {
-    const message = `the model is quantized already: ${describeTensor(stored)}`;
-    throw new QuantizeError('ALREADY_QUANTIZED', message);
-  }
+  refuseQuantized(model);
   const labels = new Map(operatorLabels(model));
   const { graph: prepared, moved } = prepareGraph(graph, scheme, labels);
   const plan = planStatic(prepared, statistics, scheme, labels);

@@ -49,45 +49,30 @@ function build(seed: number, steps: readonly Step[]): { builder: GraphBuilder; m
   const made = [builder.input('x', [1, 4, 4, CHANNELS])];
   steps.forEach(({ op, a, b }, i) => {
     const [left, right] = [made[a % made.length]!, made[b % made.length]!];
-    made.push(place(builder, op, `t${i}`, left, right));
+    made.push(PLACES[op](builder, `t${i}`, left, right));
   });
   return { builder, made };
 }
 
-function place(g: GraphBuilder, op: Step['op'], name: string, a: number, b: number): number {
-  switch (op) {
-    case 'conv':
-      return g.conv(name, a, CHANNELS);
-    case 'conv-relu6':
-      return g.conv(name, a, CHANNELS, { activation: 'RELU6', size: 1 });
-    case 'depthwise':
-      return g.depthwise(name, a, 'RELU');
-    case 'dense':
-      return g.dense(name, a, CHANNELS, { keep: true });
-    case 'add':
-      return g.sum(name, a, b);
-    case 'mul':
-      return g.times(name, a, b);
-    case 'mul-constant':
-      return g.times(name, a, g.random(`${name}/c`, [CHANNELS]));
-    case 'neg':
-      return g.unary('NEG', name, a);
-    case 'relu':
-      return g.unary('RELU', name, a);
-    case 'logistic':
-      return g.unary('LOGISTIC', name, a);
-    case 'tanh':
-      return g.unary('TANH', name, a);
-    case 'softmax':
-      return g.softmax(name, a);
-    case 'concat':
-      return g.conv(`${name}/mix`, g.concat(name, [a, b]), CHANNELS, { size: 1 });
-    case 'average':
-      return g.pool('AVERAGE_POOL_2D', name, a);
-    default:
-      return g.pool('MAX_POOL_2D', name, a);
-  }
-}
+type Place = (g: GraphBuilder, name: string, a: number, b: number) => number;
+
+const PLACES: Readonly<Record<Step['op'], Place>> = {
+  conv: (g, name, a) => g.conv(name, a, CHANNELS),
+  'conv-relu6': (g, name, a) => g.conv(name, a, CHANNELS, { activation: 'RELU6', size: 1 }),
+  depthwise: (g, name, a) => g.depthwise(name, a, 'RELU'),
+  dense: (g, name, a) => g.dense(name, a, CHANNELS, { keep: true }),
+  add: (g, name, a, b) => g.sum(name, a, b),
+  mul: (g, name, a, b) => g.times(name, a, b),
+  'mul-constant': (g, name, a) => g.times(name, a, g.random(`${name}/c`, [CHANNELS])),
+  neg: (g, name, a) => g.unary('NEG', name, a),
+  relu: (g, name, a) => g.unary('RELU', name, a),
+  logistic: (g, name, a) => g.unary('LOGISTIC', name, a),
+  tanh: (g, name, a) => g.unary('TANH', name, a),
+  softmax: (g, name, a) => g.softmax(name, a),
+  concat: (g, name, a, b) => g.conv(`${name}/mix`, g.concat(name, [a, b]), CHANNELS, { size: 1 }),
+  average: (g, name, a) => g.pool('AVERAGE_POOL_2D', name, a),
+  max: (g, name, a) => g.pool('MAX_POOL_2D', name, a),
+};
 
 function refusedAsNothing(make: () => TfliteModel): TfliteModel | undefined {
   try {
