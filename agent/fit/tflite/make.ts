@@ -69,7 +69,14 @@ export class TfliteMaker implements VersionMaker {
   #prepare(): Prepared {
     if (this.#prepared !== undefined) return this.#prepared;
     this.#options.hooks.progress({ phase: 'preparing the model' });
-    const { model, ranges } = foldFakeQuant(this.#options.float);
+    const { float } = this.#options;
+    const { model, ranges } = foldFakeQuant(float);
+    const batch = openBatch(float);
+    if (batch !== undefined) {
+      this.warnings.push(
+        `versions take batches of ${batch}: the file leaves the batch open, which keeps XNNPACK out`,
+      );
+    }
     this.#prepared = {
       model: withUniqueNames(prepareTflite(model, { fixBatch: true })),
       trained: ranges,
@@ -126,4 +133,11 @@ export class TfliteMaker implements VersionMaker {
     }
     return collection;
   }
+}
+
+/** The batch that will be fixed, where the file leaves it open. */
+function openBatch({ subgraphs: [main] }: TfliteModel): number | undefined {
+  const inputs = main?.inputs.flatMap((at) => main.tensors[at] ?? []) ?? [];
+  const open = inputs.find(({ shapeSignature }) => (shapeSignature?.[0] ?? 0) < 0);
+  return open?.shape[0];
 }
