@@ -24,9 +24,12 @@ function recurrent() {
     x,
     ...weights('w', INPUTS),
     ...weights('r', UNITS),
-    ...[-1, -1, -1],
+    -1,
+    -1,
+    -1,
     ...biases,
-    ...[-1, -1],
+    -1,
+    -1,
     ...states,
   ];
   const made = g.make('UNIDIRECTIONAL_SEQUENCE_LSTM', 'lstm', inputs, [1, TIME, UNITS], {
