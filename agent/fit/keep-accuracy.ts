@@ -94,12 +94,13 @@ export async function keepAccuracy(
  */
 async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
   const { perChannel, format } = plain.scheme;
-  if (!scorer.canRefine || !perChannel || format === 'qoperator') return plain;
+  const { refinements } = scorer;
+  if (!refinements.has('rounded') || !perChannel || format === 'qoperator') return plain;
   try {
     const better = await scorer.score({
       ...plain.scheme,
       rounding: 'adaptive',
-      biases: 'measured',
+      ...(refinements.has('biased') ? { biases: 'measured' } : {}),
     });
     return (better.sqnrDb ?? Infinity) > (plain.sqnrDb ?? Infinity) ? better : plain;
   } catch {

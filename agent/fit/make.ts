@@ -3,6 +3,7 @@ import { needsOf, nonFiniteTensors } from '../calibration/observers/statistics.t
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
+import { exposeTensors } from '../model/onnx/expose.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import type { Statistics } from '../model/statistics.ts';
 import { isExcluded } from '../quantize/onnx/excluded.ts';
@@ -12,6 +13,7 @@ import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
+import { layersToSample } from '../quantize/onnx/rounding/layers.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
@@ -27,7 +29,7 @@ import { foldConstants } from './fold-constants.ts';
 import { observerToCollect, onnxOperations, statisticsFor, unmatched } from './recipe.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import { sampleLayers } from './sample-layers.ts';
-import type { LayerInputs } from './sample-layers.ts';
+import type { LayerInputs, Layers } from './sample-layers.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
@@ -36,6 +38,8 @@ import type { MakerOptions, VersionMaker } from './version-maker.ts';
 /** Values that can be looked at in a moment, for equalizing where nobody asked for it. */
 const CHEAP_VALUES = 2 ** 24;
 
+const REFINEMENTS: VersionMaker['refinements'] = new Set(['equalized', 'rounded', 'biased']);
+
 interface Collected {
   readonly needs: ObserverNeeds;
   readonly collection: Promise<Collection>;
@@ -43,6 +47,7 @@ interface Collected {
 
 /** Makes quantized versions of one ONNX model. */
 export class OnnxMaker implements VersionMaker {
+  readonly refinements = REFINEMENTS;
   readonly #float: OnnxModel;
   readonly #calibration: SampleJob | null;
   readonly #count: number | null;
@@ -199,7 +204,7 @@ export class OnnxMaker implements VersionMaker {
     if (job === null || this.#ranges !== null) return new Map();
     const made =
       this.#layers.get(prepared) ??
-      sampleLayers(prepared, job, {
+      sampleLayers(layersOf(prepared), job, {
         statistics,
         threads: this.#threads,
         scratch: this.#scratch,
@@ -253,4 +258,11 @@ function floatOps({ graph }: OnnxModel): OpReport[] {
   return [...allNodes(graph)].map((node) => {
     return { node: nodeLabel(node), op: opName(node), precision: 'float', reason };
   });
+}
+
+function layersOf(prepared: OnnxModel): Layers {
+  return {
+    layers: layersToSample(prepared.graph),
+    expose: (tensors) => exposeTensors(prepared, tensors),
+  };
 }

@@ -1,8 +1,6 @@
-import { exposeTensors } from '../model/onnx/expose.ts';
-import { writeOnnx } from '../model/onnx/open.ts';
-import type { OnnxModel } from '../model/onnx/open.ts';
-import type { LayerMoments, Statistics } from '../model/statistics.ts';
-import { layersToSample } from '../quantize/onnx/rounding/layers.ts';
+import { extensionOf, writeModel } from '../model/open.ts';
+import type { Model } from '../model/open.ts';
+import type { LayerInput, LayerMoments, Statistics } from '../model/statistics.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import { writeScratchFile } from './scratch.ts';
@@ -26,9 +24,15 @@ export interface SampleLayersOptions {
   readonly hooks: Hooks;
 }
 
+/** Layers of a model, and the model with what they read as outputs. */
+export interface Layers {
+  readonly layers: readonly LayerInput[];
+  readonly expose: (tensors: ReadonlySet<string>) => Model;
+}
+
 /** Runs the float model on a few samples and looks at what meets the weights of each layer. */
 export async function sampleLayers(
-  prepared: OnnxModel,
+  { layers: all, expose }: Layers,
   job: SampleJob,
   { statistics, threads, scratch, hooks }: SampleLayersOptions,
 ): Promise<LayerInputs> {
@@ -38,14 +42,14 @@ export async function sampleLayers(
     signal: hooks.signal,
     scratch,
     use: async (worker) => {
-      const all = layersToSample(prepared.graph);
       const tensors = smallest(
         all.map(({ tensor }) => tensor),
         statistics,
       );
       const layers = all.filter(({ tensor }) => tensors.has(tensor));
-      const path = scratch.file('layers.onnx');
-      await writeScratchFile(path, writeOnnx(exposeTensors(prepared, tensors)));
+      const exposed = expose(tensors);
+      const path = scratch.file(`layers${extensionOf(exposed)}`);
+      await writeScratchFile(path, writeModel(exposed));
       const request = { path, job, layers, threads };
       return worker.call('layerInputs', request, { timeoutMs: LOAD_TIMEOUT_MS });
     },

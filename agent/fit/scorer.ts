@@ -12,7 +12,7 @@ import type { FitWorker } from './children.ts';
 import { fastestSplit } from './fastest-split.ts';
 import type { Sensitivity } from './give-back.ts';
 import { leaveOneOut } from './leave-one-out.ts';
-import type { VersionMaker } from './version-maker.ts';
+import type { Refinement, VersionMaker } from './version-maker.ts';
 import { layerTimes } from './node-times.ts';
 import type { LayerTimes } from './node-times.ts';
 import { counted } from './progress.ts';
@@ -73,9 +73,8 @@ export class Scorer {
     this.#threads = workThreads(options.subject);
   }
 
-  /** Whether weights, biases and channels can be fitted to the samples. */
-  get canRefine(): boolean {
-    return this.#options.maker.parts !== undefined;
+  get refinements(): ReadonlySet<Refinement> {
+    return this.#options.maker.refinements;
   }
 
   get signal(): AbortSignal {

@@ -2,6 +2,7 @@ import type { Scheme } from '../contracts/scheme.ts';
 import { messageOf } from '../util/errors.ts';
 import { mixToReach } from './mixed.ts';
 import type { Scored, Scorer } from './scorer.ts';
+import type { Refinement } from './version-maker.ts';
 
 /** A static version with a name, made and scored on calibration samples. */
 export interface StaticVersion extends Scored {
@@ -29,7 +30,10 @@ const WIDEST: Scheme['observer'] = 'min-max';
  * Further forms of the best version, by the suffix of their name. They are tried in this order, each
  * on top of what was best until then.
  */
-const REFINEMENTS: readonly { readonly suffix: string; readonly change: Partial<Scheme> }[] = [
+const REFINEMENTS: readonly {
+  readonly suffix: Refinement;
+  readonly change: Partial<Scheme>;
+}[] = [
   { suffix: 'equalized', change: { equalize: true } },
   { suffix: 'rounded', change: { rounding: 'adaptive' } },
   { suffix: 'biased', change: { biases: 'measured' } },
@@ -109,7 +113,8 @@ async function plainVersions(
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
     await add(`int8-static-${observer}`, { ...base, observer }, `ranges by ${observer}`);
   }
-  for (const { suffix, change } of scorer.canRefine ? REFINEMENTS : []) {
+  const refinements = REFINEMENTS.filter(({ suffix }) => scorer.refinements.has(suffix));
+  for (const { suffix, change } of refinements) {
     const best = found.toSorted((a, b) => decibels(b) - decibels(a))[0];
     if (best === undefined || performance.now() > end) break;
     // oxlint-disable-next-line no-await-in-loop -- the next one builds on this one

@@ -17,10 +17,15 @@ export interface MadeVersion {
   readonly found?: Found;
 }
 
+/** Further forms of a static version: channels equalized, weights or biases fitted to samples. */
+export type Refinement = 'equalized' | 'rounded' | 'biased';
+
 /** Makes quantized versions of one model, whatever its format; what they share is done once. */
 export interface VersionMaker {
   /** Worth telling the user once everything is made. */
   readonly warnings: readonly string[];
+  /** What it can refine static versions by. */
+  readonly refinements: ReadonlySet<Refinement>;
   /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
   make(scheme: Scheme): Promise<MadeVersion>;
   /** What the calibration samples showed, with all that `observer` needs. */

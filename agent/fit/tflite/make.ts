@@ -2,11 +2,13 @@ import type { Collection } from '../../calibration/observers/statistics.ts';
 import { needsOf, nonFiniteTensors } from '../../calibration/observers/statistics.ts';
 import type { ObserverNeeds } from '../../calibration/observers/accumulator.ts';
 import type { Scheme } from '../../contracts/scheme.ts';
+import { exposeTensors } from '../../model/tflite/expose.ts';
 import type { TfliteModel } from '../../model/tflite/types.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { quantizeDynamic } from '../../quantize/tflite/dynamic.ts';
 import { foldFakeQuant } from '../../quantize/tflite/fake-quant.ts';
 import { toFp16 } from '../../quantize/tflite/fp16.ts';
+import { layersToSample } from '../../quantize/tflite/layers.ts';
 import { prepareTflite } from '../../quantize/tflite/prepare/prepare.ts';
 import { isQuantizedTflite } from '../../quantize/tflite/recognize.ts';
 import { quantizeStatic, tensorsToObserve } from '../../quantize/tflite/static.ts';
@@ -14,6 +16,8 @@ import { quantizeWeights } from '../../quantize/tflite/weight-only.ts';
 import { inChild } from '../children.ts';
 import { FitError } from '../errors.ts';
 import { observerToCollect, statisticsFor, unmatchedAmong } from '../recipe.ts';
+import { sampleLayers } from '../sample-layers.ts';
+import type { LayerInputs } from '../sample-layers.ts';
 import type { MadeVersion, MakerOptions, VersionMaker } from '../version-maker.ts';
 import { keepQuantized } from './already-quantized.ts';
 import { calibrateTflite } from './calibrate.ts';
@@ -26,6 +30,8 @@ interface Prepared {
   readonly trained: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
 }
 
+const REFINEMENTS: VersionMaker['refinements'] = new Set(['rounded']);
+
 interface Collected {
   readonly needs: ObserverNeeds;
   readonly collection: Promise<Collection>;
@@ -33,10 +39,12 @@ interface Collected {
 
 /** Makes quantized versions of one TFLite model. */
 export class TfliteMaker implements VersionMaker {
+  readonly refinements = REFINEMENTS;
   readonly #options: MakerOptions<TfliteModel>;
   readonly warnings: string[] = [];
   #prepared: Prepared | undefined;
   #collected: Collected | undefined;
+  #layers: Promise<LayerInputs> | undefined;
 
   constructor(options: MakerOptions<TfliteModel>) {
     this.#options = options;
@@ -53,7 +61,10 @@ export class TfliteMaker implements VersionMaker {
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
     }
-    return quantizeStatic(model, await this.#statistics(scheme), scheme);
+    const statistics = await this.#statistics(scheme);
+    const layers = scheme.rounding === 'adaptive' ? await this.#layerInputs(statistics) : undefined;
+    const known = layers === undefined ? statistics : { ...statistics, layers };
+    return quantizeStatic(model, known, scheme);
   }
 
   async collection(observer: Scheme['observer']): Promise<Collection> {
@@ -95,6 +106,19 @@ export class TfliteMaker implements VersionMaker {
       if (seen !== undefined) tensors.set(name, { ...seen, min, max });
     }
     return { ...found, tensors };
+  }
+
+  /** What meets the weights of each layer; nothing where ranges stand in for samples. */
+  async #layerInputs(statistics: Statistics): Promise<LayerInputs> {
+    const { calibration: job, ranges, threads, scratch, hooks } = this.#options;
+    if (job === null || (ranges !== null && ranges !== undefined)) return new Map();
+    const { model } = this.#prepare();
+    this.#layers ??= sampleLayers(
+      { layers: layersToSample(model), expose: (tensors) => exposeTensors(model, tensors) },
+      job,
+      { statistics, threads, scratch, hooks },
+    );
+    return this.#layers;
   }
 
   #collection(needs: ObserverNeeds): Promise<Collection> {
