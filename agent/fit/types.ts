@@ -29,6 +29,8 @@ export interface ModelSummary {
   readonly alreadyQuantized: boolean;
   /** It is, and int8-static can bring it into a form that may run faster. */
   readonly convertible?: boolean;
+  /** How the file is quantized, where that is not plain: `8-bit weights, activations ...`. */
+  readonly form?: string;
   /** The precision of the file itself: its weights, or int8 when it is already quantized. */
   readonly precision: Precision;
   /** Names of the inputs that take float values. */

@@ -57,7 +57,7 @@ export class TfliteMaker implements VersionMaker {
         return quantizeWeights(model, scheme);
       case 'static':
         return quantizeStatic(model, await this.#statistics(scheme), scheme);
-      case 'qat':
+      default:
         throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
     }
   }

@@ -7,11 +7,10 @@ import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import { MIN_ELEMENTS, hybridWeights } from './hybrid-ops.ts';
-import { EXCLUDED, isLeftOut } from './left-out.ts';
+import { EXCLUDED, exclusion } from './left-out.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce, dequantize } from './rewrite.ts';
 import { toInt8 } from './symmetric.ts';
-import { gatherVersion, hybridVersion } from './versions.ts';
 
 export interface DynamicOptions {
   /** A scale per output of FULLY_CONNECTED: closer, but only TFLite 2.17 and newer can run it. */
@@ -39,9 +38,10 @@ export function quantizeDynamic(
   let changed = 0;
   const rewrites = model.subgraphs.map((graph) => {
     const rewrite = new GraphRewrite(graph, made);
+    const isExcluded = exclusion(scheme, graph, labels);
     for (const operator of graph.operators) {
       const node = labels.get(operator) ?? '';
-      const found = isLeftOut(scheme, operator, node) ? EXCLUDED : hybridWeights(graph, operator);
+      const found = isExcluded(operator) ? EXCLUDED : hybridWeights(graph, operator);
       const row = { node, op: opName(operator) };
       if (typeof found === 'string') ops.push({ ...row, precision: 'float', reason: found });
       else ops.push({ ...row, precision: 'integer' });
@@ -82,10 +82,7 @@ function convert(
     gatherStored(rewrite, operator, inputs);
     return;
   }
-  const [first = -1] = stored.values();
-  const changed = withAsymmetricInputs({ ...operator, inputs });
-  const version = hybridVersion(changed, rewrite.tensor(first));
-  rewrite.replace(operator, { ...changed, version });
+  rewrite.replace(operator, withAsymmetricInputs({ ...operator, inputs }));
 }
 
 const PER_TENSOR = 'int8';
@@ -121,11 +118,7 @@ function gatherStored(
     quantization: makeQuantization(scale, zeroPoint),
   };
   const index = rewrite.add(gathered);
-  rewrite.replace(
-    operator,
-    { ...operator, inputs, outputs: [index], version: gatherVersion(operator) },
-    dequantize(gathered, index, output),
-  );
+  rewrite.replace(operator, { ...operator, inputs, outputs: [index] }, dequantize(index, output));
 }
 
 /** Other tensors of the same bytes would keep the floats in the file: they are stored alike. */

@@ -1,8 +1,8 @@
+import { bytesOf } from '../../model/bytes.ts';
 import { elementCount, floatData } from '../../model/tflite/tensor.ts';
 import { makeQuantization } from '../../model/tflite/types.ts';
 import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { channelMaxima, quantizeChannels, symmetricParams } from '../arithmetic.ts';
-import { bytesOf } from './tensor-bytes.ts';
 
 /**
  * Recurrent layers in models of integers: nothing outside sees the values inside, so they cannot be

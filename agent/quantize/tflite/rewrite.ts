@@ -3,7 +3,7 @@ import type { GraphEdit } from '../../model/tflite/edit.ts';
 import { tensorNameMaker } from '../../model/tflite/graph.ts';
 import { makeOperator } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
-import { dequantizeVersion } from './versions.ts';
+import { operatorVersion } from './op-versions.ts';
 
 /** What was made of constants. Tensors that shared their bytes, in any subgraph, share the result. */
 export class MadeOnce {
@@ -88,25 +88,32 @@ export class GraphRewrite {
     for (const [index, forms] of this.stored) {
       const [stored] = forms.values();
       if (stored !== undefined && read.has(index)) {
-        decoders.set(index, dequantize(this.tensor(stored), stored, index));
+        decoders.set(index, dequantize(stored, index));
       }
     }
-    if (decoders.size === 0) return graph;
-    return {
+    return this.withVersions({
       ...graph,
       tensors: graph.tensors.map((one, index) =>
         decoders.has(index) ? { ...one, data: null } : one,
       ),
       operators: placed(graph.operators, decoders),
-    };
+    });
+  }
+
+  /** What was changed may need a newer version of its operator. */
+  private withVersions(graph: TfliteGraph): TfliteGraph {
+    const before = new Set(this.graph.operators);
+    const operators = graph.operators.map((one) =>
+      before.has(one) ? one : { ...one, version: operatorVersion(one, graph) },
+    );
+    return { ...graph, operators };
   }
 }
 
 /** A DEQUANTIZE; its result is made once, when the model is loaded, where it reads a constant. */
-export function dequantize(stored: TfliteTensor, from: number, to: number): TfliteOperator {
+export function dequantize(from: number, to: number): TfliteOperator {
   return makeOperator({
     op: 'DEQUANTIZE',
-    version: dequantizeVersion(stored),
     inputs: [from],
     outputs: [to],
     options: { kind: 'DequantizeOptions' },
