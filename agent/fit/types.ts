@@ -12,6 +12,7 @@ import type {
   SchemeName,
   SchemeObserver,
 } from '../contracts/scheme.ts';
+import type { DelegateOptions } from '../runtime/types.ts';
 
 /** What planning needs to know about a model. */
 export interface ModelSummary {
@@ -148,6 +149,8 @@ export interface BenchRequest {
   readonly objective: ObjectiveRequest;
   /** undefined: what the scheme prefers. */
   readonly observer?: SchemeObserver | undefined;
+  /** TFLite: a library that takes over what it can of each candidate. */
+  readonly delegate?: DelegateOptions | undefined;
   /** Measure every candidate at least this long. */
   readonly minTimeSeconds: number;
 }
