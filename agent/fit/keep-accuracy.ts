@@ -4,9 +4,7 @@ import { messageOf } from '../util/errors.ts';
 import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
 import type { Version } from './closer-ranges.ts';
 import type { VersionMaker } from './version-maker.ts';
-import { giveBack, noiseOf } from './give-back.ts';
-import { mixToReach, share } from './mixed.ts';
-import type { Mixed, MixedTools } from './mixed.ts';
+import { mixToReach } from './mixed.ts';
 import { Scorer } from './scorer.ts';
 import type { Scratch } from './scratch.ts';
 import type { Subject } from './subject.ts';
@@ -70,7 +68,8 @@ export async function keepAccuracy(
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
   };
   const target = minSqnrDb + MARGIN_DB;
-  const quick = await fewGivenBack(ranged.scheme, target, tools).catch(() => undefined);
+  // What goes wrong here goes wrong below again, where it becomes a warning.
+  const quick = await mixToReach(target, ranged.scheme, tools, LITTLE_WORK).catch(() => undefined);
   options.hooks.signal.throwIfAborted();
   if (quick !== undefined) return { ...plain, scheme: quick.scheme, given: quick.given };
   const best = await tuned(ranged, scorer);
@@ -87,18 +86,6 @@ export async function keepAccuracy(
     const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
     return { ...plain, scheme: chosen, warnings: [warning] };
   }
-}
-
-/** A version in which layers of little work are in float, where that is enough. */
-async function fewGivenBack(
-  scheme: Scheme,
-  targetDb: number,
-  tools: MixedTools,
-): Promise<Mixed | undefined> {
-  const sensitivity = await tools.sensitivity(scheme);
-  if (share(giveBack(sensitivity, noiseOf(targetDb)), sensitivity) > LITTLE_WORK) return undefined;
-  const mixed = await mixToReach(targetDb, scheme, tools);
-  return mixed === undefined || mixed.share > LITTLE_WORK ? undefined : mixed;
 }
 
 /**

@@ -109,7 +109,8 @@ export class OnnxMaker implements VersionMaker {
     statistics: Statistics,
     scheme: Scheme,
   ): Promise<Quantized<OnnxModel>> {
-    const layers = scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared) : undefined;
+    const layers =
+      scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared, statistics) : undefined;
     const known = layers === undefined ? statistics : { ...statistics, layers };
     const quantized = quantizeStatic(prepared, known, scheme);
     const job = this.#calibration;
@@ -193,12 +194,13 @@ export class OnnxMaker implements VersionMaker {
   }
 
   /** What meets the weights of each layer; nothing where ranges stand in for samples. */
-  async #layerInputs(prepared: OnnxModel): Promise<LayerInputs> {
+  async #layerInputs(prepared: OnnxModel, statistics: Statistics): Promise<LayerInputs> {
     const job = this.#calibration;
     if (job === null || this.#ranges !== null) return new Map();
     const made =
       this.#layers.get(prepared) ??
       sampleLayers(prepared, job, {
+        statistics,
         threads: this.#threads,
         scratch: this.#scratch,
         hooks: this.#hooks,

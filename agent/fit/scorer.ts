@@ -92,16 +92,18 @@ export class Scorer {
 
   /** What each rounded thing of a static scheme does to the outputs by itself. */
   sensitivity(scheme: Scheme): Promise<Sensitivity> {
-    const key = JSON.stringify(scheme);
-    const known = this.#sensitivity.get(key) ?? this.#analyse(scheme);
+    const rounded = withoutMeasuring(scheme);
+    const key = JSON.stringify(rounded);
+    const known = this.#sensitivity.get(key) ?? this.#analyse(rounded);
     this.#sensitivity.set(key, known);
     return known;
   }
 
   /** What each unit of a static scheme takes here, in float and in integers. */
   times(scheme: Scheme): Promise<LayerTimes> {
-    const key = JSON.stringify(scheme);
-    const known = this.#times.get(key) ?? this.#measureTimes(scheme);
+    const rounded = withoutMeasuring(scheme);
+    const key = JSON.stringify(rounded);
+    const known = this.#times.get(key) ?? this.#measureTimes(rounded);
     this.#times.set(key, known);
     return known;
   }
@@ -118,11 +120,11 @@ export class Scorer {
     return this.#floatMs;
   }
 
-  async #score(scheme: Scheme, number: number): Promise<Scored> {
+  async #score(scheme: Scheme, name: string | number): Promise<Scored> {
     const { maker, scratch } = this.#options;
     const { model, ops } = await maker.make(scheme);
     const chunks = writeModel(model);
-    const path = scratch.file(`scored-${number}${extensionOf(model)}`);
+    const path = scratch.file(`scored-${name}${extensionOf(model)}`);
     await writeScratchFile(path, chunks);
     const args = { path, threads: 1 };
     const { sqnrDb, ms } = await this.#inChild((worker) =>
@@ -142,7 +144,7 @@ export class Scorer {
       planned === undefined ? [] : noiseSources(planned.graph, planned.plan, planned.statistics);
     if (parts === undefined || planned === undefined || sources.length === 0) {
       hooks.progress({ phase: 'looking for the sensitive layers' });
-      return leaveOneOut({ ...scheme, biases: 'derived' }, this, budgetMs);
+      return leaveOneOut(scheme, (one) => this.#score(one, 'left-out'), budgetMs);
     }
     const { model } = parts;
     const { graph, plan, statistics } = planned;
@@ -218,4 +220,9 @@ export class Scorer {
     this.#floatMs = floatMs;
     this.#started = worker;
   }
+}
+
+/** What measured biases shift is neither rounding nor time. */
+function withoutMeasuring(scheme: Scheme): Scheme {
+  return scheme.biases === 'measured' ? { ...scheme, biases: 'derived' } : scheme;
 }

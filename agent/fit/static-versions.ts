@@ -23,6 +23,7 @@ export interface Dropped {
  * pass over the samples serves all of them.
  */
 const OBSERVERS: readonly Scheme['observer'][] = ['percentile', 'mse', 'min-max'];
+const WIDEST: Scheme['observer'] = 'min-max';
 
 /**
  * Further forms of the best version, by the suffix of their name. They are tried in this order, each
@@ -65,15 +66,19 @@ export async function staticVersions(base: Scheme, scorer: Scorer): Promise<Stat
   const { found, failed } = await plainVersions(base, scorer, start + PATIENCE_MS / 2);
   const [best, ...others] = found.toSorted((a, b) => decibels(b) - decibels(a));
   if (best === undefined) return { versions: [], dropped: failed };
-  const close = others.filter((one) => decibels(one) >= decibels(best) - CLOSE_DB);
-  const far = others.filter((one) => !close.includes(one));
+  const close = others.find((one) => decibels(one) >= decibels(best) - CLOSE_DB);
+  // Ranges that cut off least are the safest for samples that calibration has not seen.
+  const widest = others.find(({ label }) => label.endsWith(WIDEST));
+  const kept = [close, widest].flatMap((one) => one ?? []);
   const { mixed, failure } = await mixedOrNone(best, scorer, end);
   return {
-    versions: unique([best, ...mixed, ...close.slice(0, 1)]),
+    versions: unique([best, ...mixed, ...kept]),
     dropped: [
       ...failed,
       ...failure,
-      ...[...far, ...close.slice(1)].map((one) => ({ ...one, error: weaker(one, best) })),
+      ...others
+        .filter((one) => !kept.includes(one))
+        .map((one) => ({ ...one, error: weaker(one, best) })),
     ],
   };
 }

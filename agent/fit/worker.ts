@@ -145,9 +145,9 @@ export const handlers = {
     const { path, job, tensors, reduced, needs, threads, again } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
-      const read = () => sweeping(feedsOf(source));
+      const read = () => feedsOf(source);
       const samples = again ? remembered(JSON.stringify(job), read) : read();
-      return collect(session, samples, {
+      return collect(session, sweeping(samples), {
         tensors,
         reduced,
         needs,
@@ -218,6 +218,8 @@ export const handlers = {
     { signal }: WorkerContext,
   ): Promise<ReadonlyMap<string, Float64Array>> => {
     const { measureBiases } = await import('./measure-biases.ts');
+    const { forgetSamples } = await import('./remembered.ts');
+    forgetSamples();
     const { job, most, threads, float } = request;
     const options = { ...LOOKING, threads };
     const samples = await withSession(float, options, async (session) => {
@@ -358,6 +360,8 @@ export const handlers = {
     context: WorkerContext,
   ): Promise<{ samples: number; floatMs: number }> => {
     const { recordBoard } = await import('./score-board.ts');
+    const { forgetSamples } = await import('./remembered.ts');
+    forgetSamples();
     const { path, job, count, threads } = request;
     board = await withSession(path, { ...PRODUCTION, threads }, async (session) => {
       const { spread } = await import('./spread.ts');

@@ -46,20 +46,14 @@ export class TfliteMaker implements VersionMaker {
     const { float } = this.#options;
     if (isQuantizedTflite(float)) return keepQuantized(float, scheme);
     const { model } = this.#prepare();
-    switch (scheme.method) {
-      case 'none':
-        return { model, ops: accountOf(model, 'float was chosen') };
-      case 'fp16':
-        return toFp16(model, scheme);
-      case 'dynamic':
-        return quantizeDynamic(model, scheme);
-      case 'weight-only':
-        return quantizeWeights(model, scheme);
-      case 'static':
-        return quantizeStatic(model, await this.#statistics(scheme), scheme);
-      default:
-        throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
+    if (scheme.method === 'none') return { model, ops: accountOf(model, 'float was chosen') };
+    if (scheme.method === 'fp16') return toFp16(model, scheme);
+    if (scheme.method === 'dynamic') return quantizeDynamic(model, scheme);
+    if (scheme.method === 'weight-only') return quantizeWeights(model, scheme);
+    if (scheme.method !== 'static') {
+      throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
     }
+    return quantizeStatic(model, await this.#statistics(scheme), scheme);
   }
 
   async collection(observer: Scheme['observer']): Promise<Collection> {
@@ -75,7 +69,14 @@ export class TfliteMaker implements VersionMaker {
   #prepare(): Prepared {
     if (this.#prepared !== undefined) return this.#prepared;
     this.#options.hooks.progress({ phase: 'preparing the model' });
-    const { model, ranges } = foldFakeQuant(this.#options.float);
+    const { float } = this.#options;
+    const { model, ranges } = foldFakeQuant(float);
+    const batch = openBatch(float);
+    if (batch !== undefined) {
+      this.warnings.push(
+        `versions take batches of ${batch}: the file leaves the batch open, which keeps XNNPACK out`,
+      );
+    }
     this.#prepared = {
       model: withUniqueNames(prepareTflite(model, { fixBatch: true })),
       trained: ranges,
@@ -132,4 +133,11 @@ export class TfliteMaker implements VersionMaker {
     }
     return collection;
   }
+}
+
+/** The batch that will be fixed, where the file leaves it open. */
+function openBatch({ subgraphs: [main] }: TfliteModel): number | undefined {
+  const inputs = main?.inputs.flatMap((at) => main.tensors[at] ?? []) ?? [];
+  const open = inputs.find(({ shapeSignature }) => (shapeSignature?.[0] ?? 0) < 0);
+  return open?.shape[0];
 }

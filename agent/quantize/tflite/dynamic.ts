@@ -6,8 +6,9 @@ import type { TfliteModel, TfliteOperator, TfliteTensor } from '../../model/tfli
 import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
-import { MIN_ELEMENTS, hybridWeights } from './hybrid-ops.ts';
+import { MIN_ELEMENTS, hybridWeights, withAsymmetricInputs } from './hybrid-ops.ts';
 import { EXCLUDED, exclusion } from './left-out.ts';
+import { operatorVersion } from './op-versions.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce, dequantize } from './rewrite.ts';
 import { toInt8 } from './symmetric.ts';
@@ -82,7 +83,8 @@ function convert(
     gatherStored(rewrite, operator, inputs);
     return;
   }
-  rewrite.replace(operator, withAsymmetricInputs({ ...operator, inputs }));
+  const changed = withAsymmetricInputs({ ...operator, inputs });
+  rewrite.replace(operator, { ...changed, version: versionIn(rewrite, changed) });
 }
 
 const PER_TENSOR = 'int8';
@@ -92,13 +94,6 @@ function channelsOf({ op }: TfliteOperator, { perChannel, perChannelProducts }: 
   if (op === 'DEPTHWISE_CONV_2D') return true;
   if (op === 'FULLY_CONNECTED') return perChannel && perChannelProducts;
   return op === 'CONV_2D' && perChannel;
-}
-
-/** Zero points for activations: with them one-sided values, such as those of a ReLU, use all bits. */
-function withAsymmetricInputs(operator: TfliteOperator): TfliteOperator {
-  const { options } = operator;
-  if (options === null || !('asymmetricQuantizeInputs' in options)) return operator;
-  return { ...operator, options: { ...options, asymmetricQuantizeInputs: true } };
 }
 
 /** Gathers 8-bit values, and decodes what was gathered: the table stays small in memory, too. */
@@ -118,7 +113,16 @@ function gatherStored(
     quantization: makeQuantization(scale, zeroPoint),
   };
   const index = rewrite.add(gathered);
-  rewrite.replace(operator, { ...operator, inputs, outputs: [index] }, dequantize(index, output));
+  const changed = { ...operator, inputs, outputs: [index] };
+  rewrite.replace(
+    operator,
+    { ...changed, version: versionIn(rewrite, changed) },
+    dequantize(gathered, index, output),
+  );
+}
+
+function versionIn(rewrite: GraphRewrite, operator: TfliteOperator): number {
+  return operatorVersion(operator, (at) => (at < 0 ? undefined : rewrite.tensor(at)));
 }
 
 /** Other tensors of the same bytes would keep the floats in the file: they are stored alike. */

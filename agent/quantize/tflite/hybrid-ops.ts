@@ -104,3 +104,10 @@ function whyNotWorth(weights: readonly TfliteTensor[]): string | undefined {
   }
   return weights.every(hasFiniteValues) ? undefined : NOT_FINITE;
 }
+
+/** Zero points for activations: with them one-sided values, such as those of a ReLU, use all bits. */
+export function withAsymmetricInputs(operator: TfliteOperator): TfliteOperator {
+  const { options } = operator;
+  if (options === null || !('asymmetricQuantizeInputs' in options)) return operator;
+  return { ...operator, options: { ...options, asymmetricQuantizeInputs: true } };
+}

@@ -1,6 +1,5 @@
-import { inputTensor } from '../../model/tflite/graph.ts';
 import { optionsOf } from '../../model/tflite/types.ts';
-import type { TensorType, TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import type { TensorType, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 
 /**
  * Which version of an operator a runtime must know to run it with these types: a runtime that knows
@@ -134,6 +133,7 @@ const FEATURES: Readonly<Record<string, readonly Feature[]>> = {
     [5, toldBias],
   ],
   EMBEDDING_LOOKUP: [
+    [3, weightsOf('INT8')],
     [4, (facts) => weightsOf('INT4')(facts) || (weightsOf('INT8')(facts) && facts.perChannel)],
     [5, weightsOf('INT2')],
   ],
@@ -241,21 +241,25 @@ const DATA_AT: Readonly<Record<string, number>> = {
 /** Where weights stand, if not second. */
 const WEIGHTS_AT: Readonly<Record<string, number>> = { LSTM: 2, UNIDIRECTIONAL_SEQUENCE_LSTM: 2 };
 
+/** The tensors that an operator refers to, with the types that they are going to have. */
+export type TensorAt = (index: number) => TfliteTensor | undefined;
+
 /**
  * The version that an operator needs: at least the one that it has, since that says what else of the
- * operator it uses. The graph is the one whose tensors it refers to, with their new types.
+ * operator it uses.
  */
-export function operatorVersion(operator: TfliteOperator, graph: TfliteGraph): number {
-  const facts = factsOf(operator, graph);
+export function operatorVersion(operator: TfliteOperator, tensorAt: TensorAt): number {
+  const facts = factsOf(operator, tensorAt);
   const needed = (FEATURES[operator.op] ?? []).filter(([, holds]) => holds(facts));
   return Math.max(operator.version, ...needed.map(([version]) => version));
 }
 
-function factsOf(operator: TfliteOperator, graph: TfliteGraph): Facts {
+function factsOf(operator: TfliteOperator, tensorAt: TensorAt): Facts {
   const { op, inputs, outputs } = operator;
-  const data = inputTensor(graph, operator, DATA_AT[op] ?? 0);
-  const weights = inputTensor(graph, operator, WEIGHTS_AT[op] ?? 1);
-  const output = graph.tensors[outputs[0] ?? -1];
+  const input = (position: number) => tensorAt(inputs[position] ?? -1);
+  const data = input(DATA_AT[op] ?? 0);
+  const weights = input(WEIGHTS_AT[op] ?? 1);
+  const output = tensorAt(outputs[0] ?? -1);
   const scaled = op === 'QUANTIZE' ? output : op === 'DEQUANTIZE' ? data : weights;
   return {
     operator,
@@ -265,9 +269,7 @@ function factsOf(operator: TfliteOperator, graph: TfliteGraph): Facts {
     perChannel: (scaled?.quantization?.scale.length ?? 0) > 1,
     rank: Math.max(data?.shape.length ?? 0, output?.shape.length ?? 0),
     isGrouped: op === 'CONV_2D' && (data?.shape[3] ?? 0) > (weights?.shape[3] ?? 0),
-    scales: [...inputs, ...outputs].map(
-      (index) => graph.tensors[index]?.quantization?.scale[0] ?? 0,
-    ),
+    scales: [...inputs, ...outputs].map((index) => tensorAt(index)?.quantization?.scale[0] ?? 0),
   };
 }
 

@@ -88,36 +88,25 @@ export class GraphRewrite {
     for (const [index, forms] of this.stored) {
       const [stored] = forms.values();
       if (stored !== undefined && read.has(index)) {
-        decoders.set(index, dequantize(stored, index));
+        decoders.set(index, dequantize(this.tensor(stored), stored, index));
       }
     }
-    return this.withVersions({
+    if (decoders.size === 0) return graph;
+    return {
       ...graph,
       tensors: graph.tensors.map((one, index) =>
         decoders.has(index) ? { ...one, data: null } : one,
       ),
       operators: placed(graph.operators, decoders),
-    });
-  }
-
-  /** What was changed may need a newer version of its operator. */
-  private withVersions(graph: TfliteGraph): TfliteGraph {
-    const before = new Set(this.graph.operators);
-    const operators = graph.operators.map((one) =>
-      before.has(one) ? one : { ...one, version: operatorVersion(one, graph) },
-    );
-    return { ...graph, operators };
+    };
   }
 }
 
 /** A DEQUANTIZE; its result is made once, when the model is loaded, where it reads a constant. */
-export function dequantize(from: number, to: number): TfliteOperator {
-  return makeOperator({
-    op: 'DEQUANTIZE',
-    inputs: [from],
-    outputs: [to],
-    options: { kind: 'DequantizeOptions' },
-  });
+export function dequantize(stored: TfliteTensor, from: number, to: number): TfliteOperator {
+  const options = { kind: 'DequantizeOptions' } as const;
+  const made = makeOperator({ op: 'DEQUANTIZE', inputs: [from], outputs: [to], options });
+  return { ...made, version: operatorVersion(made, (at) => (at === from ? stored : undefined)) };
 }
 
 /** Each decoder right before the first operator that reads what it makes, or last. */

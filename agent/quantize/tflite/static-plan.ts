@@ -1,6 +1,7 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import type { TfliteOperator } from '../../model/tflite/types.ts';
+import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import { settleBorders } from './borders.ts';
 import { chooseParams } from './choose-params.ts';
@@ -21,7 +22,7 @@ export interface StaticPlan {
   /** Why the others stay float; those that have no floats at all are not in it. */
   readonly reasons: ReadonlyMap<TfliteOperator, string>;
   /** Recurrent layers that get int8 weights and go on with floats, with the inputs to store so. */
-  readonly hybrid: ReadonlyMap<TfliteOperator, readonly number[]>;
+  readonly hybrid: ReadonlyMap<TfliteOperator, readonly WeightInput[]>;
 }
 
 /** @param labels how reports name the operators */
@@ -34,7 +35,7 @@ export function planStatic(
   const given = makeGiven(graph, statistics, scheme, stored);
   const units = new Map<TfliteOperator, IntegerUnit>();
   const reasons = new Map<TfliteOperator, string>();
-  const hybrid = new Map<TfliteOperator, readonly number[]>();
+  const hybrid = new Map<TfliteOperator, readonly WeightInput[]>();
   const isKept = exclusion(scheme, graph, labels);
   for (const operator of graph.operators) {
     if (isWithoutFloats(graph, operator) || decodes(given, operator)) continue;
@@ -42,7 +43,7 @@ export function planStatic(
     const made = excluded ? EXCLUDED : asUnit(given, operator);
     const isStored = operator.inputs.some((at) => stored.has(at));
     const mayStore = !excluded && !isStored && scheme.integerOnly !== true;
-    const recurrent = mayStore ? recurrentWeights(operator, graph.tensors) : [];
+    const recurrent = mayStore ? recurrentWeights(graph, operator) : [];
     if (recurrent.length > 0) hybrid.set(operator, recurrent);
     if (typeof made === 'string') reasons.set(operator, made);
     else units.set(operator, made);

@@ -10,12 +10,13 @@ import { paramsIn } from './choose-params.ts';
 import { denseShape, pixelConv, pixelFilters } from './dense-as-conv.ts';
 import type { DenseShape } from './dense-as-conv.ts';
 import type { WeightPlace } from './op-table.ts';
-import { symmetricWeights } from './hybrid-recurrent.ts';
+import { withAsymmetricInputs } from './hybrid-ops.ts';
 import { operatorVersion } from './op-versions.ts';
 import type { StaticPlan } from './static-plan.ts';
 import type { Decoded } from './stored-weights.ts';
 import { staticWeights, storedGrain } from './static-weights.ts';
 import type { StaticWeights, WeightForm } from './static-weights.ts';
+import { toInt8 } from './symmetric.ts';
 import { TENSOR_TYPE, integerConstant, integerTensor } from './tensor-bytes.ts';
 import { interfaceOf, namedOperator } from './units.ts';
 import type { IntegerUnit } from './units.ts';
@@ -76,12 +77,15 @@ export class StaticWriter {
     }
     for (const at of graph.outputs) this.closeOutput(at);
     for (const [at, tensor] of this.before) this.tensors[at] = tensor;
-    const made: TfliteGraph = { ...graph, tensors: this.tensors, operators: this.operators };
     const before = new Set(graph.operators);
     const operators = this.operators.map((one) =>
-      before.has(one) ? one : { ...one, version: operatorVersion(one, made) },
+      before.has(one) ? one : { ...one, version: operatorVersion(one, (at) => this.tensors[at]) },
     );
-    return { graph: { ...made, operators }, inputs: this.inputs, outputs: this.outputs };
+    return {
+      graph: { ...graph, tensors: this.tensors, operators },
+      inputs: this.inputs,
+      outputs: this.outputs,
+    };
   }
 
   /** Gives the tensors that hold integers from now on their new types. */
@@ -131,10 +135,14 @@ export class StaticWriter {
   private writeFloat(operator: TfliteOperator): void {
     const inputs = operator.inputs.map((at) => (this.integer.has(at) ? this.floatForm(at) : at));
     const hybrid = this.plan.hybrid.get(operator);
-    for (const position of hybrid ?? []) {
-      const at = inputs[position] ?? -1;
-      const stored = symmetricWeights(this.tensorAt(at));
-      inputs[position] = this.store({ ...stored, name: this.constantName(at) });
+    if (hybrid !== undefined) {
+      for (const { position } of hybrid) {
+        const at = inputs[position] ?? -1;
+        const stored = toInt8(this.tensorAt(at), null);
+        inputs[position] = this.store({ ...stored, name: this.constantName(at) });
+      }
+      this.operators.push(withAsymmetricInputs({ ...operator, inputs }));
+      return;
     }
     const same = inputs.every((at, position) => at === operator.inputs[position]);
     this.operators.push(same ? operator : { ...operator, inputs });

@@ -6,7 +6,6 @@ import type {
   TensorType,
 } from '../../../agent/model/tflite/types.ts';
 import { operatorVersion } from '../../../agent/quantize/tflite/op-versions.ts';
-import { tinySubgraph } from '../../support/tflite-models.ts';
 
 interface Given {
   readonly type: TensorType;
@@ -45,7 +44,7 @@ function versionOf({ op, inputs, output, options, version = 1 }: Case): number {
     outputs: indices.slice(-1),
     options: options ?? null,
   });
-  return operatorVersion(operator, tinySubgraph({ tensors }));
+  return operatorVersion(operator, (at) => tensors[at]);
 }
 
 const f32: Given = { type: 'FLOAT32' };
@@ -211,6 +210,7 @@ check('BATCH_MATMUL', [
   ['float', 1, { inputs: [f32, f32], output: f32, options: matMul(false) }],
   ['int8', 2, { inputs: [s8, s8], output: s8, options: matMul(false) }],
   ['int16', 3, { inputs: [s16, s16], output: s16, options: matMul(false) }],
+  ['hybrid', 1, { inputs: [f32, s8], output: f32, options: matMul(false) }],
   ['hybrid, asymmetric', 4, { inputs: [f32, s8], output: f32, options: matMul(true) }],
 ]);
 
@@ -226,7 +226,7 @@ check('TRANSPOSE_CONV', [
 ]);
 
 check('EMBEDDING_LOOKUP', [
-  ['int8', 1, { inputs: [s32, s8], output: f32 }],
+  ['int8', 3, { inputs: [s32, s8], output: f32 }],
   ['int8 per channel', 4, { inputs: [s32, perChannel], output: f32 }],
   ['int4', 4, { inputs: [s32, s4], output: f32 }],
   ['int2', 5, { inputs: [s32, { type: 'INT2' }], output: f32 }],

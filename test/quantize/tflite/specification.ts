@@ -38,7 +38,7 @@ export function expectSpecified(model: TfliteModel): void {
   for (const operator of graph.operators) {
     const data = operator.inputs.flatMap((_, at) => inputTensor(graph, operator, at) ?? []);
     const [output] = operator.outputs.map((at) => graph.tensors[at]!) as [TfliteTensor];
-    expect(operator.version).toBe(operatorVersion(operator, graph));
+    expect(operator.version).toBe(operatorVersion(operator, (at) => graph.tensors[at]));
     expectTypes(operator, data, output);
     if (output.type !== 'INT8') continue;
     if (operator.op in WEIGHTED) expectWeights(operator, data as Three, output);
