@@ -67,8 +67,12 @@ const alreadySmall: Rule = ({ method, summary }) => {
   if (summary.alreadyQuantized) {
     return 'the model is already quantized: give the float model to compare precisions';
   }
-  return method === 'fp16' && summary.precision === 'fp16'
-    ? 'the weights of the file are fp16 already'
+  if (method === 'fp16' && summary.precision === 'fp16') {
+    return 'the weights of the file are fp16 already';
+  }
+  // int8 without integer activations: int8-static can give it these.
+  return method !== 'int8-static' && summary.precision === 'int8'
+    ? 'the weights of the file are in 8 bits already'
     : undefined;
 };
 

@@ -6,7 +6,7 @@ import { parametersOf } from '../model/tflite/parameters.ts';
 import { isConstant } from '../model/tflite/tensor.ts';
 import { uniqueTensorNames } from '../model/tflite/tensor-names.ts';
 import type { TfliteModel } from '../model/tflite/types.ts';
-import { isQuantizedTflite } from '../quantize/tflite/recognize.ts';
+import { isQuantizedTflite, recognizeTflite } from '../quantize/tflite/recognize.ts';
 import type { ModelSummary } from './types.ts';
 
 const RECURRENT = /(LSTM|RNN)$|^SVDF$/;
@@ -30,6 +30,7 @@ export function summarizeTflite(
   }
   const weights = weightTypes(model);
   const alreadyQuantized = isQuantizedTflite(model);
+  const { kind, words } = recognizeTflite(model);
   return {
     name: file.name,
     format: 'tflite',
@@ -40,6 +41,7 @@ export function summarizeTflite(
     hasConv: CONVOLUTIONS.some((op) => opCounts.has(op)),
     hasMatMul: hasConstantProduct(model),
     alreadyQuantized,
+    ...(kind === 'float' ? {} : { form: words }),
     precision: alreadyQuantized ? 'int8' : precisionOf(weights),
     floatInputs: floatInputs(model),
   };

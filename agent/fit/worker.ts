@@ -14,7 +14,14 @@ import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
 import { openFile, runtimeOf } from '../runtime/open-file.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
-import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
+import type {
+  DelegateOptions,
+  Feeds,
+  OpenOptions,
+  Outputs,
+  Session,
+  SessionDescription,
+} from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import type { ComparedTensors, ComparePlan } from './compare-tensors.ts';
 import type { BiasRequest, WithSession } from './measure-biases.ts';
@@ -33,6 +40,11 @@ const LOOKING: OpenOptions = { threads: 0, optimization: 'disabled', arena: fals
 
 /** Two tell whether shapes change from sample to sample. */
 const SHAPE_SAMPLES = 2;
+
+/** The library that takes over what it can of a TFLite model. */
+interface Delegated {
+  readonly delegate?: DelegateOptions | undefined;
+}
 
 interface Described {
   readonly job: SampleJob;
@@ -53,8 +65,10 @@ let measured: { readonly session: Session; readonly feeds: Feeds } | undefined;
 
 export const handlers = {
   /** Inputs and outputs of a model, by loading it once. */
-  describe: ({ path }: { path: string }): Promise<SessionDescription> =>
-    withSession(path, { ...LOOKING, threads: 1 }, async (session) => session.describe()),
+  describe: ({ path, delegate }: { path: string } & Delegated): Promise<SessionDescription> =>
+    withSession(path, { ...LOOKING, threads: 1, ...taken(delegate) }, async (session) =>
+      session.describe(),
+    ),
 
   /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
   infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>
@@ -223,7 +237,7 @@ export const handlers = {
 
   /** Runs a model over the evaluation samples and keeps or compares its outputs. */
   evaluate: async (
-    request: {
+    request: Delegated & {
       path: string;
       job: SampleJob;
       task: TaskSpec | null;
@@ -234,8 +248,8 @@ export const handlers = {
     context: WorkerContext,
   ): Promise<Evaluation> => {
     const { evaluate, recordReference } = await import('../bench/evaluate.ts');
-    const { path, job, task, reference, record, threads } = request;
-    return withSession(path, { ...PRODUCTION, threads }, async (session) => {
+    const { path, job, task, reference, record, threads, delegate } = request;
+    return withSession(path, { ...PRODUCTION, threads, ...taken(delegate) }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
       const options = {
         task: task ?? undefined,
@@ -249,11 +263,16 @@ export const handlers = {
   },
 
   /** Runs a model once, then looks which of its kernels compute with integers. */
-  coverage: async ({ path, feeds }: { path: string; feeds: Feeds }): Promise<TrialRun> => {
+  coverage: async ({
+    path,
+    feeds,
+    delegate,
+  }: Delegated & { path: string; feeds: Feeds }): Promise<TrialRun> => {
     const runtime = await runtimeOf(path);
     if (runtime.name === 'tflite') {
       const { coverageOfTflite } = await import('./tflite/coverage.ts');
-      await withSession(path, { ...PRODUCTION, threads: 0 }, (session) => session.run(feeds));
+      const options = { ...PRODUCTION, threads: 0, ...taken(delegate) };
+      await withSession(path, options, (session) => session.run(feeds));
       return { integerCoverage: await coverageOfTflite(path) };
     }
     const { measureCoverage } = await import('../bench/coverage.ts');
@@ -306,17 +325,20 @@ export const handlers = {
     );
   },
 
-  /** Loads the model to be measured; returns how long that took. */
-  open: async (request: { path: string; threads: number; feeds: Feeds }): Promise<number> => {
+  /** Loads the model to be measured; returns how long that took, and what is to be known of it. */
+  open: async (
+    request: Delegated & { path: string; threads: number; feeds: Feeds },
+  ): Promise<{ loadMs: number; notes: readonly string[] }> => {
     await (await runtimeOf(request.path)).version();
     const start = performance.now();
     const session = await openFile(request.path, {
       ...PRODUCTION,
       threads: request.threads,
+      ...taken(request.delegate),
     });
     const loadMs = performance.now() - start;
     measured = { session, feeds: request.feeds };
-    return loadMs;
+    return { loadMs, notes: session.describe().notes ?? [] };
   },
 
   warmUp: async (): Promise<Warmup> => {
@@ -405,6 +427,9 @@ export const handlers = {
     return measureRound(session, feeds, limits);
   },
 };
+
+const taken = (delegate: DelegateOptions | undefined) =>
+  delegate === undefined ? {} : { delegate };
 
 function current() {
   if (measured === undefined) throw new Error('no model is open');

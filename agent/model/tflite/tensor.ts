@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts';
-import { float16ToNumber } from '../onnx/tensor.ts';
+import { bfloat16ToNumber, float16ToNumber } from '../small-floats.ts';
 import type { TensorType, TfliteTensor } from './types.ts';
 
 export type TypedArray =
@@ -166,9 +166,4 @@ function unpack(bytes: readonly number[], count: number, bits: number, signed: b
     const high = (byte >> (bits * (index % perByte))) << unused;
     return signed ? high >> unused : high >>> unused;
   });
-}
-
-/** bfloat16, the upper half of a float32, to a number. */
-function bfloat16ToNumber(bits: number): number {
-  return new Float32Array(Uint32Array.of(bits << 16).buffer)[0] ?? NaN;
 }

@@ -7,7 +7,7 @@ import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import { MIN_ELEMENTS, hybridWeights, withAsymmetricInputs } from './hybrid-ops.ts';
-import { EXCLUDED, isLeftOut } from './left-out.ts';
+import { EXCLUDED, exclusion } from './left-out.ts';
 import { operatorVersion } from './op-versions.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce, dequantize } from './rewrite.ts';
@@ -39,9 +39,10 @@ export function quantizeDynamic(
   let changed = 0;
   const rewrites = model.subgraphs.map((graph) => {
     const rewrite = new GraphRewrite(graph, made);
+    const isExcluded = exclusion(scheme, graph, labels);
     for (const operator of graph.operators) {
       const node = labels.get(operator) ?? '';
-      const found = isLeftOut(scheme, operator, node) ? EXCLUDED : hybridWeights(graph, operator);
+      const found = isExcluded(operator) ? EXCLUDED : hybridWeights(graph, operator);
       const row = { node, op: opName(operator) };
       if (typeof found === 'string') ops.push({ ...row, precision: 'float', reason: found });
       else ops.push({ ...row, precision: 'integer' });

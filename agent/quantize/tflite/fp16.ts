@@ -12,7 +12,7 @@ import type {
 import { QuantizeError } from '../errors.ts';
 import { halfBits } from '../onnx/fp16/half.ts';
 import type { OpReport, Quantized } from '../report.ts';
-import { EXCLUDED, isLeftOut } from './left-out.ts';
+import { EXCLUDED, exclusion } from './left-out.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce } from './rewrite.ts';
 
@@ -29,13 +29,12 @@ export interface HalfModel extends Quantized<TfliteModel> {
 export function toFp16(model: TfliteModel, scheme: Scheme): HalfModel {
   refuseQuantized(model);
   const labels = operatorLabels(model);
-  const isExcluded = (operator: TfliteOperator) =>
-    isLeftOut(scheme, operator, labels.get(operator) ?? '');
   const made = new MadeOnce();
   const clamped = new Map<string, number>();
   const ops: OpReport[] = [];
   const subgraphs = model.subgraphs.map((graph) => {
     const rewrite = new GraphRewrite(graph, made);
+    const isExcluded = exclusion(scheme, graph, labels);
     const taken = convertible(graph, isExcluded);
     for (const index of taken) {
       rewrite.store(index, 'float16', (tensor) => {

@@ -1,12 +1,18 @@
 import type { Scheme } from '../../contracts/scheme.ts';
-import { makeNode } from '../../model/onnx/graph.ts';
-import { opName } from '../../model/tflite/graph.ts';
-import type { TfliteOperator } from '../../model/tflite/types.ts';
-import { isExcluded } from '../onnx/excluded.ts';
+import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
+import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import { isExcluded } from '../excluded.ts';
+import { namedOperator } from './units.ts';
 
 export const EXCLUDED = 'excluded by request';
 
-/** Whether an operator is to stay in float; operators are named by their labels. */
-export function isLeftOut(scheme: Scheme, operator: TfliteOperator, label: string): boolean {
-  return isExcluded(scheme, makeNode(opName(operator), [], [label]));
+/** Tells which operators of a graph are to stay in float. */
+export function exclusion(
+  scheme: Scheme,
+  graph: TfliteGraph,
+  labels: ReadonlyMap<TfliteOperator, string>,
+): (operator: TfliteOperator) => boolean {
+  const names = uniqueTensorNames(graph);
+  return (operator) =>
+    isExcluded(scheme, namedOperator(graph, operator, labels.get(operator) ?? '', names));
 }

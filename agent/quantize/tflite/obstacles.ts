@@ -15,7 +15,8 @@ export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | st
   const rule = ruleHere(given, operator);
   if (rule === undefined) return whyFloat(op);
   if (given.type === 's16' && !rule.int16) return `${op} has no kernel for 16-bit activations`;
-  if (isTooSlow(given, rule)) return 'its int8 kernel is slower than turning into floats and back';
+  if (isTooSlow(given, rule, operator))
+    return 'its int8 kernel is slower than turning into floats and back';
   const { graph, index } = given;
   const data = dataPositions(operator, rule).map((position) => operator.inputs[position] ?? -1);
   const odd = data.find((at) => graph.tensors[at]?.type !== 'FLOAT32');
@@ -53,8 +54,16 @@ function ruleHere(given: Given, operator: TfliteOperator): OpRule | undefined {
   return Math.abs(value) <= largest * steps ? rule : { ...rule, role: 'layout' };
 }
 
-/** 16 bits are asked for to be exact, and integers only where there is nothing else. */
-function isTooSlow({ scheme, type }: Given, { slow }: OpRule): boolean {
+/**
+ * 16 bits are asked for to be exact, and integers only where there is nothing else; so are integers
+ * at the model's outputs.
+ */
+function isTooSlow(
+  { scheme, type, index, integerInterface }: Given,
+  { slow }: OpRule,
+  { outputs }: TfliteOperator,
+): boolean {
+  if (integerInterface && outputs.some((at) => index.outputs.has(at))) return false;
   return slow === true && type === 's8' && scheme.integerOnly !== true;
 }
 

@@ -1,10 +1,8 @@
 import type { Scheme } from '../../contracts/scheme.ts';
-import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
-import { isExcluded } from '../excluded.ts';
 import { fuseActivations } from './fuse-activations.ts';
+import { exclusion } from './left-out.ts';
 import { restate } from './restate.ts';
-import { namedOperator } from './units.ts';
 
 export interface Prepared {
   readonly graph: TfliteGraph;
@@ -18,9 +16,7 @@ export function prepareGraph(
   scheme: Scheme,
   labels: Map<TfliteOperator, string>,
 ): Prepared {
-  const names = uniqueTensorNames(graph);
-  const isKept = (one: TfliteOperator) =>
-    isExcluded(scheme, namedOperator(graph, one, labels.get(one) ?? '', names));
+  const isKept = exclusion(scheme, graph, labels);
   const restated = restate(graph, isKept);
   nameAnew(labels, restated.moved);
   const fused = fuseActivations(restated.graph, isKept);

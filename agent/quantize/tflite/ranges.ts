@@ -1,5 +1,5 @@
 import { floatData } from '../../model/tflite/tensor.ts';
-import type { TfliteOperator } from '../../model/tflite/types.ts';
+import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { affineParams } from '../arithmetic.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import { statisticsOf } from './units.ts';
@@ -8,7 +8,9 @@ import type { Given, IntegerUnit } from './units.ts';
 type Units = ReadonlyMap<TfliteOperator, IntegerUnit>;
 
 /** Scale and zero point of a constant that has its own. */
-export function constantParams({ graph, type }: Given, at: number): QuantParams {
+export function constantParams({ graph, stored, type }: Given, at: number): QuantParams {
+  const known = type === 's8' ? storedParams(stored.get(at)) : undefined;
+  if (known !== undefined) return known;
   const tensor = graph.tensors[at];
   const values = tensor === undefined ? new Float32Array(0) : floatData(tensor);
   let min = 0;
@@ -18,6 +20,14 @@ export function constantParams({ graph, type }: Given, at: number): QuantParams 
     if (value > max) max = value;
   }
   return affineParams(min, max, type);
+}
+
+/** Those of the file, where it holds the constant as int8 with one scale. */
+function storedParams(tensor: TfliteTensor | undefined): QuantParams | undefined {
+  if (tensor?.type !== 'INT8' || tensor.quantization?.scale.length !== 1) return undefined;
+  const { scale, zeroPoint } = tensor.quantization;
+  const [only = 0] = scale;
+  return only > 0 ? { type: 's8', scale: only, zeroPoint: zeroPoint[0] ?? 0 } : undefined;
 }
 
 const BOUNDS: ReadonlyMap<string, readonly [number, number]> = new Map([

@@ -1,7 +1,7 @@
+import { bytesOf } from '../../model/bytes.ts';
 import { floatData } from '../../model/tflite/tensor.ts';
 import { makeTensor } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
-import { bytesOf } from './tensor-bytes.ts';
 
 /** A graph in other words, and which operators are said in which now. */
 export interface Restated {

@@ -43,8 +43,11 @@ const LEAST: ReadonlyMap<string, Limit> = new Map<string, Limit>([
 ]);
 
 /** The largest that a channel's weights will have, about. */
-function weightScale({ graph }: Given, { operator, rule }: IntegerUnit): number {
-  const weights = graph.tensors[operator.inputs[rule.weights?.input ?? -1] ?? -1];
+function weightScale({ graph, stored }: Given, { operator, rule }: IntegerUnit): number {
+  const at = operator.inputs[rule.weights?.input ?? -1] ?? -1;
+  const weights = graph.tensors[at];
+  const known = stored.get(at);
+  if (known?.quantization) return Math.max(...known.quantization.scale);
   if (weights === undefined) return 0;
   let largest = 0;
   for (const value of floatData(weights)) largest = Math.max(largest, Math.abs(value));

@@ -1,15 +1,16 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { Statistics } from '../../model/statistics.ts';
-import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import type { TfliteOperator } from '../../model/tflite/types.ts';
 import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import type { QuantParams } from '../arithmetic.ts';
-import { isExcluded } from '../excluded.ts';
 import { settleBorders } from './borders.ts';
 import { chooseParams } from './choose-params.ts';
 import { recurrentWeights } from './hybrid-recurrent.ts';
+import { EXCLUDED, exclusion } from './left-out.ts';
 import { asUnit } from './obstacles.ts';
 import { cannotCompare } from './scale-limits.ts';
-import { isWithoutFloats, makeGiven, namedOperator } from './units.ts';
+import type { Decoded } from './stored-weights.ts';
+import { isWithoutFloats, makeGiven } from './units.ts';
 import type { Given, IntegerUnit } from './units.ts';
 
 /** Everything static quantization will do to a graph, decided before anything is changed. */
@@ -26,21 +27,22 @@ export interface StaticPlan {
 
 /** @param labels how reports name the operators */
 export function planStatic(
-  graph: TfliteGraph,
+  { graph, stored }: Pick<Decoded, 'graph' | 'stored'>,
   statistics: Statistics,
   scheme: Scheme,
   labels: ReadonlyMap<TfliteOperator, string>,
 ): StaticPlan {
-  const given = makeGiven(graph, statistics, scheme);
+  const given = makeGiven(graph, statistics, scheme, stored);
   const units = new Map<TfliteOperator, IntegerUnit>();
   const reasons = new Map<TfliteOperator, string>();
   const hybrid = new Map<TfliteOperator, readonly WeightInput[]>();
+  const isKept = exclusion(scheme, graph, labels);
   for (const operator of graph.operators) {
-    if (isWithoutFloats(graph, operator)) continue;
-    const name = namedOperator(graph, operator, labels.get(operator) ?? '', given.names);
-    const excluded = isExcluded(scheme, name);
-    const made = excluded ? 'excluded by request' : asUnit(given, operator);
-    const mayStore = !excluded && scheme.integerOnly !== true;
+    if (isWithoutFloats(graph, operator) || decodes(given, operator)) continue;
+    const excluded = isKept(operator);
+    const made = excluded ? EXCLUDED : asUnit(given, operator);
+    const isStored = operator.inputs.some((at) => stored.has(at));
+    const mayStore = !excluded && !isStored && scheme.integerOnly !== true;
     const recurrent = mayStore ? recurrentWeights(graph, operator) : [];
     if (recurrent.length > 0) hybrid.set(operator, recurrent);
     if (typeof made === 'string') reasons.set(operator, made);
@@ -60,4 +62,9 @@ export function planStatic(
       reasons.set(operator, reason);
     }
   }
+}
+
+/** A DEQUANTIZE of a constant runs once, when the model is loaded, if anybody still reads it. */
+function decodes({ stored }: Given, { op, outputs: [made = -1] }: TfliteOperator): boolean {
+  return op === 'DEQUANTIZE' && stored.has(made);
 }

@@ -1,5 +1,6 @@
 import { reachedSubgraphs } from '../../model/tflite/calls.ts';
 import { opName } from '../../model/tflite/graph.ts';
+import { numericKind } from '../../model/tflite/numeric-kind.ts';
 import type { TfliteModel, TfliteOperator } from '../../model/tflite/types.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport } from '../report.ts';
@@ -7,23 +8,29 @@ import type { Prepared } from './prepare-graph.ts';
 import type { StaticPlan } from './static-plan.ts';
 import { isWithoutFloats } from './units.ts';
 
-/** What becomes of every operator of the file; other subgraphs than the first stay as they are. */
+/**
+ * What becomes of every operator of the file but those that only decode constants; other subgraphs
+ * than the first stay as they are.
+ */
 export function reportOps(
   model: TfliteModel,
-  { units, hybrid, reasons, moved }: StaticPlan & Pick<Prepared, 'moved'>,
+  { given, units, hybrid, reasons, moved }: StaticPlan & Pick<Prepared, 'moved'>,
   labels: ReadonlyMap<TfliteOperator, string>,
 ): readonly OpReport[] {
+  const integerOnly = given.scheme.integerOnly === true;
   const called = new Set(reachedSubgraphs(model));
   return model.subgraphs.flatMap((graph, subgraph) =>
-    graph.operators.map((operator): OpReport => {
+    graph.operators.flatMap((operator): readonly OpReport[] => {
       const row = { node: labels.get(operator) ?? '', op: opName(operator) };
       const now = moved.get(operator) ?? operator;
       const isInteger = units.has(now) || isWithoutFloats(graph, now) || SHAPES.has(now.op);
-      if (isInteger) return { ...row, precision: 'integer' };
-      if (hybrid.has(now)) return { ...row, precision: 'integer', reason: HYBRID };
+      if (isInteger) return [{ ...row, precision: 'integer' }];
+      if (subgraph === 0 && given.stored.has(operator.outputs[0] ?? -1)) return [];
+      const staysHybrid = !integerOnly && numericKind(graph, operator) === 'hybrid';
+      if (hybrid.has(now) || staysHybrid) return [{ ...row, precision: 'integer', reason: HYBRID }];
       const unseen = called.has(subgraph) ? CALLED : APART;
       const reason = subgraph === 0 ? (reasons.get(now) ?? 'left as it is') : unseen;
-      return { ...row, precision: 'float', reason };
+      return [{ ...row, precision: 'float', reason }];
     }),
   );
 }

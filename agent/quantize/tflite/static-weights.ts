@@ -1,12 +1,14 @@
+import { bytesOf } from '../../model/bytes.ts';
 import { floatData } from '../../model/tflite/tensor.ts';
 import { makeQuantization, makeTensor } from '../../model/tflite/types.ts';
 import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { layerKey } from '../../model/statistics.ts';
+import { quantizeBias, smallestForBias } from '../arithmetic.ts';
 import { integerWeights } from '../weights.ts';
 import type { IntegerWeights, WeightLayout } from '../weights.ts';
 import type { OpRule, WeightPlace } from './op-table.ts';
 import { weightScaleBounds } from './scale-limits.ts';
-import { bytesOf } from './tensor-bytes.ts';
+import { isReusable } from './stored-weights.ts';
 import { statisticsOf } from './units.ts';
 import type { Given, IntegerUnit } from './units.ts';
 
@@ -48,38 +50,83 @@ export function weightLayout(
 }
 
 /**
- * int8 weights within [-127, 127] and a bias at scale input * weight, of 32 bits, or of 64 beside
+ * How many scales the file itself gives weights that may stay as they are: one for all, or one per
+ * channel. Undefined where weights have to be quantized.
+ */
+export function storedGrain(
+  { operator, rule }: IntegerUnit,
+  { stored }: Given,
+): 'tensor' | 'channel' | undefined {
+  const place = rule.weights;
+  const known = stored.get(operator.inputs[place?.input ?? -1] ?? -1);
+  if (place === undefined || known === undefined || !isReusable(known, place.axis)) {
+    return undefined;
+  }
+  return known.quantization?.scale.length === 1 ? 'tensor' : 'channel';
+}
+
+/**
+ * int8 weights within [-127, 127], those of the file where it has such ones, and a bias at scale input * weight, of 32 bits, or of 64 beside
  * 16-bit activations (TensorFlow Lite 8-bit quantization specification, and its 16x8 mode).
  */
 export function staticWeights(
-  { operator, rule, inputs: [input = -1] }: IntegerUnit,
+  unit: IntegerUnit,
   { place, given, perChannel, needsBias, inputScale, outputScale }: WeightContext,
 ): StaticWeights {
   const { graph, names, scheme, statistics, type } = given;
+  const { operator, rule } = unit;
+  const [input = -1] = unit.inputs;
   const at = operator.inputs[place.input] ?? -1;
   const [weights, bias] = [graph.tensors[at], graph.tensors[operator.inputs[place.bias] ?? -1]];
   const layout = weightLayout(rule, operator, given);
   if (weights === undefined || layout === undefined)
     throw new Error(`no weights for ${operator.op}`);
+  const outputs = layout.dims[layout.axis] ?? 0;
+  const realBias = bias === undefined ? undefined : floatData(bias);
+  const name = bias?.name ?? `${weights.name}_bias`;
+  const form = { outputs, inputScale, wide: type === 's16' };
+  const bounds = weightScaleBounds(inputScale, outputScale);
+  const grain = storedGrain(unit, given);
+  const known = given.stored.get(at);
+  if (known !== undefined && (grain === 'tensor' || (grain === 'channel' && perChannel))) {
+    const kept = keptWeights(known, realBias, { ...form, least: bounds.least });
+    if (kept !== undefined) {
+      if (realBias === undefined && !needsBias) return { weights: known };
+      return { weights: known, bias: storedBias(name, kept, form) };
+    }
+  }
   const made = integerWeights({
     values: floatData(weights),
     layout,
     inputScale,
     perChannel,
     reduceRange: scheme.reduceRange,
-    bias: bias === undefined ? undefined : floatData(bias),
+    bias: realBias,
     inputMean: statisticsOf(given, input)?.channelMean,
     takesBias: true,
     moments: statistics.layers?.get(layerKey(names[input] ?? '', names[at] ?? '')),
     wideBias: type === 's16',
-    scaleBounds: weightScaleBounds(inputScale, outputScale),
+    scaleBounds: bounds,
   });
   const stored = storedWeights(weights, made, place.axis);
-  const outputs = layout.dims[layout.axis] ?? 0;
   if (made.bias === undefined && !needsBias) return { weights: stored };
-  const name = bias?.name ?? `${weights.name}_bias`;
-  const form = { outputs, inputScale, wide: type === 's16' };
   return { weights: stored, bias: storedBias(name, made, form) };
+}
+
+/** The scales of the file with a bias to them; undefined where kernels do not take these scales. */
+function keptWeights(
+  { quantization }: TfliteTensor,
+  bias: Float32Array | undefined,
+  { inputScale, outputs, wide, least }: BiasForm & { readonly least: number },
+): Pick<IntegerWeights, 'scales' | 'bias' | 'realBias'> | undefined {
+  const scales = Float32Array.from(quantization?.scale ?? []);
+  const real = bias ?? new Float32Array(outputs);
+  const smallest = wide ? new Float32Array(outputs) : smallestForBias(real, inputScale);
+  const isTaken = smallest.every(
+    (scale, c) => (scales[scales.length > 1 ? c : 0] ?? 0) >= Math.max(scale, least),
+  );
+  if (!isTaken) return undefined;
+  return { scales, bias: quantizeBias(real, inputScale, scales).values, realBias: real };
 }
 
 function storedWeights(
@@ -101,7 +148,11 @@ interface BiasForm {
   readonly wide: boolean;
 }
 
-function storedBias(name: string, made: IntegerWeights, form: BiasForm): TfliteTensor {
+function storedBias(
+  name: string,
+  made: Pick<IntegerWeights, 'scales' | 'bias' | 'realBias'>,
+  form: BiasForm,
+): TfliteTensor {
   const scales = Array.from(made.scales, (scale) => Math.fround(form.inputScale * scale));
   const narrow = made.bias ?? new Int32Array(form.outputs);
   const real = made.realBias ?? new Float32Array(form.outputs);

@@ -1,4 +1,5 @@
 import type { Scheme } from '../../contracts/scheme.ts';
+import { bytesOf } from '../../model/bytes.ts';
 import { tensorNameMaker } from '../../model/tflite/graph.ts';
 import { elementCount } from '../../model/tflite/tensor.ts';
 import { makeOperator, makeTensor, optionsOf } from '../../model/tflite/types.ts';
@@ -12,10 +13,11 @@ import type { WeightPlace } from './op-table.ts';
 import { withAsymmetricInputs } from './hybrid-ops.ts';
 import { operatorVersion } from './op-versions.ts';
 import type { StaticPlan } from './static-plan.ts';
-import { staticWeights } from './static-weights.ts';
+import type { Decoded } from './stored-weights.ts';
+import { staticWeights, storedGrain } from './static-weights.ts';
 import type { StaticWeights, WeightForm } from './static-weights.ts';
 import { toInt8 } from './symmetric.ts';
-import { TENSOR_TYPE, bytesOf, integerConstant, integerTensor } from './tensor-bytes.ts';
+import { TENSOR_TYPE, integerConstant, integerTensor } from './tensor-bytes.ts';
 import { interfaceOf, namedOperator } from './units.ts';
 import type { IntegerUnit } from './units.ts';
 
@@ -32,6 +34,7 @@ export interface Written {
  */
 export class StaticWriter {
   private readonly plan: StaticPlan;
+  private readonly before: Decoded['before'];
   private readonly scheme: Scheme;
   private readonly labels: ReadonlyMap<TfliteOperator, string>;
   private readonly tensors: TfliteTensor[];
@@ -48,8 +51,15 @@ export class StaticWriter {
   /** Rows -> the same values as pixels. */
   private readonly pixels = new Map<number, { readonly at: number; readonly channels: number }>();
 
-  constructor(plan: StaticPlan, scheme: Scheme, labels: ReadonlyMap<TfliteOperator, string>) {
+  /** @param before what to put back for operators that stay in float */
+  constructor(
+    plan: StaticPlan,
+    scheme: Scheme,
+    labels: ReadonlyMap<TfliteOperator, string>,
+    before: Decoded['before'] = new Map(),
+  ) {
     this.plan = plan;
+    this.before = before;
     this.scheme = scheme;
     this.labels = labels;
     this.tensors = [...plan.given.graph.tensors];
@@ -66,6 +76,7 @@ export class StaticWriter {
       else this.writeUnit(unit);
     }
     for (const at of graph.outputs) this.closeOutput(at);
+    for (const [at, tensor] of this.before) this.tensors[at] = tensor;
     const before = new Set(graph.operators);
     const operators = this.operators.map((one) =>
       before.has(one) ? one : { ...one, version: operatorVersion(one, (at) => this.tensors[at]) },
@@ -145,13 +156,24 @@ export class StaticWriter {
       this.operators.push({ ...withFreeScales(operator), inputs });
       return;
     }
-    const perChannel = this.isPerChannel(unit);
+    const grain = storedGrain(unit, this.plan.given);
+    const perChannel = grain === undefined ? this.isPerChannel(unit) : grain === 'channel';
     const dense = perChannel ? denseShape(this.plan.given, unit) : undefined;
     if (dense !== undefined) return this.writeDense(unit, dense, inputs);
     const place = rule.weights;
     const form = { place, perChannel: perChannel && place.perChannel, needsBias: place.needsBias };
     this.placeWeights(unit, place, this.weightsOf(unit, form), inputs);
-    this.operators.push({ ...operator, inputs });
+    this.operators.push({ ...this.withoutHybrid(operator), inputs });
+  }
+
+  /** The version of a float operator with int8 weights is another than with int8 all around. */
+  private withoutHybrid(operator: TfliteOperator): TfliteOperator {
+    const isFloat = (at: number) => (this.before.get(at)?.type ?? 'FLOAT32') === 'FLOAT32';
+    if (operator.inputs.every(isFloat)) return operator;
+    const { options } = operator;
+    return options !== null && 'asymmetricQuantizeInputs' in options
+      ? { ...operator, version: 1, options: { ...options, asymmetricQuantizeInputs: false } }
+      : { ...operator, version: 1 };
   }
 
   /** A matrix product as a convolution of pixels, for the sake of its weights' scales. */

@@ -9,11 +9,12 @@ import { QuantizeError } from '../errors.ts';
 import type { Quantized } from '../report.ts';
 import { OP_TABLE } from './op-table.ts';
 import { prepareGraph } from './prepare-graph.ts';
-import { planStatic } from './static-plan.ts';
 import { refuseQuantized } from './recognize.ts';
+import { planStatic } from './static-plan.ts';
 import { restate } from './restate.ts';
 import { nothing, nothingMessage, refuseFloat, reportOps } from './static-report.ts';
 import { StaticWriter } from './static-writer.ts';
+import { decodeStored } from './stored-weights.ts';
 import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';
 
 /**
@@ -23,7 +24,7 @@ import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';
 export function tensorsToObserve(model: TfliteModel): readonly string[] {
   const [stored] = model.subgraphs;
   if (stored === undefined) return [];
-  const { graph } = restate(stored, () => false);
+  const { graph } = restate(decodeStored(stored).graph, () => false);
   const given = { graph, index: indexGraph(graph) };
   const names = uniqueTensorNames(graph);
   const wanted = new Set<number>();
@@ -41,7 +42,8 @@ export function tensorsToObserve(model: TfliteModel): readonly string[] {
 /**
  * Full-integer quantization: int8 (or int16) activations, int8 weights, biases at scale input *
  * weight, QUANTIZE and DEQUANTIZE where integers end.
- * @param model prepared: constants are FLOAT32, and there is no FAKE_QUANT
+ * @param model prepared: constants are FLOAT32, or in 8 bits and read by what computes in float, and
+ *   there is no FAKE_QUANT
  * @param statistics by the names of `uniqueTensorNames`; channelMean along the last axis
  * @throws QuantizeError when it is quantized already, when nothing in it can be, or when not all of
  *   it can and the scheme asks for integers only
@@ -56,12 +58,13 @@ export function quantizeStatic(
   checkScheme(scheme);
   refuseQuantized(model);
   const labels = new Map(operatorLabels(model));
-  const { graph: prepared, moved } = prepareGraph(graph, scheme, labels);
-  const plan = planStatic(prepared, statistics, scheme, labels);
+  const { stored, before, graph: decoded } = decodeStored(graph);
+  const { graph: prepared, moved } = prepareGraph(decoded, scheme, labels);
+  const plan = planStatic({ graph: prepared, stored }, statistics, scheme, labels);
   const ops = reportOps(model, { ...plan, moved }, labels);
   if (scheme.integerOnly === true) refuseFloat(ops);
   if (plan.units.size === 0) throw nothing(nothingMessage(ops));
-  const written = new StaticWriter(plan, scheme, labels).write();
+  const written = new StaticWriter(plan, scheme, labels, before).write();
   const changed = replaceInterface(withSubgraph(model, 0, written.graph), 0, written);
   return { model: compact(changed), ops };
 }

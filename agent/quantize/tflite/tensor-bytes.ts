@@ -1,3 +1,4 @@
+import { bytesOf } from '../../model/bytes.ts';
 import { floatData } from '../../model/tflite/tensor.ts';
 import { makeQuantization } from '../../model/tflite/types.ts';
 import type { Quantization, TensorType, TfliteTensor } from '../../model/tflite/types.ts';
@@ -33,8 +34,4 @@ export function integerConstant(tensor: TfliteTensor, params: QuantParams): Tfli
   );
   const stored = type === 's16' ? Int16Array.from(values) : Int8Array.from(values);
   return { ...integerTensor(tensor, params), data: bytesOf(stored) };
-}
-
-export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

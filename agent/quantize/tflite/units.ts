@@ -3,7 +3,7 @@ import { indexGraph, opName, outputTensor } from '../../model/tflite/graph.ts';
 import type { GraphIndex } from '../../model/tflite/graph.ts';
 import { elementCount } from '../../model/tflite/tensor.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
-import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import type { Named } from '../excluded.ts';
 import type { OpRule } from './op-table.ts';
@@ -24,6 +24,8 @@ export interface IntegerUnit {
 export interface Given {
   readonly graph: TfliteGraph;
   readonly index: GraphIndex;
+  /** Constants that the file holds as integers; in the graph they are floats (stored-weights.ts). */
+  readonly stored: ReadonlyMap<number, TfliteTensor>;
   /** By index; statistics know tensors by these. */
   readonly names: readonly string[];
   readonly statistics: Statistics;
@@ -33,10 +35,16 @@ export interface Given {
   readonly integerInterface: boolean;
 }
 
-export function makeGiven(graph: TfliteGraph, statistics: Statistics, scheme: Scheme): Given {
+export function makeGiven(
+  graph: TfliteGraph,
+  statistics: Statistics,
+  scheme: Scheme,
+  stored: Given['stored'] = new Map(),
+): Given {
   return {
     graph,
     index: indexGraph(graph),
+    stored,
     names: uniqueTensorNames(graph),
     statistics,
     scheme,

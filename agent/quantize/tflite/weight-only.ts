@@ -9,7 +9,7 @@ import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import { MIN_ELEMENTS, NOT_FINITE } from './hybrid-ops.ts';
-import { EXCLUDED, isLeftOut } from './left-out.ts';
+import { EXCLUDED, exclusion } from './left-out.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce } from './rewrite.ts';
 import { hasFiniteValues, toInt8 } from './symmetric.ts';
@@ -32,9 +32,10 @@ export function quantizeWeights(model: TfliteModel, scheme: Scheme): Quantized<T
   let stored = 0;
   const subgraphs = model.subgraphs.map((graph) => {
     const rewrite = new GraphRewrite(graph, made);
+    const isExcluded = exclusion(scheme, graph, labels);
     for (const operator of graph.operators) {
       const node = labels.get(operator) ?? '';
-      const weights = isLeftOut(scheme, operator, node) ? EXCLUDED : judge(rewrite, operator);
+      const weights = isExcluded(operator) ? EXCLUDED : judge(rewrite, operator);
       const isStored = typeof weights !== 'string';
       if (isStored) {
         stored += 1;

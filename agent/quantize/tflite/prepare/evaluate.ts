@@ -1,3 +1,4 @@
+import { bytesOf } from '../../../model/bytes.ts';
 import { densify } from '../../../model/tflite/densify.ts';
 import { inputTensor, outputTensor } from '../../../model/tflite/graph.ts';
 import {
@@ -145,8 +146,4 @@ function slice({ graph, operator, input, output }: Case): TfliteTensor | undefin
   if (options.shrinkAxisMask === 0) return numbers(output, values.slice(from, to));
   const picked = values.at(from);
   return picked === undefined ? undefined : numbers(output, [picked]);
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
