@@ -136,7 +136,7 @@ async function look(name, manifest, ways, peerFile) {
     const run = await quantize(manifest, OPTIONS[mode], join(work, `${name}.${mode}.onnx`));
     row.runs[mode] = run;
     if (run.error === null) files[mode] = run.path;
-    else broken.push(`${name} --to ${mode}: ${run.error}`);
+    else broken.push(`${name} ${OPTIONS[mode].join(' ')}: ${run.error}`);
   }
   if (peerFile !== undefined) files['peer'] = peerFile;
   say(`${name}: measuring`);

@@ -1,4 +1,4 @@
-import { float16ToNumber } from '../model/onnx/tensor.ts';
+import { float16ToNumber } from '../model/small-floats.ts';
 import type { Tensor } from '../runtime/types.ts';
 
 /** The values of a tensor as numbers (int64 rounded to float64); undefined for text. */

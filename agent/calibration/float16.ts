@@ -1,4 +1,4 @@
-import { float16ToNumber } from '../model/onnx/tensor.ts';
+import { float16ToNumber } from '../model/small-floats.ts';
 
 /** IEEE 754 binary16 as raw bits in a Uint16Array, because Node 20 has no Float16Array. */
 

@@ -2,7 +2,8 @@ import type { LayerInput, LayerWindow } from '../model/statistics.ts';
 
 /**
  * The rows of im2col, as far as they are asked for: what meets the weights of a layer at one position
- * of its output. A row holds all groups one behind the other, each channels first, then taps.
+ * of its output. A row holds all groups one behind the other, each channels first, then taps; or taps
+ * first, where channels come last.
  */
 export interface RowReader {
   /** How many rows the tensor has. */
@@ -29,9 +30,23 @@ export function rowReader(
     };
   }
   const taps = product(window.kernel);
-  const [batch = 0, channels = 0, ...space] = shape;
-  if (space.length !== window.kernel.length || channels * taps !== size * groups) return undefined;
-  return windowReader(window, values, batch, channels, space);
+  const image = imageOf(shape, window);
+  if (image.space.length !== window.kernel.length || image.channels * taps !== size * groups) {
+    return undefined;
+  }
+  return windowReader(window, values, image, groups);
+}
+
+interface Image {
+  readonly batch: number;
+  readonly channels: number;
+  readonly space: readonly number[];
+}
+
+function imageOf([batch = 0, ...rest]: readonly number[], { channelsLast }: LayerWindow): Image {
+  return channelsLast === true
+    ? { batch, channels: rest.at(-1) ?? 0, space: rest.slice(0, -1) }
+    : { batch, channels: rest[0] ?? 0, space: rest.slice(1) };
 }
 
 const product = (values: readonly number[]) => values.reduce((a, b) => a * b, 1);
@@ -39,11 +54,10 @@ const product = (values: readonly number[]) => values.reduce((a, b) => a * b, 1)
 function windowReader(
   window: LayerWindow,
   values: Float32Array,
-  batch: number,
-  channels: number,
-  space: readonly number[],
+  { batch, channels, space }: Image,
+  groups: number,
 ): RowReader | undefined {
-  const { kernel, strides, dilations } = window;
+  const { kernel, strides, dilations, channelsLast } = window;
   const starts = space.map((size, axis) => padsAt(window, axis, size));
   const counts = space.map((size, axis) => {
     const [before, after] = starts[axis] ?? [0, 0];
@@ -63,6 +77,10 @@ function windowReader(
     for (let tap = 0; tap < taps; tap++) {
       offsets[tap] = offsetOf(unravel(tap, kernel), origin, dilations, space);
     }
+    if (channelsLast === true) {
+      readLast(values, { first: image * plane, channels, groups, offsets }, into, at, step);
+      return;
+    }
     for (let c = 0, to = at; c < channels; c++) {
       const from = (image * channels + c) * plane;
       for (let tap = 0; tap < taps; tap++, to += step) {
@@ -72,6 +90,34 @@ function windowReader(
     }
   };
   return { rows: batch * positions, read };
+}
+
+interface Pixels {
+  /** The first pixel of the image. */
+  readonly first: number;
+  readonly channels: number;
+  readonly groups: number;
+  /** Where each tap reads in the image, in pixels; -1 in the padding. */
+  readonly offsets: Int32Array;
+}
+
+function readLast(
+  values: Float32Array,
+  { first, channels, groups, offsets }: Pixels,
+  into: Float64Array,
+  at: number,
+  step: number,
+): void {
+  const inGroup = channels / groups;
+  let to = at;
+  for (let group = 0; group < groups; group++) {
+    for (const offset of offsets) {
+      const from = (first + offset) * channels + group * inGroup;
+      for (let c = 0; c < inGroup; c++, to += step) {
+        into[to] = offset < 0 ? 0 : (values[from + c] ?? 0);
+      }
+    }
+  }
 }
 
 function padsAt({ same, ...window }: LayerWindow, axis: number, size: number): [number, number] {

@@ -54,14 +54,16 @@ function summary(
   width: number,
 ): readonly string[] {
   const { producer, irVersion, opsets, parameters } = model;
-  const versions = opsets.map(({ domain, version }) => `${domain} ${version}`).join(', ');
+  const sets = opsets.map(({ domain, version }) => `${domain} ${version}`).join(', ');
+  const version =
+    model.format === 'onnx' ? `ir ${irVersion}, opset ${sets}` : `schema version ${irVersion}`;
   const by = producer === '' ? '' : `, by ${producer}`;
   const weights = parameters.map(
     ({ dtype, count, bytes }) => `${count.toLocaleString('en')} ${dtype}, ${bytesText(bytes)}`,
   );
   return [
     ...labelled('Model', [`${model.name} (${model.path})`], width),
-    ...labelled('Format', [`${model.format} ir ${irVersion}, opset ${versions}${by}`], width),
+    ...labelled('Format', [`${model.format} ${version}${by}`], width),
     ...labelled('Size', [bytesText(model.bytes)], width),
     ...labelled('Precision', [precisionText(model)], width),
     ...labelled('Integer', coverageTexts(integerCoverage), width),
@@ -84,8 +86,10 @@ const FORM_TEXTS: Readonly<Record<NonNullable<InspectedModel['form']>, string>> 
   simulated: 'simulated: Quant nodes (QONNX, Brevitas, FINN)',
 };
 
-function precisionText({ precision, form }: InspectedModel): string {
-  return form === null ? precision : `${precision}, ${FORM_TEXTS[form]}`;
+function precisionText({ precision, form, format }: InspectedModel): string {
+  if (form === null) return precision;
+  const isTflite = format === 'tflite' && form === 'qoperator';
+  return `${precision}, ${isTflite ? 'integer kernels' : FORM_TEXTS[form]}`;
 }
 
 function coverageTexts(coverage: number | null): readonly string[] {

@@ -6,6 +6,7 @@ import type { RuntimeName } from '../contracts/facts.ts';
 import type { BenchRequest, Optimize, PrecisionChoice, SampleSource } from '../fit/types.ts';
 import { UsageError } from './errors.ts';
 import {
+  addPair,
   namesFrom,
   numberWithin,
   parseChannels,
@@ -16,6 +17,7 @@ import {
   precisionChoices,
   runtimeChoices,
 } from './parsers.ts';
+import type { DelegatePairs } from './parsers.ts';
 
 /** Where samples come from and how images become inputs. */
 export interface SampleOptions {
@@ -44,6 +46,8 @@ export interface MeasureOptions extends SampleOptions {
   readonly minSqnr?: number;
   readonly maxP90Ms?: number;
   readonly minTime: number;
+  readonly delegate?: string;
+  readonly delegateOption?: DelegatePairs;
   readonly json?: boolean;
 }
 
@@ -95,6 +99,9 @@ export function addMeasureOptions(command: Command): Command {
       `only these: ${runtimeChoices.join(', ')} (default: the profile's)`,
       namesFrom(runtimeChoices),
     );
+  command
+    .option('--delegate <path>', 'TFLite: a library that takes over what it can of the model')
+    .option('--delegate-option <k=v>', 'an option for it; may be given again', addPair);
   addSampleOptions(command)
     .addOption(
       new Option('--optimize <what>', 'what the best one has least of')
@@ -160,6 +167,15 @@ export function readAudio(options: SampleOptions): InputFlags['audio'] {
   };
 }
 
+function readDelegate({
+  delegate: path,
+  delegateOption: pairs = {},
+}: MeasureOptions): Pick<BenchRequest, 'delegate'> {
+  if (path !== undefined) return { delegate: { path, options: pairs } };
+  if (Object.keys(pairs).length > 0) throw new UsageError('--delegate-option needs --delegate');
+  return {};
+}
+
 /** What was asked for, as the measuring part takes it. Throws `UsageError` on contradictions. */
 export function readBenchRequest(modelPath: string, options: MeasureOptions): BenchRequest {
   if (options.asIs === true && options.precision !== undefined) {
@@ -183,6 +199,7 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
       maxP90Ms: options.maxP90Ms ?? null,
     },
     observer: options.observer,
+    ...readDelegate(options),
     minTimeSeconds: options.minTime,
   };
 }

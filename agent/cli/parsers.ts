@@ -106,6 +106,19 @@ export function parseDeviations(text: string): readonly number[] {
   return values;
 }
 
+/** Options by their names. */
+export type DelegatePairs = Readonly<Record<string, string>>;
+
+/** One more `key=value`, for an option that may be given several times. */
+export function addPair(text: string, before: DelegatePairs = {}): DelegatePairs {
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) {
+    throw new InvalidArgumentError('Use KEY=VALUE, such as device=usb:0.');
+  }
+  if (Object.hasOwn(before, key)) throw new InvalidArgumentError(`"${key}" is given twice.`);
+  return { ...before, [key]: value };
+}
+
 /** `224x224` (width x height), or `224` for a square. */
 export function parseImageSize(text: string): { readonly width: number; readonly height: number } {
   const [, first = '', second = first] = /^(\d+)(?:x(\d+))?$/i.exec(text) ?? [];

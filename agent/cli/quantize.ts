@@ -6,7 +6,9 @@ import {
   isSchemeName,
   schemeNames,
   schemePresets,
+  interfaceNames,
   type SchemeFormat,
+  type SchemeInterface,
 } from '../contracts/scheme.ts';
 import type { QuantizeRequest } from '../fit/types.ts';
 import { bytesText, threeDigits, timesText } from '../fit/words.ts';
@@ -28,6 +30,8 @@ interface QuantizeOptions extends SampleOptions {
   readonly to?: string;
   readonly recipe?: string;
   readonly format?: SchemeFormat;
+  readonly io?: SchemeInterface;
+  readonly emit?: 'c';
   readonly output: string;
   readonly ranges?: readonly string[];
   readonly saveRanges?: string;
@@ -55,6 +59,7 @@ Examples:
   agent quantize package.json --to int8-dynamic -o model.onnx --json
   agent quantize m.onnx --to int8-static --ranges pi-1.json,pi-2.json -o q.onnx
   agent quantize m.onnx --recipe recipe.json --samples data.npz -o q.onnx
+  agent quantize m.tflite --to int8-only --samples data.npz --emit c -o model.cc
 
 Only auto measures. Whether another scheme makes the model faster here, and
 keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
@@ -86,6 +91,16 @@ export function quantizeCommand(context: CliContext): Command {
       numberWithin({ min: -100, max: 200 }),
     )
     .option('--no-mixed', 'give no layer back to float for accuracy (int8-static)')
+    .addOption(
+      new Option('--io <type>', 'what goes in and out of a TFLite model in int8').choices(
+        interfaceNames,
+      ),
+    )
+    .addOption(
+      new Option('--emit <form>', 'write a TFLite model as source for microcontrollers').choices([
+        'c',
+      ]),
+    )
     .option('--json', 'print the account as JSON (edgefit/quantize/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, options: QuantizeOptions) => {
@@ -107,6 +122,7 @@ async function quantize(
     saveRanges: '--save-ranges',
     observer: '--observer',
     format: '--format',
+    io: '--io',
   };
   for (const [key, flag] of Object.entries(forStatic)) {
     if (mayBeStatic(scheme) || !(key in options)) continue;
@@ -128,6 +144,8 @@ async function quantize(
     audio: readAudio(options),
     observer: options.observer,
     format: options.format,
+    io: options.io,
+    emit: options.emit,
     ...(options.mixed ? {} : { noMixed: true }),
     ...(options.minSqnr === undefined ? {} : { minSqnrDb: options.minSqnr }),
   };

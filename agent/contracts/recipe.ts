@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { biasNames, formatNames, observerNames, roundingNames, schemeNames } from './scheme.ts';
+import {
+  biasNames,
+  formatNames,
+  interfaceNames,
+  observerNames,
+  roundingNames,
+  schemeNames,
+} from './scheme.ts';
 
 /** How to quantize, written down: `edgefit/recipe/1`, for `agent quantize --recipe`. */
 
@@ -38,6 +45,7 @@ export const recipeSchema = z.strictObject({
   reduceRange: z.boolean().optional().describe('weights in 7 bits'),
   observer: z.enum(observerNames).optional(),
   format: z.enum(formatNames).optional(),
+  io: z.enum(interfaceNames).optional().describe('TFLite: type of inputs and outputs'),
   equalize: z.boolean().optional().describe('channels are brought to one range first'),
   smooth: z
     .number()

@@ -10,6 +10,10 @@ export type SchemeObserver = (typeof observerNames)[number];
 export const formatNames = ['qdq', 'qoperator'] as const;
 export type SchemeFormat = (typeof formatNames)[number];
 
+/** Element type of a model's own inputs and outputs. */
+export const interfaceNames = ['float32', 'int8', 'uint8', 'int16'] as const;
+export type SchemeInterface = (typeof interfaceNames)[number];
+
 export const roundingNames = ['nearest', 'adaptive'] as const;
 export const biasNames = ['derived', 'measured'] as const;
 
@@ -45,6 +49,8 @@ export interface Scheme {
   readonly format?: SchemeFormat;
   /** Refuse rather than leave an op in float: for devices that have integer arithmetic only. */
   readonly integerOnly?: boolean;
+  /** TFLite: float32 unless told; where all is in integers, the type of the activations. */
+  readonly io?: SchemeInterface;
   /**
    * Scale channels against the weights around them first, where that promises less noise; only where
    * that costs little time unless told.

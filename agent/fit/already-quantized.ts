@@ -8,7 +8,9 @@ import type { AdoptOptions } from '../quantize/onnx/adopt/adopt.ts';
 import { reportAdopted } from '../quantize/onnx/adopt/report.ts';
 import { constantPart } from '../quantize/onnx/prepare/constants.ts';
 import { exposeConstants } from '../quantize/onnx/prepare/prepare.ts';
-import { isQuantized } from '../quantize/onnx/recognize.ts';
+import { isQuantized as isQuantizedOnnx } from '../quantize/onnx/recognize.ts';
+import { isQuantizedTflite } from '../quantize/tflite/recognize.ts';
+import type { Model } from '../model/open.ts';
 import { QuantizeError } from '../quantize/errors.ts';
 import type { Quantized } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
@@ -21,6 +23,11 @@ export type Found = NonNullable<QuantizeReport['found']>;
 
 export interface Made extends Quantized<OnnxModel> {
   readonly found?: Found;
+}
+
+/** Whether a model computes with integers already: then it is not quantized again. */
+export function isQuantized(model: Model): boolean {
+  return model.format === 'tflite' ? isQuantizedTflite(model) : isQuantizedOnnx(model);
 }
 
 /** The type that integer kernels take fastest where nothing else is known. */
@@ -64,7 +71,7 @@ async function folded(model: OnnxModel, fold: () => Promise<OnnxModel>): Promise
 
 /** Whether taking the model over would change anything that could make it faster. */
 export function isConvertible(model: OnnxModel, options: AdoptOptions): boolean {
-  if (!isQuantized(model)) return false;
+  if (!isQuantizedOnnx(model)) return false;
   try {
     return adoptQuantized(model, options).changes.length > 0;
   } catch (error) {
@@ -79,6 +86,7 @@ export async function runnableFile(
   cpu: Pick<Facts['cpu'], 'arch'>,
   scratch: Scratch,
 ): Promise<LoadedModel> {
+  if (loaded.model.format !== 'onnx') return loaded;
   const runnable = runnableForm(loaded.model, { activations: fastestActivations(cpu) });
   if (runnable === loaded.model) return loaded;
   const path = scratch.file('translated.onnx');
@@ -94,7 +102,7 @@ export function refuseCalibrating(
     observer,
     format,
   }: Pick<QuantizeRequest, 'ranges' | 'saveRanges' | 'observer' | 'format'>,
-  model: OnnxModel,
+  model: Model,
 ): void {
   if (!isQuantized(model)) return;
   const flag =

@@ -4,8 +4,9 @@ import type { Feeds } from '../runtime/types.ts';
 import {
   AS_FAST,
   AS_FAST_FOR_TASK,
-  CALL_MS,
+  LEAST_GAIN,
   NO_LOSS,
+  callMs,
   decideAuto,
   lostPoints,
   timed,
@@ -115,7 +116,7 @@ class Judging {
     const rows = timed(files.map((file) => this.row(file)));
     const float = Math.min(...rows.filter(isReference).map(({ ms }) => ms));
     const byId = new Map(files.map((file) => [file.candidate.id, file]));
-    const worth = rows.filter((row) => !isReference(row) && row.ms <= float + CALL_MS);
+    const worth = rows.filter((row) => !isReference(row) && row.ms <= float + callMs(float));
     let limit = Infinity;
     for (const { id, ms } of worth.toSorted((a, b) => a.ms - b.ms)) {
       const file = byId.get(id);
@@ -124,6 +125,8 @@ class Judging {
       await this.judge(file);
       const row = this.row(file);
       if (row.error !== undefined || accuracyObstacle(row, objective) !== undefined) continue;
+      // What gains too little to be chosen for its speed must not hide a much smaller file.
+      if (ms > float * (1 - LEAST_GAIN)) continue;
       const slack = (1 + AS_FAST) * (lostPoints(row) > NO_LOSS ? 1 + AS_FAST_FOR_TASK : 1);
       limit = Math.min(limit, ms * slack);
     }

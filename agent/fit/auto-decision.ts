@@ -17,8 +17,14 @@ const DISTURBED = 1.25;
 /** A file so much smaller, at this fidelity, is worth having at float's speed. */
 const MUCH_SMALLER = 0.6;
 const HIGH_FIDELITY_DB = 35;
-/** What calling a model takes by itself: differences below say nothing about the model. */
-export const CALL_MS = 0.003;
+/** What calling a model may take more or less of by itself, and at most this share of it. */
+const CALL_MS = 0.003;
+const CALL_SHARE = 0.15;
+
+/** Differences below say nothing about the models. */
+export function callMs(floatMs: number): number {
+  return Math.min(CALL_MS, floatMs * CALL_SHARE);
+}
 
 /**
  * What an engineer would take, as a pure function of the measured rows. In this order:
@@ -124,7 +130,7 @@ function obstacle(
   if (row.error !== undefined) return row.error;
   if (time(row) === Infinity) return 'it could not be measured';
   if (isReference(row)) return undefined;
-  if (time(row) > time(float) + CALL_MS) {
+  if (time(row) > time(float) + callMs(time(float))) {
     return `${moreText(time(row), time(float), 'slower')} than float here (${msAgainst(time(row), time(float))})`;
   }
   return objective === null ? undefined : accuracyObstacle(row, objective);
@@ -139,7 +145,9 @@ function lossAgainst(row: TimedRow, chosen: TimedRow, float: TimedRow | undefine
   const [own, other] = [time(row), time(chosen)];
   const times = msAgainst(own, other);
   if (isReference(chosen) && !isReference(row)) {
-    const gain = own < time(float) ? moreText(time(float), own, 'faster') : 'as fast';
+    if (own >= time(float))
+      return `no faster than float (${times}), and not much smaller and close`;
+    const gain = moreText(time(float), own, 'faster');
     return `${gain} than float (${times}): under ${LEAST_GAIN * 100}% is noise`;
   }
   if (own > other * (1 + AS_FAST))

@@ -2,6 +2,7 @@ import type { BenchReport } from '../contracts/bench.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { agentVersion } from '../util/version.ts';
 import { compareCandidates } from './compare.ts';
+import { withDelegate } from './delegate.ts';
 import { makerFor } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
 import { resolveObjective } from './objective.ts';
@@ -38,8 +39,9 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
   });
   const compared = await compareCandidates({
     subject,
-    candidates: withObserver(planned.candidates, request.observer),
-    maker: makerFor(subject, scratch, hooks),
+    candidates: withDelegate(withObserver(planned.candidates, request.observer), request.delegate),
+    delegate: request.delegate,
+    maker: await makerFor(subject, scratch, hooks),
     objective: request.objective,
     minTimeSeconds: request.minTimeSeconds,
     scratch,

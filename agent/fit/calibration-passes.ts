@@ -180,7 +180,8 @@ export class CalibrationPasses {
     hooks.progress({ phase: PHASE, done: 0, total: count ?? undefined });
     return worker.call(
       'calibrate',
-      { path, threads, ...pass },
+      // With histograms one pass follows the other.
+      { path, threads, ...pass, again: pass.needs.histogram },
       {
         timeoutMs: LOAD_TIMEOUT_MS,
         onProgress: (value) => hooks.progress({ phase: PHASE, ...counted(value) }),

@@ -1,14 +1,15 @@
 import type { CandidateRow } from '../contracts/bench.ts';
 import { noScheme, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
-import { writeOnnx } from '../model/onnx/open.ts';
-import { isQuantized } from '../quantize/onnx/recognize.ts';
+import { extensionOf, writeModel } from '../model/open.ts';
+import { isQuantized } from './already-quantized.ts';
 import { compareAuto } from './auto-comparison.ts';
 import { FitError } from './errors.ts';
-import type { Maker } from './make.ts';
+import type { VersionMaker } from './version-maker.ts';
 import { makeFiles } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
 import { plan } from './plan.ts';
+import { runtimeFor } from './runtimes.ts';
 import { schemesFor } from './schemes.ts';
 import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
@@ -39,7 +40,7 @@ export interface SchemeChoice {
 /** What `--to auto` has to work with. */
 interface Tools {
   readonly subject: Subject;
-  readonly maker: Maker;
+  readonly maker: VersionMaker;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -57,7 +58,7 @@ interface Entry extends MadeFile {
  */
 export async function chooseScheme(
   subject: Subject,
-  maker: Maker,
+  maker: VersionMaker,
   scratch: Scratch,
   hooks: Hooks,
 ): Promise<SchemeChoice> {
@@ -97,8 +98,8 @@ function byBlocks(dynamic: Candidate): Candidate {
 }
 
 /** Without samples nobody can judge; but taking a quantized model over keeps its numbers. */
-function takenOver({ profile, facts }: Subject): SchemeChoice {
-  const [best] = schemesFor(profile, facts, 'int8-static', 'onnxruntime');
+function takenOver({ profile, facts, loaded }: Subject): SchemeChoice {
+  const [best] = schemesFor(profile, facts, 'int8-static', runtimeFor(loaded.model));
   const scheme = best?.scheme ?? schemePresets['int8-static'];
   return { scheme, asIs: false, rows: [], given: new Map(), warnings: [] };
 }
@@ -117,8 +118,8 @@ async function foldedFloat(
 ): Promise<readonly Entry[]> {
   if (reference === undefined) return [];
   const { model } = await maker.make(noScheme);
-  const chunks = writeOnnx(model);
-  const path = scratch.file('folded.onnx');
+  const chunks = writeModel(model);
+  const path = scratch.file(`folded${extensionOf(model)}`);
   await writeScratchFile(path, chunks);
   const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
   const candidate = {

@@ -6,6 +6,7 @@ export type FitErrorCode =
   | 'bad-samples'
   | 'bad-manifest'
   | 'bad-output'
+  | 'bad-option'
   | 'bad-recipe'
   | 'nothing-chosen'
   | 'not-comparable'

@@ -1,6 +1,5 @@
-import { contentsOf } from '../model/onnx/contents.ts';
-import type { OnnxModel } from '../model/onnx/open.ts';
-import type { Pairing } from '../model/onnx/pair-tensors.ts';
+import { contentsOf } from '../model/contents.ts';
+import type { Model } from '../model/open.ts';
 import type { ComparedTensors } from './compare-tensors.ts';
 import { FitError } from './errors.ts';
 import type { SampleJob } from './sample-jobs.ts';
@@ -19,8 +18,8 @@ function refusal(message: string): FitError {
 
 /** Refuses models that stand in the wrong order, or that take other inputs. Throws `FitError`. */
 export function checkModels(
-  float: OnnxModel,
-  quantized: OnnxModel,
+  float: Model,
+  quantized: Model,
   { float: a, quantized: b }: CompareNames,
 ): void {
   if (isSmall(float) && !isSmall(quantized)) {
@@ -34,11 +33,11 @@ export function checkModels(
   );
 }
 
-function isSmall(model: OnnxModel): boolean {
+function isSmall(model: Model): boolean {
   return summarize(model, { name: '', bytes: 0 }).precision !== 'fp32';
 }
 
-function inputNames(model: OnnxModel): readonly string[] {
+function inputNames(model: Model): readonly string[] {
   return contentsOf(model).inputs.map(({ name }) => name);
 }
 
@@ -62,7 +61,7 @@ export function samplesToCompare(
 }
 
 /** Refuses models of which the second cannot come from the first. Throws `FitError`. */
-export function checkPairs({ pairs }: Pairing, { float, quantized }: CompareNames): void {
+export function checkPairs(pairs: readonly unknown[], { float, quantized }: CompareNames): void {
   if (pairs.length > 0) return;
   throw refusal(
     `${quantized} is not made from ${float}, or its tensors were renamed: they have none in common`,

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import type { ModelPackage } from '../calibration/package.ts';
 import { readPackage } from '../calibration/package.ts';
 import type { InspectReport, InspectedModel } from '../contracts/inspect.ts';
-import { contentsOf } from '../model/onnx/contents.ts';
+import { contentsOf } from '../model/contents.ts';
 import { messageOf } from '../util/errors.ts';
 import { checkCanWriteFile, isSameFile, writeFileDurably } from '../util/files.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';

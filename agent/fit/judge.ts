@@ -1,5 +1,5 @@
 import type { Evaluation } from '../bench/evaluate.ts';
-import type { Feeds } from '../runtime/types.ts';
+import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { counted } from './progress.ts';
@@ -22,14 +22,20 @@ export interface Judgements {
   readonly warnings: readonly string[];
 }
 
+export interface JudgeOptions {
+  readonly subject: Subject;
+  readonly feeds: Feeds;
+  readonly delegate?: DelegateOptions | undefined;
+  readonly scratch: Scratch;
+  readonly hooks: Hooks;
+}
+
 /** Accuracy and integer coverage of every distinct file; the float model comes first. */
 export async function judgeFiles(
   files: readonly MadeFile[],
-  subject: Subject,
-  feeds: Feeds,
-  scratch: Scratch,
-  hooks: Hooks,
+  common: JudgeOptions,
 ): Promise<Judgements> {
+  const { subject, scratch } = common;
   const floatPath = subject.loaded.path;
   const names = new Map(
     files.flatMap(({ file, candidate }) => ('path' in file ? [[file.path, candidate.id]] : [])),
@@ -41,26 +47,21 @@ export async function judgeFiles(
   for (const path of order) {
     const name = (names.get(path) ?? 'the float model').replace(/\/t\d+$/, '');
     // oxlint-disable-next-line no-await-in-loop -- one model in memory at a time
-    byPath.set(
-      path,
-      await judge({ path, name, subject, feeds, reference, warnings, scratch, hooks }),
-    );
+    byPath.set(path, await judge({ ...common, path, name, reference, warnings }));
   }
   return { byPath, floatPath, warnings };
 }
 
 /** Runs one file over the samples. The float model comes first: it is what the others are compared with. */
-export async function judge(options: {
-  readonly path: string;
-  readonly name: string;
-  readonly subject: Subject;
-  readonly feeds: Feeds;
-  readonly reference: string;
-  readonly warnings: string[];
-  readonly scratch: Scratch;
-  readonly hooks: Hooks;
-}): Promise<Judged> {
-  const { path, name, subject, feeds, reference, warnings, scratch, hooks } = options;
+export async function judge(
+  options: JudgeOptions & {
+    readonly path: string;
+    readonly name: string;
+    readonly reference: string;
+    readonly warnings: string[];
+  },
+): Promise<Judged> {
+  const { delegate, path, name, subject, feeds, reference, warnings, scratch, hooks } = options;
   const job = subject.samples.evaluation;
   const isFloat = path === subject.loaded.path;
   const phase = `judging ${name}`;
@@ -72,7 +73,7 @@ export async function judge(options: {
       use: async (worker) => {
         const { integerCoverage, problem } = await worker.call(
           'coverage',
-          { path, feeds },
+          { path, feeds, delegate },
           { timeoutMs: LOAD_TIMEOUT_MS },
         );
         if (problem !== undefined) warnings.push(`integer coverage of ${name}: ${problem}`);
@@ -81,7 +82,7 @@ export async function judge(options: {
         const threads = workThreads(subject);
         const evaluation = await worker.call(
           'evaluate',
-          { path, job, task, reference, record: isFloat, threads },
+          { path, job, task, reference, record: isFloat, threads, delegate },
           {
             timeoutMs: LOAD_TIMEOUT_MS,
             onProgress: (value) => hooks.progress({ phase, ...counted(value) }),

@@ -1,12 +1,10 @@
 import type { Scheme } from '../contracts/scheme.ts';
-import { isQuantized } from '../quantize/onnx/recognize.ts';
+import { isQuantized } from './already-quantized.ts';
 import { messageOf } from '../util/errors.ts';
 import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
 import type { Version } from './closer-ranges.ts';
-import type { Maker } from './make.ts';
-import { giveBack, noiseOf } from './give-back.ts';
-import { mixToReach, share } from './mixed.ts';
-import type { Mixed, MixedTools } from './mixed.ts';
+import type { VersionMaker } from './version-maker.ts';
+import { mixToReach } from './mixed.ts';
 import { Scorer } from './scorer.ts';
 import type { Scratch } from './scratch.ts';
 import type { Subject } from './subject.ts';
@@ -43,7 +41,7 @@ export async function keepAccuracy(
   request: Partial<QuantizeRequest>,
   options: {
     readonly subject: Subject;
-    readonly maker: Maker;
+    readonly maker: VersionMaker;
     readonly scratch: Scratch;
     readonly hooks: Hooks;
   },
@@ -70,7 +68,8 @@ export async function keepAccuracy(
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
   };
   const target = minSqnrDb + MARGIN_DB;
-  const quick = await fewGivenBack(ranged.scheme, target, tools).catch(() => undefined);
+  // What goes wrong here goes wrong below again, where it becomes a warning.
+  const quick = await mixToReach(target, ranged.scheme, tools, LITTLE_WORK).catch(() => undefined);
   options.hooks.signal.throwIfAborted();
   if (quick !== undefined) return { ...plain, scheme: quick.scheme, given: quick.given };
   const best = await tuned(ranged, scorer);
@@ -89,29 +88,19 @@ export async function keepAccuracy(
   }
 }
 
-/** A version in which layers of little work are in float, where that is enough. */
-async function fewGivenBack(
-  scheme: Scheme,
-  targetDb: number,
-  tools: MixedTools,
-): Promise<Mixed | undefined> {
-  const sensitivity = await tools.sensitivity(scheme);
-  if (share(giveBack(sensitivity, noiseOf(targetDb)), sensitivity) > LITTLE_WORK) return undefined;
-  const mixed = await mixToReach(targetDb, scheme, tools);
-  return mixed === undefined || mixed.share > LITTLE_WORK ? undefined : mixed;
-}
-
 /**
  * The version with weights rounded for each layer's output and biases measured, where that is closer:
  * it costs neither speed nor size, as layers in float do.
  */
 async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
-  if (!plain.scheme.perChannel || plain.scheme.format === 'qoperator') return plain;
+  const { perChannel, format } = plain.scheme;
+  const { refinements } = scorer;
+  if (!refinements.has('rounded') || !perChannel || format === 'qoperator') return plain;
   try {
     const better = await scorer.score({
       ...plain.scheme,
       rounding: 'adaptive',
-      biases: 'measured',
+      ...(refinements.has('biased') ? { biases: 'measured' } : {}),
     });
     return (better.sqnrDb ?? Infinity) > (plain.sqnrDb ?? Infinity) ? better : plain;
   } catch {

@@ -1,59 +1,85 @@
+import { rm } from 'node:fs/promises';
 import type { Scheme } from '../contracts/scheme.ts';
 import { QuantizeError } from '../quantize/errors.ts';
 import { noiseOf } from './give-back.ts';
-import type { MeasuredSource, Sensitivity } from './give-back.ts';
+import type { Sensitivity } from './give-back.ts';
 import type { Scored } from './scorer.ts';
+import { noiseBySource } from './source-noise.ts';
 
-/** Ops that do the work; others follow what is around them. */
-const HEAVY: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Ops that do the work; they are looked at first. */
+const HEAVY: ReadonlySet<string> = new Set([
+  'Conv',
+  'ConvTranspose',
+  'Gemm',
+  'MatMul',
+  'CONV_2D',
+  'DEPTHWISE_CONV_2D',
+  'TRANSPOSE_CONV',
+  'FULLY_CONNECTED',
+  'BATCH_MATMUL',
+]);
+/** What the others do, next to these. */
+const LITTLE = 0.1;
 
-export interface LeaveOneOutTools {
-  score(scheme: Scheme): Promise<Scored>;
-  readonly signal: AbortSignal;
-}
+/** Makes a version of a scheme and scores it. */
+export type Score = (scheme: Scheme) => Promise<Scored>;
 
 /**
- * Sensitivity where no simulated model can show it (bodies of control flow): the version is made again
- * without each of its nodes, and what noise is gone then is that node's. It takes a model for every
- * node, so it ends when the time is over: what was not looked at counts as silent.
+ * Sensitivity where no simulated model can show it (TFLite, bodies of control flow): the version is
+ * made again without some of its nodes, and the noise that is gone then is theirs. Where there is no
+ * time for each of them, groups are split where it is loud (`noiseBySource`).
  */
 export async function leaveOneOut(
   scheme: Scheme,
-  tools: LeaveOneOutTools,
+  score: Score,
   budgetMs: number,
 ): Promise<Sensitivity> {
-  const end = performance.now() + budgetMs;
-  const all = await tools.score(scheme);
-  const total = noiseIn(all);
+  const start = performance.now();
+  const all = await score(scheme);
   const integer = all.ops.filter(({ precision }) => precision === 'integer');
-  const heavy = integer.filter(({ op }) => HEAVY.has(op));
-  const nodes = new Map((heavy.length > 0 ? heavy : integer).map((row) => [row.node, row.op]));
-  const sources: MeasuredSource[] = [];
-  for (const label of nodes.keys()) {
-    if (performance.now() > end) break;
-    // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
-    const without = await noiseWithout(label, scheme, tools);
-    sources.push({
+  const ordered = integer.toSorted((a, b) => Number(isHeavy(b.op)) - Number(isHeavy(a.op)));
+  const nodes = [...new Map(ordered.map(({ node, op }) => [node, op]))];
+  const total = noiseIn(all);
+  const measure = async (on: readonly number[]) => {
+    const without = on.flatMap((at) => nodes[at]?.[0] ?? []);
+    return Math.max(0, total - (await noiseWithout(without, scheme, score)));
+  };
+  const before = performance.now();
+  const first = nodes.length === 0 ? 0 : await measure([0]);
+  const ms = performance.now() - before;
+  const noises = await noiseBySource({
+    count: nodes.length,
+    all: ms * nodes.length <= budgetMs,
+    isOver: () => performance.now() - start > budgetMs,
+    measure: (on) => (on.length === 1 && on[0] === 0 ? Promise.resolve(first) : measure(on)),
+  });
+  return {
+    sources: nodes.map(([label], at) => ({
       kind: 'constants',
       name: label,
       units: [label],
       elements: 0,
       meetsFloat: false,
-      noise: Math.max(0, total - without),
-    });
-  }
-  return { sources, units: [...nodes].map(([label, op]) => ({ label, op, work: 1 })) };
+      noise: noises[at] ?? 0,
+    })),
+    units: nodes.map(([label, op]) => ({ label, op, work: isHeavy(op) ? 1 : LITTLE })),
+  };
 }
 
+const isHeavy = (op: string) => HEAVY.has(op);
+
 async function noiseWithout(
-  label: string,
+  labels: readonly string[],
   scheme: Scheme,
-  tools: LeaveOneOutTools,
+  score: Score,
 ): Promise<number> {
   try {
-    return noiseIn(await tools.score({ ...scheme, excluded: [...scheme.excluded, label] }));
+    const scored = await score({ ...scheme, excluded: [...scheme.excluded, ...labels] });
+    // Only its noise was wanted.
+    await rm(scored.path, { force: true });
+    return noiseIn(scored);
   } catch (error) {
-    // It was the only one: without it the model is the float model.
+    // Nothing is left in integers: that is the float model.
     if (error instanceof QuantizeError && error.code === 'NOTHING_TO_QUANTIZE') return 0;
     throw error;
   }

@@ -1,9 +1,10 @@
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
-import { writeOnnx } from '../model/onnx/open.ts';
+import { extensionOf, writeModel } from '../model/open.ts';
 import { messageOf } from '../util/errors.ts';
 import { keepAccuracy } from './keep-accuracy.ts';
-import { Maker } from './make.ts';
+import { OnnxMaker } from './make.ts';
+import type { VersionMaker } from './version-maker.ts';
 import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { workThreads } from './subject.ts';
@@ -29,7 +30,7 @@ interface Made {
 export async function makeFiles(
   candidates: readonly Candidate[],
   subject: Subject,
-  maker: Maker,
+  maker: VersionMaker,
   scratch: Scratch,
   hooks: Hooks,
 ): Promise<readonly MadeFile[]> {
@@ -38,7 +39,7 @@ export async function makeFiles(
   for (const { scheme, id } of candidates) {
     const key = JSON.stringify(scheme);
     if (made.has(key)) continue;
-    const name = id.replace(/\/t\d+$/, '.onnx');
+    const name = id.replace(/\/t\d+$/, extensionOf(subject.loaded.model));
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
     made.set(key, await makeFile(scheme, scratch.file(name), tools));
   }
@@ -63,7 +64,7 @@ async function makeFile(asked: Scheme, path: string, tools: Tools): Promise<Made
   try {
     const { scheme, given } = await keepAccuracy(asked, asNamed(asked), tools);
     const { model } = await maker.make(scheme);
-    const chunks = writeOnnx(model);
+    const chunks = writeModel(model);
     await writeScratchFile(path, chunks);
     const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
     return { file: { path, companions: [], bytes }, given: given.size };
@@ -78,24 +79,27 @@ const asNamed = ({ observer }: Scheme) => ({ observer });
 
 interface Tools {
   readonly subject: Subject;
-  readonly maker: Maker;
+  readonly maker: VersionMaker;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
 
-export function makerFor(
-  subject: Subject,
+export async function makerFor(
+  { loaded, samples, calibrationInfo, ...subject }: Subject,
   scratch: Scratch,
   hooks: Hooks,
   ranges: Collection | null = null,
-): Maker {
-  return new Maker({
-    float: subject.loaded.model,
-    calibration: subject.samples.calibration,
-    calibrationCount: subject.calibrationInfo?.count ?? null,
+): Promise<VersionMaker> {
+  const { model } = loaded;
+  const options = {
+    calibration: samples.calibration,
+    calibrationCount: calibrationInfo?.count ?? null,
     threads: workThreads(subject),
     ranges,
     scratch,
     hooks,
-  });
+  };
+  if (model.format === 'onnx') return new OnnxMaker({ float: model, ...options });
+  const { TfliteMaker } = await import('./tflite/make.ts');
+  return new TfliteMaker({ float: model, ...options });
 }

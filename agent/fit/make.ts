@@ -3,6 +3,7 @@ import { needsOf, nonFiniteTensors } from '../calibration/observers/statistics.t
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
+import { exposeTensors } from '../model/onnx/expose.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
 import type { Statistics } from '../model/statistics.ts';
 import { isExcluded } from '../quantize/onnx/excluded.ts';
@@ -12,6 +13,7 @@ import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
+import { layersToSample } from '../quantize/onnx/rounding/layers.ts';
 import { quantizeStatic } from '../quantize/onnx/static.ts';
 import type { OpReport, Quantized } from '../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
@@ -24,24 +26,28 @@ import { equalizeModel } from './equalize.ts';
 import type { EqualizeRequest } from './equalize.ts';
 import { FitError } from './errors.ts';
 import { foldConstants } from './fold-constants.ts';
-import { observerToCollect, statisticsFor, unmatched } from './recipe.ts';
+import { observerToCollect, onnxOperations, statisticsFor, unmatched } from './recipe.ts';
 import type { SampleJob } from './sample-jobs.ts';
 import { sampleLayers } from './sample-layers.ts';
-import type { LayerInputs } from './sample-layers.ts';
+import type { LayerInputs, Layers } from './sample-layers.ts';
 import type { Scratch } from './scratch.ts';
 import { toTensors } from './tensors.ts';
 import type { Hooks } from './types.ts';
+import type { MakerOptions, VersionMaker } from './version-maker.ts';
 
 /** Values that can be looked at in a moment, for equalizing where nobody asked for it. */
 const CHEAP_VALUES = 2 ** 24;
+
+const REFINEMENTS: VersionMaker['refinements'] = new Set(['equalized', 'rounded', 'biased']);
 
 interface Collected {
   readonly needs: ObserverNeeds;
   readonly collection: Promise<Collection>;
 }
 
-/** Makes quantized versions of one model; what they share is done once. */
-export class Maker {
+/** Makes quantized versions of one ONNX model. */
+export class OnnxMaker implements VersionMaker {
+  readonly refinements = REFINEMENTS;
   readonly #float: OnnxModel;
   readonly #calibration: SampleJob | null;
   readonly #count: number | null;
@@ -56,19 +62,9 @@ export class Maker {
   readonly #collected = new Map<OnnxModel, Collected>();
   /** What meets the weights of each layer, by model. */
   readonly #layers = new Map<OnnxModel, Promise<LayerInputs>>();
-  /** Worth telling the user once everything is made. */
   readonly warnings: string[] = [];
 
-  constructor(options: {
-    readonly float: OnnxModel;
-    readonly calibration: SampleJob | null;
-    readonly calibrationCount: number | null;
-    readonly threads: number;
-    /** Ranges of an earlier calibration, in place of samples. */
-    readonly ranges?: Collection | null | undefined;
-    readonly scratch: Scratch;
-    readonly hooks: Hooks;
-  }) {
+  constructor(options: MakerOptions<OnnxModel>) {
     this.#float = options.float;
     this.#calibration = options.calibration;
     this.#count = options.calibrationCount;
@@ -78,7 +74,6 @@ export class Maker {
     this.#hooks = options.hooks;
   }
 
-  /** The model quantized by a scheme. Throws QuantizeError, ModelError or RuntimeFailure. */
   async make(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
@@ -100,7 +95,6 @@ export class Maker {
     return this.#makeStatic(model, statistics, scheme);
   }
 
-  /** What static quantization by a scheme starts from. */
   async parts(scheme: Scheme): Promise<{ model: OnnxModel; statistics: Statistics }> {
     const model = await this.#equalize(await this.#prepare(), scheme);
     // Versions of one scheme differ in what they exclude; some observers take seconds.
@@ -110,7 +104,7 @@ export class Maker {
     if (known !== undefined) return { model, statistics: known };
     const needs = needsOf(observerToCollect(scheme), true);
     const collection = await this.#collectionOf(model, needs);
-    const statistics = statisticsFor(collection, scheme, model);
+    const statistics = statisticsFor(collection, scheme, onnxOperations(model.graph));
     this.#statistics.set(key, statistics);
     return { model, statistics };
   }
@@ -120,7 +114,8 @@ export class Maker {
     statistics: Statistics,
     scheme: Scheme,
   ): Promise<Quantized<OnnxModel>> {
-    const layers = scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared) : undefined;
+    const layers =
+      scheme.rounding === 'adaptive' ? await this.#layerInputs(prepared, statistics) : undefined;
     const known = layers === undefined ? statistics : { ...statistics, layers };
     const quantized = quantizeStatic(prepared, known, scheme);
     const job = this.#calibration;
@@ -153,7 +148,6 @@ export class Maker {
     return (await equalizeModel({ prepared, job, threads, scratch, hooks, ...effort })).model;
   }
 
-  /** Names and rules of a scheme that match no node of the model. */
   async unmatched(scheme: Scheme): Promise<readonly string[]> {
     if (isQuantized(this.#float)) return unmatched(scheme, [this.#float]);
     return unmatched(scheme, [this.#float, await this.#prepare()]);
@@ -205,12 +199,13 @@ export class Maker {
   }
 
   /** What meets the weights of each layer; nothing where ranges stand in for samples. */
-  async #layerInputs(prepared: OnnxModel): Promise<LayerInputs> {
+  async #layerInputs(prepared: OnnxModel, statistics: Statistics): Promise<LayerInputs> {
     const job = this.#calibration;
     if (job === null || this.#ranges !== null) return new Map();
     const made =
       this.#layers.get(prepared) ??
-      sampleLayers(prepared, job, {
+      sampleLayers(layersOf(prepared), job, {
+        statistics,
         threads: this.#threads,
         scratch: this.#scratch,
         hooks: this.#hooks,
@@ -263,4 +258,11 @@ function floatOps({ graph }: OnnxModel): OpReport[] {
   return [...allNodes(graph)].map((node) => {
     return { node: nodeLabel(node), op: opName(node), precision: 'float', reason };
   });
+}
+
+function layersOf(prepared: OnnxModel): Layers {
+  return {
+    layers: layersToSample(prepared.graph),
+    expose: (tensors) => exposeTensors(prepared, tensors),
+  };
 }

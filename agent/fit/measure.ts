@@ -3,7 +3,7 @@ import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
 import { sampleHeat } from '../hardware/heat.ts';
 import type { HeatSample } from '../hardware/heat.ts';
 import { summarize } from '../bench/statistics.ts';
-import type { Feeds } from '../runtime/types.ts';
+import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
 import type { FitWorker } from './children.ts';
@@ -28,6 +28,7 @@ export interface Measurements {
 
 export interface MeasureOptions {
   readonly feeds: Feeds;
+  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   /** A turn of a slow model ends after this long, also with fewer inferences than others make. */
   readonly maxRoundMs?: number | undefined;
@@ -56,6 +57,8 @@ interface Entry {
 }
 
 interface Running extends Entry {
+  /** What is to be known of how the model runs. */
+  readonly notes: readonly string[];
   readonly worker: FitWorker;
   readonly loadMs: number;
   readonly before: HeatSample;
@@ -111,7 +114,12 @@ async function measureGroup(
       // oxlint-disable-next-line no-await-in-loop -- loading is timed, so one at a time
       const started = await attempt(options, () => start(entry, options));
       if (typeof started === 'string') rows.set(entry.candidate.id, started);
-      else running.push(started);
+      else {
+        running.push(started);
+        for (const note of started.notes) {
+          warnings.add(`${entry.candidate.id.replace(/\/t\d+$/, '')}: ${note}`);
+        }
+      }
     }
     const times = await readCpuTimes({ pid: process.pid }).catch(() => null);
     for (let round = 0; round < ROUNDS; round++) {
@@ -148,16 +156,19 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
   }
 }
 
-async function start(entry: Entry, { feeds, hooks, scratch }: MeasureOptions): Promise<Running> {
+async function start(
+  entry: Entry,
+  { feeds, delegate, hooks, scratch }: MeasureOptions,
+): Promise<Running> {
   const { id, threads } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {
     const before = await sampleHeat();
-    const args = { path: entry.path, threads, feeds };
-    const loadMs = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
+    const args = { path: entry.path, threads, feeds, delegate };
+    const { loadMs, notes } = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
     await worker.call('warmUp', undefined, { timeoutMs: SAMPLE_TIMEOUT_MS });
-    return { ...entry, worker, loadMs, before, latencies: [], ownMs: 0 };
+    return { ...entry, worker, loadMs, notes, before, latencies: [], ownMs: 0 };
   } catch (error) {
     await worker.close();
     throw error;
@@ -189,7 +200,8 @@ async function measureRounds(
     const made = await attempt(options, () => one.worker.call('round', { limits }, { timeoutMs }));
     if (typeof made === 'string') rows.set(id, made);
     else {
-      one.latencies.push(...made.latenciesMs);
+      // One by one: there may be more than a call takes as arguments.
+      for (const ms of made.latenciesMs) one.latencies.push(ms);
       one.ownMs += made.ownMs;
     }
   }

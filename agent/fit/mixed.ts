@@ -32,25 +32,46 @@ const SAME_AIM = 1.2;
  * work given back to float. The prediction (powers of noise add up) chooses the nodes, and every
  * choice is made and run: where it misses, the next one aims lower or higher. Undefined when nothing
  * short of the float model gets there.
+ * @param mostShare of the work that may be given back; the search ends where more is needed
  */
 export async function mixToReach(
   targetDb: number,
   scheme: Scheme,
   tools: MixedTools,
+  mostShare = Infinity,
 ): Promise<Mixed | undefined> {
-  if (scheme.biases !== 'measured') return search(targetDb, scheme, tools);
+  if (scheme.biases !== 'measured') return search(targetDb, scheme, tools, mostShare);
   // Measuring biases takes longer than all else of a version: once, in the end, is enough.
-  const found = await search(targetDb, { ...scheme, biases: 'derived' }, tools);
-  if (found === undefined) return undefined;
-  const measured = await tools.score({ ...found.scheme, biases: 'measured' });
-  const isCloser = (measured.sqnrDb ?? Infinity) >= (found.sqnrDb ?? Infinity);
-  return isCloser ? { ...found, ...measured } : found;
+  const derived = { ...scheme, biases: 'derived' } as const;
+  const gain = decibels(await tools.score(scheme)) - decibels(await tools.score(derived));
+  for (const aim of gain > 0 ? [targetDb - gain, targetDb] : [targetDb]) {
+    // oxlint-disable-next-line no-await-in-loop -- the second aim is for where the first one missed
+    const found = await search(aim, derived, tools, mostShare);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const measured = found && (await closer(found, tools));
+    if (measured !== undefined && decibels(measured) >= targetDb) return measured;
+  }
+  return undefined;
+}
+
+const decibels = ({ sqnrDb }: Pick<Scored, 'sqnrDb'>) => sqnrDb ?? Infinity;
+
+/** The version with measured biases, where that is closer. */
+async function closer(found: Mixed, tools: MixedTools): Promise<Mixed> {
+  // The version without is made and good: what goes wrong with the other one is no reason to end.
+  const measured = await tools
+    .score({ ...found.scheme, biases: 'measured' })
+    .catch(() => undefined);
+  return measured !== undefined && decibels(measured) >= decibels(found)
+    ? { ...found, ...measured }
+    : found;
 }
 
 async function search(
   targetDb: number,
   scheme: Scheme,
   tools: MixedTools,
+  mostShare: number,
 ): Promise<Mixed | undefined> {
   const sensitivity = await tools.sensitivity(scheme);
   const split = async (float: ReadonlySet<string>) => (await tools.split?.(scheme, float)) ?? float;
@@ -63,6 +84,7 @@ async function search(
   for (let count = 0; count < TRIES; count++) {
     // oxlint-disable-next-line no-await-in-loop -- the next step depends on this one
     const labels = await split(giveBack(sensitivity, aim, start));
+    if (share(labels, sensitivity) > mostShare) break;
     const key = [...labels].toSorted().join('\n');
     // oxlint-disable-next-line no-await-in-loop -- the next step depends on this one
     const made = tried.has(key) ? undefined : await attempt(scheme, labels, sensitivity, tools);
@@ -109,7 +131,7 @@ async function attempt(
 }
 
 /** Work of some nodes, as a share of all work in integers. */
-export function share(labels: ReadonlySet<string>, { units }: Sensitivity): number {
+function share(labels: ReadonlySet<string>, { units }: Sensitivity): number {
   const total = units.reduce((sum, { work }) => sum + work, 0);
   const given = units.reduce((sum, { label, work }) => sum + (labels.has(label) ? work : 0), 0);
   return total === 0 ? 0 : given / total;

@@ -54,9 +54,10 @@ function toCandidate(variant: Variant, runtime: RuntimeName, threads: number): C
 function referenceVariant(summary: ModelSummary, request: PlanRequest): Variant {
   const { precision } = summary;
   const asked = request.precisions?.some((choice) => choice === precision) ?? true;
+  const form = summary.form === undefined ? '' : ` (${summary.form})`;
   const what = summary.alreadyQuantized
-    ? 'the file as it is, already quantized'
-    : 'the file as it is';
+    ? `the file as it is, already quantized${form}`
+    : `the file as it is${form}`;
   const why = request.asIs
     ? what
     : `${what}: the reference for all others${asked ? '' : ', though not asked for'}`;

@@ -16,6 +16,29 @@ export async function checkOutputs({ output, saveRanges }: Outputs): Promise<voi
   }
 }
 
+/** What one format of models has and another one has not. Throws `FitError`. */
+export function refuseForeign(
+  { format, io, emit }: Pick<QuantizeRequest, 'format' | 'io' | 'emit'>,
+  { loaded }: Pick<Subject, 'loaded'>,
+): void {
+  const isOnnx = loaded.model.format === 'onnx';
+  const flag = isOnnx
+    ? io !== undefined
+      ? '--io'
+      : emit !== undefined
+        ? '--emit'
+        : undefined
+    : format !== undefined
+      ? '--format'
+      : undefined;
+  if (flag === undefined) return;
+  const [has, other] = isOnnx ? ['ONNX', 'TFLite'] : ['TFLite', 'ONNX'];
+  throw new FitError(
+    'bad-option',
+    `${flag} is for ${other} models, and this one is ${has}: leave it out`,
+  );
+}
+
 /** The float model is worth more than its quantized version, and often there is no second copy. */
 export async function refuseOverwriting(
   { output, saveRanges = output }: Outputs,

@@ -1,9 +1,12 @@
+import { basename, extname } from 'node:path';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type { Recipe } from '../contracts/recipe.ts';
 import { AUTO, noScheme, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
-import { writeOnnx } from '../model/onnx/open.ts';
+import { extensionOf, writeModel } from '../model/open.ts';
+import type { Model } from '../model/open.ts';
+import { emitC } from '../model/tflite/emit-c.ts';
 import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
@@ -12,12 +15,13 @@ import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import type * as ChooseModule from './choose.ts';
 import { FitError } from './errors.ts';
 import { keepAccuracy } from './keep-accuracy.ts';
-import type { Maker } from './make.ts';
+import type { VersionMaker } from './version-maker.ts';
 import { makerFor } from './make-files.ts';
-import { checkOutputs, refuseOverwriting } from './quantize-outputs.ts';
+import { checkOutputs, refuseForeign, refuseOverwriting } from './quantize-outputs.ts';
 import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
 import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
+import { runtimeFor } from './runtimes.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -36,9 +40,10 @@ export async function quantize(
     typeof request.scheme === 'string' ? request.scheme : await readRecipe(request.scheme.recipe);
   const subject = await openSubject(request, scratch, hooks);
   await refuseOverwriting(request, subject);
+  refuseForeign(request, subject);
   refuseCalibrating(request, subject.loaded.model);
   const ranges = await readRanges(request.ranges, subject);
-  const maker = makerFor(subject, scratch, hooks, ranges);
+  const maker = await makerFor(subject, scratch, hooks, ranges);
   const { scheme, asIs, rows, given, warnings } =
     asked === AUTO
       ? await choose(subject, maker, scratch, hooks)
@@ -49,15 +54,15 @@ export async function quantize(
           hooks,
         });
   const made = await maker.make(scheme);
-  const quantized = asIs ? subject.loaded.model : made.model;
+  const quantized: Model = asIs ? subject.loaded.model : made.model;
   const { found } = made;
   const ops = explained(made.ops, given);
-  const chunks = writeOnnx(quantized);
-  const trial = scratch.file('quantized.onnx');
+  const chunks = writeModel(quantized);
+  const trial = scratch.file(`quantized${extensionOf(quantized)}`);
   await writeScratchFile(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
   const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
-  await writeFileDurably(request.output, chunks);
+  await writeFileDurably(request.output, emitted(request, quantized, chunks));
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);
     const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
@@ -87,7 +92,7 @@ export async function quantize(
 /** What a recipe names in vain; names that we chose ourselves may be of nodes that we made. */
 async function unmatchedNames(
   asked: SchemeName | typeof AUTO | Recipe,
-  maker: Maker,
+  maker: VersionMaker,
 ): Promise<readonly string[]> {
   if (typeof asked === 'string') return [];
   return maker.unmatched(applyRecipe({ ...noScheme, method: 'static' }, asked));
@@ -97,6 +102,19 @@ async function unmatchedNames(
 function recipeOf(scheme: Scheme): Pick<QuantizeReport, 'recipe'> {
   const name = presetOf(scheme);
   return name === undefined ? {} : { recipe: toRecipe(name, scheme) };
+}
+
+/** The file, or source code that holds it. */
+function emitted(
+  { emit, output }: QuantizeRequest,
+  model: Model,
+  chunks: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  if (emit === undefined || model.format !== 'tflite') return chunks;
+  const name = basename(output, extname(output))
+    .replaceAll(/\W/g, '_')
+    .replace(/^(?=\d)/, '_');
+  return [Buffer.from(emitC(Buffer.concat(chunks), name, model))];
 }
 
 /** By measurement, which takes modules that nothing else does. */
@@ -135,18 +153,20 @@ async function readRanges(files: readonly string[], { loaded }: Subject): Promis
  * the recipe says, then what the command line says.
  */
 function schemeFor(
-  { observer, format, saveRanges }: QuantizeRequest,
+  { observer, format, io, saveRanges }: QuantizeRequest,
   asked: SchemeName | Recipe,
   subject: Subject,
 ): Scheme {
   const name = typeof asked === 'string' ? asked : asked.scheme;
-  const [advised] = schemesFor(subject.profile, subject.facts, name, 'onnxruntime');
+  const runtime = runtimeFor(subject.loaded.model);
+  const [advised] = schemesFor(subject.profile, subject.facts, name, runtime);
   const preset: Scheme = advised?.scheme ?? schemePresets[name];
   const chosen = typeof asked === 'string' ? preset : applyRecipe(preset, asked);
   return {
     ...chosen,
     ...(observer === undefined ? {} : { observer }),
     ...(format === undefined ? {} : { format }),
+    ...(io === undefined ? {} : { io }),
     // With ranges of the model as it is, the same result must come out elsewhere.
     ...(saveRanges === undefined || chosen.equalize !== undefined ? {} : { equalize: false }),
   };

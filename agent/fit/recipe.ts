@@ -6,17 +6,12 @@ import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import { needsOf, toStatistics } from '../calibration/observers/statistics.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
-import type { GraphProto, NodeProto } from '../model/onnx/generated/messages.ts';
-import {
-  allNodes,
-  firstOutput,
-  indexGraph,
-  nodeLabel,
-  opName,
-  subgraphsOf,
-} from '../model/onnx/graph.ts';
+import type { GraphProto } from '../model/onnx/generated/messages.ts';
+import { allNodes, indexGraph, opName, subgraphsOf } from '../model/onnx/graph.ts';
 import type { Statistics, TensorStatistics } from '../model/statistics.ts';
-import { matches, ruleFor } from '../quantize/onnx/excluded.ts';
+import { matches, ruleFor } from '../quantize/excluded.ts';
+import type { Named } from '../quantize/excluded.ts';
+import { namedNode } from '../quantize/onnx/excluded.ts';
 import { messageOf } from '../util/errors.ts';
 import { fileError } from '../util/files.ts';
 import { FitError } from './errors.ts';
@@ -72,6 +67,7 @@ const OF_STATIC = [
   'activations',
   'observer',
   'format',
+  'io',
   'equalize',
   'smooth',
   'rounding',
@@ -132,14 +128,14 @@ export function observerToCollect({ observer, rules = [] }: Scheme): Scheme['obs
 export function statisticsFor(
   collection: Collection,
   scheme: Scheme,
-  { graph }: OnnxModel,
+  operations: Iterable<Operation>,
 ): Statistics {
   const statistics = toStatistics(collection, scheme.observer);
   if (scheme.rules === undefined) return statistics;
   const tensors = new Map(statistics.tensors);
   const byObserver = new Map([[scheme.observer, statistics]]);
-  for (const { node, outputs } of withClamps(graph)) {
-    const { observer, range } = ruleFor(scheme, node);
+  for (const { named, outputs } of operations) {
+    const { observer, range } = ruleFor(scheme, named);
     for (const name of outputs) {
       if (observer !== undefined) {
         const own = byObserver.get(observer) ?? toStatistics(collection, observer);
@@ -155,19 +151,23 @@ export function statisticsFor(
   return { ...statistics, tensors };
 }
 
+/** An operation as rules see it, with the tensors whose ranges they set. */
+export interface Operation {
+  readonly named: Named;
+  readonly outputs: readonly string[];
+}
+
 /** Every node with what it makes; and where a clamp alone reads that, with what the clamp lets through. */
-function* withClamps(
-  graph: GraphProto,
-): Generator<{ node: NodeProto; outputs: readonly string[] }> {
+export function* onnxOperations(graph: GraphProto): Generator<Operation> {
   const { consumers } = indexGraph(graph);
   for (const node of graph.node) {
-    for (const body of subgraphsOf(node)) yield* withClamps(body);
+    for (const body of subgraphsOf(node)) yield* onnxOperations(body);
     const behind = node.output.flatMap((name) => {
       const [reader, ...others] = consumers.get(name) ?? [];
       const alone = reader !== undefined && others.length === 0;
       return alone && ['Relu', 'Clip'].includes(opName(reader)) ? reader.output : [];
     });
-    yield { node, outputs: [...node.output, ...behind] };
+    yield { named: namedNode(node), outputs: [...node.output, ...behind] };
   }
 }
 
@@ -180,21 +180,26 @@ function put(
 }
 
 /**
- * Names and rules that match no node: spelling mistakes, most often. Nodes may be named as they are
- * in the file or as a report names them, which is after preparation.
+ * Names and rules that match no operation: spelling mistakes, most often. Operations may be named as
+ * they are in the file or as a report names them, which is after preparation.
  */
-export function unmatched(
+export function unmatchedAmong(
   { excluded, rules = [] }: Scheme,
-  models: readonly OnnxModel[],
+  all: readonly Named[],
 ): readonly string[] {
-  const nodes = models.flatMap(({ graph }) => [...allNodes(graph)]);
-  const names = new Set(nodes.flatMap((node) => [nodeLabel(node), firstOutput(node)]));
+  const names = new Set(all.flatMap((one) => one.names));
   return [
     ...excluded
       .filter((name) => !names.has(name))
       .map((name) => `excluded: '${name}' is no node of the model`),
     ...rules.flatMap((rule, index) =>
-      nodes.some((node) => matches(rule, node)) ? [] : [`rule ${index + 1} matches no node`],
+      all.some((one) => matches(rule, one)) ? [] : [`rule ${index + 1} matches no node`],
     ),
   ];
+}
+
+/** The same among the nodes of ONNX models. */
+export function unmatched(scheme: Scheme, models: readonly OnnxModel[]): readonly string[] {
+  const nodes = models.flatMap(({ graph }) => [...allNodes(graph)]);
+  return unmatchedAmong(scheme, nodes.map(namedNode));
 }

@@ -30,6 +30,11 @@ export async function* remembered(
   if (bytes <= MOST_BYTES) kept = { key, feeds };
 }
 
+/** When calibration is over, its samples make room for what comes next. */
+export function forgetSamples(): void {
+  kept = undefined;
+}
+
 function bytesOf(feeds: Feeds): number {
   return Object.values(feeds).reduce(
     (sum, { data }) => sum + ('byteLength' in data ? data.byteLength : Infinity),

@@ -7,10 +7,30 @@ import type { ModelSummary, PlanProfile, PlanRequest } from './types.ts';
 /** What planning decides about, one by one. */
 export type Method = SchemeName;
 
-/** Operators with weights that onnxruntime runs on integers when both sides are calibrated. */
-const STATIC_OPS = ['Conv', 'MatMul', 'Gemm'];
-/** Operators that quantize their input as it arrives; Conv has no fast kernel for that. */
-const DYNAMIC_OPS = ['MatMul', 'Gemm', 'LSTM'];
+interface WorthyOps {
+  /** Operators with weights that run on integers when both sides are calibrated. */
+  readonly static: readonly string[];
+  /** Operators that quantize their input as it arrives; convolutions have no fast kernel for that. */
+  readonly dynamic: readonly string[];
+  /** Those of `dynamic` that are no products: they have weights whatever is around them. */
+  readonly recurrent: readonly string[];
+  readonly convs: readonly string[];
+}
+
+const OPS: Readonly<Record<ModelSummary['format'], WorthyOps>> = {
+  onnx: {
+    static: ['Conv', 'MatMul', 'Gemm'],
+    dynamic: ['MatMul', 'Gemm', 'LSTM'],
+    recurrent: ['LSTM'],
+    convs: ['Conv'],
+  },
+  tflite: {
+    static: ['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED', 'TRANSPOSE_CONV', 'BATCH_MATMUL'],
+    dynamic: ['FULLY_CONNECTED', 'UNIDIRECTIONAL_SEQUENCE_LSTM', 'LSTM', 'SVDF', 'BATCH_MATMUL'],
+    recurrent: ['UNIDIRECTIONAL_SEQUENCE_LSTM', 'LSTM', 'SVDF'],
+    convs: ['CONV_2D', 'DEPTHWISE_CONV_2D'],
+  },
+};
 
 function countOf(summary: ModelSummary, ops: readonly string[]): number {
   return ops.reduce((sum, op) => sum + (summary.opCounts.get(op) ?? 0), 0);
@@ -47,8 +67,12 @@ const alreadySmall: Rule = ({ method, summary }) => {
   if (summary.alreadyQuantized) {
     return 'the model is already quantized: give the float model to compare precisions';
   }
-  return method === 'fp16' && summary.precision === 'fp16'
-    ? 'the weights of the file are fp16 already'
+  if (method === 'fp16' && summary.precision === 'fp16') {
+    return 'the weights of the file are fp16 already';
+  }
+  // int8 without integer activations: int8-static can give it these.
+  return method !== 'int8-static' && summary.precision === 'int8'
+    ? 'the weights of the file are in 8 bits already'
     : undefined;
 };
 
@@ -65,18 +89,18 @@ const profileAdvice: Rule = ({ method, profile, request, runtime }) => {
 };
 
 const needsOps: Rule = ({ method, summary }) => {
+  const ops = OPS[summary.format];
   if (method === 'fp16') {
     return summary.weightBytes === 0 ? 'the model has no weights to shrink' : undefined;
   }
   if (method === 'int8-static') {
-    return countOf(summary, STATIC_OPS) === 0
-      ? `the model has no ${STATIC_OPS.join(', ')} node, so nothing would run on integers`
+    return countOf(summary, ops.static) === 0
+      ? `the model has no ${ops.static.join(', ')} node, so nothing would run on integers`
       : undefined;
   }
-  const recurrent = (summary.opCounts.get('LSTM') ?? 0) > 0;
-  return summary.hasMatMul || recurrent
+  return summary.hasMatMul || countOf(summary, ops.recurrent) > 0
     ? undefined
-    : `the model has no ${DYNAMIC_OPS.join(', ')} with constant weights${
+    : `the model has no ${ops.dynamic.join(', ')} with constant weights${
         summary.hasConv ? ', and Conv is slower this way' : ''
       }`;
 };
@@ -108,10 +132,11 @@ export function obstacleTo(
 export function whyWorthIt(method: Method, summary: ModelSummary): string {
   if (summary.alreadyQuantized) return 'already quantized: its own integers in a form that fuses';
   if (method === 'fp16') return '16-bit weights';
-  const ops = method === 'int8-static' ? STATIC_OPS : DYNAMIC_OPS;
+  const known = OPS[summary.format];
+  const ops = method === 'int8-static' ? known.static : known.dynamic;
   const nodes = `${counted(countOf(summary, ops), 'node')} (${present(summary, ops)})`;
   if (method === 'int8-static') return `${nodes} can run on integers`;
-  const convs = summary.opCounts.get('Conv') ?? 0;
+  const convs = countOf(summary, known.convs);
   const rest = convs > 0 ? `, ${counted(convs, 'Conv')} stay float` : '';
   return `${nodes} can run on integers without samples${rest}`;
 }

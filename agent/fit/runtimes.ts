@@ -5,7 +5,15 @@ import type { ModelSummary, NotTried, PlanProfile } from './types.ts';
 type Format = ModelSummary['format'];
 
 /** What the agent can run today. A runtime of a profile that is missing here is named as not tried. */
-const RUNS: ReadonlyMap<RuntimeName, readonly Format[]> = new Map([['onnxruntime', ['onnx']]]);
+const RUNS: ReadonlyMap<RuntimeName, readonly Format[]> = new Map([
+  ['onnxruntime', ['onnx']],
+  ['tflite', ['tflite']],
+]);
+
+/** What runs files of a format on the CPU. */
+export function runtimeFor({ format }: { readonly format: Format }): 'onnxruntime' | 'tflite' {
+  return format === 'tflite' ? 'tflite' : 'onnxruntime';
+}
 
 /** Why `runtime` cannot run a file of this format, or undefined. */
 function obstacle(runtime: RuntimeName, format: Format): string | undefined {
@@ -39,12 +47,6 @@ function noRuntime(
   able: readonly RuntimeName[],
   asked: readonly RuntimeName[] | undefined,
 ): FitError {
-  if (able.length === 0) {
-    return new FitError(
-      'no-runtime',
-      `nothing here can run ${format} files yet: give an ONNX model`,
-    );
-  }
   const names = (asked ?? []).join(', ');
   return new FitError(
     'no-runtime',

@@ -15,6 +15,10 @@ export interface Score {
   readonly ms: number;
 }
 
+/** What samples and outputs may take together, once there are a few of them. */
+const MOST_BYTES = 64 * 2 ** 20;
+const FEWEST = 4;
+
 /** Runs the float model over the first samples: up to `most`, and no longer than `budgetMs`. */
 export async function recordBoard(
   session: Session,
@@ -23,14 +27,24 @@ export async function recordBoard(
 ): Promise<ScoreBoard> {
   const kept: { feeds: Feeds; reference: Outputs }[] = [];
   const times: number[] = [];
+  let bytes = 0;
   for await (const { feeds } of samples) {
     const start = performance.now();
     const reference = await session.run(feeds);
     times.push(performance.now() - start);
     kept.push({ feeds, reference });
+    bytes += bytesOf(feeds) + bytesOf(reference);
+    if (bytes > MOST_BYTES && kept.length >= FEWEST) break;
     if (kept.length >= most || times.reduce((a, b) => a + b, 0) > budgetMs) break;
   }
   return { samples: kept, floatMs: Math.min(...times) };
+}
+
+function bytesOf(tensors: Feeds | Outputs): number {
+  return Object.values(tensors).reduce(
+    (sum, { data }) => sum + ('byteLength' in data ? data.byteLength : 0),
+    0,
+  );
 }
 
 /** Runs a model over the samples of the board and compares it with the float model. */

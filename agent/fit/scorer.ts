@@ -1,6 +1,7 @@
 import { noScheme } from '../contracts/scheme.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { withGraph, writeOnnx } from '../model/onnx/open.ts';
+import { extensionOf, writeModel } from '../model/open.ts';
 import { noiseSources, unitWork } from '../quantize/onnx/noise-sources.ts';
 import { planModel } from '../quantize/onnx/static.ts';
 import { addSwitches } from '../quantize/onnx/switched.ts';
@@ -11,7 +12,7 @@ import type { FitWorker } from './children.ts';
 import { fastestSplit } from './fastest-split.ts';
 import type { Sensitivity } from './give-back.ts';
 import { leaveOneOut } from './leave-one-out.ts';
-import type { Maker } from './make.ts';
+import type { Refinement, VersionMaker } from './version-maker.ts';
 import { layerTimes } from './node-times.ts';
 import type { LayerTimes } from './node-times.ts';
 import { counted } from './progress.ts';
@@ -35,7 +36,7 @@ export interface Scored {
 
 export interface ScorerOptions {
   readonly subject: Subject;
-  readonly maker: Maker;
+  readonly maker: VersionMaker;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
   /** Most samples to score on. */
@@ -72,6 +73,10 @@ export class Scorer {
     this.#threads = workThreads(options.subject);
   }
 
+  get refinements(): ReadonlySet<Refinement> {
+    return this.#options.maker.refinements;
+  }
+
   get signal(): AbortSignal {
     return this.#options.hooks.signal;
   }
@@ -86,16 +91,18 @@ export class Scorer {
 
   /** What each rounded thing of a static scheme does to the outputs by itself. */
   sensitivity(scheme: Scheme): Promise<Sensitivity> {
-    const key = JSON.stringify(scheme);
-    const known = this.#sensitivity.get(key) ?? this.#analyse(scheme);
+    const rounded = withoutMeasuring(scheme);
+    const key = JSON.stringify(rounded);
+    const known = this.#sensitivity.get(key) ?? this.#analyse(rounded);
     this.#sensitivity.set(key, known);
     return known;
   }
 
   /** What each unit of a static scheme takes here, in float and in integers. */
   times(scheme: Scheme): Promise<LayerTimes> {
-    const key = JSON.stringify(scheme);
-    const known = this.#times.get(key) ?? this.#measureTimes(scheme);
+    const rounded = withoutMeasuring(scheme);
+    const key = JSON.stringify(rounded);
+    const known = this.#times.get(key) ?? this.#measureTimes(rounded);
     this.#times.set(key, known);
     return known;
   }
@@ -112,11 +119,11 @@ export class Scorer {
     return this.#floatMs;
   }
 
-  async #score(scheme: Scheme, number: number): Promise<Scored> {
+  async #score(scheme: Scheme, name: string | number): Promise<Scored> {
     const { maker, scratch } = this.#options;
     const { model, ops } = await maker.make(scheme);
-    const chunks = writeOnnx(model);
-    const path = scratch.file(`scored-${number}.onnx`);
+    const chunks = writeModel(model);
+    const path = scratch.file(`scored-${name}${extensionOf(model)}`);
     await writeScratchFile(path, chunks);
     const args = { path, threads: 1 };
     const { sqnrDb, ms } = await this.#inChild((worker) =>
@@ -128,14 +135,18 @@ export class Scorer {
 
   async #analyse(scheme: Scheme): Promise<Sensitivity> {
     const { maker, scratch, hooks } = this.#options;
-    const { model, statistics: observed } = await maker.parts(scheme);
-    const { graph, plan, statistics } = planModel(model, observed, scheme);
-    const sources = noiseSources(graph, plan, statistics);
+    const parts = await maker.parts?.(scheme);
     const budgetMs = this.#options.analysisMs ?? ANALYSIS_MS;
-    if (sources.length === 0) {
+    const planned =
+      parts === undefined ? undefined : planModel(parts.model, parts.statistics, scheme);
+    const sources =
+      planned === undefined ? [] : noiseSources(planned.graph, planned.plan, planned.statistics);
+    if (parts === undefined || planned === undefined || sources.length === 0) {
       hooks.progress({ phase: 'looking for the sensitive layers' });
-      return leaveOneOut({ ...scheme, biases: 'derived' }, this, budgetMs);
+      return leaveOneOut(scheme, (one) => this.#score(one, 'left-out'), budgetMs);
     }
+    const { model } = parts;
+    const { graph, plan, statistics } = planned;
     const switched = addSwitches(graph, plan, sources, scheme);
     const path = scratch.file(`switched-${this.#sensitivity.size}.onnx`);
     await writeScratchFile(path, writeOnnx(withGraph(model, switched.graph)));
@@ -162,9 +173,10 @@ export class Scorer {
 
   async #measureTimes(scheme: Scheme): Promise<LayerTimes> {
     const { maker, hooks } = this.#options;
+    const parts = await maker.parts?.(scheme);
+    if (parts === undefined) return { units: [], convertingMs: 0 };
     hooks.progress({ phase: 'timing the layers' });
-    const { model, statistics: observed } = await maker.parts(scheme);
-    const { graph, plan, statistics } = planModel(model, observed, scheme);
+    const { graph, plan, statistics } = planModel(parts.model, parts.statistics, scheme);
     const [float, integer] = [await this.score(noScheme), await this.score(scheme)];
     const args = { budgetMs: PROFILE_MS };
     const kernels = (path: string) =>
@@ -207,4 +219,9 @@ export class Scorer {
     this.#floatMs = floatMs;
     this.#started = worker;
   }
+}
+
+/** What measured biases shift is neither rounding nor time. */
+function withoutMeasuring(scheme: Scheme): Scheme {
+  return scheme.biases === 'measured' ? { ...scheme, biases: 'derived' } : scheme;
 }

@@ -2,6 +2,7 @@ import type { Scheme } from '../contracts/scheme.ts';
 import { messageOf } from '../util/errors.ts';
 import { mixToReach } from './mixed.ts';
 import type { Scored, Scorer } from './scorer.ts';
+import type { Refinement } from './version-maker.ts';
 
 /** A static version with a name, made and scored on calibration samples. */
 export interface StaticVersion extends Scored {
@@ -23,12 +24,16 @@ export interface Dropped {
  * pass over the samples serves all of them.
  */
 const OBSERVERS: readonly Scheme['observer'][] = ['percentile', 'mse', 'min-max'];
+const WIDEST: Scheme['observer'] = 'min-max';
 
 /**
  * Further forms of the best version, by the suffix of their name. They are tried in this order, each
  * on top of what was best until then.
  */
-const REFINEMENTS: readonly { readonly suffix: string; readonly change: Partial<Scheme> }[] = [
+const REFINEMENTS: readonly {
+  readonly suffix: Refinement;
+  readonly change: Partial<Scheme>;
+}[] = [
   { suffix: 'equalized', change: { equalize: true } },
   { suffix: 'rounded', change: { rounding: 'adaptive' } },
   { suffix: 'biased', change: { biases: 'measured' } },
@@ -65,15 +70,19 @@ export async function staticVersions(base: Scheme, scorer: Scorer): Promise<Stat
   const { found, failed } = await plainVersions(base, scorer, start + PATIENCE_MS / 2);
   const [best, ...others] = found.toSorted((a, b) => decibels(b) - decibels(a));
   if (best === undefined) return { versions: [], dropped: failed };
-  const close = others.filter((one) => decibels(one) >= decibels(best) - CLOSE_DB);
-  const far = others.filter((one) => !close.includes(one));
+  const close = others.find((one) => decibels(one) >= decibels(best) - CLOSE_DB);
+  // Ranges that cut off least are the safest for samples that calibration has not seen.
+  const widest = others.find(({ label }) => label.endsWith(WIDEST));
+  const kept = [close, widest].flatMap((one) => one ?? []);
   const { mixed, failure } = await mixedOrNone(best, scorer, end);
   return {
-    versions: unique([best, ...mixed, ...close.slice(0, 1)]),
+    versions: unique([best, ...mixed, ...kept]),
     dropped: [
       ...failed,
       ...failure,
-      ...[...far, ...close.slice(1)].map((one) => ({ ...one, error: weaker(one, best) })),
+      ...others
+        .filter((one) => !kept.includes(one))
+        .map((one) => ({ ...one, error: weaker(one, best) })),
     ],
   };
 }
@@ -104,7 +113,8 @@ async function plainVersions(
     // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
     await add(`int8-static-${observer}`, { ...base, observer }, `ranges by ${observer}`);
   }
-  for (const { suffix, change } of REFINEMENTS) {
+  const refinements = REFINEMENTS.filter(({ suffix }) => scorer.refinements.has(suffix));
+  for (const { suffix, change } of refinements) {
     const best = found.toSorted((a, b) => decibels(b) - decibels(a))[0];
     if (best === undefined || performance.now() > end) break;
     // oxlint-disable-next-line no-await-in-loop -- the next one builds on this one

@@ -10,6 +10,7 @@ import { assumeTask } from './assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
+import { checkDelegate } from './delegate.ts';
 import { counted } from './progress.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
@@ -43,7 +44,8 @@ export async function openSubject(
     samples: source,
     image,
     audio,
-  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio'>,
+    delegate,
+  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio' | 'delegate'>,
   scratch: Scratch,
   { signal, progress }: Hooks,
 ): Promise<Subject> {
@@ -54,6 +56,7 @@ export async function openSubject(
   machine.catch(() => undefined);
   const read = await loadModel(described.modelPath);
   const { facts, profile } = await machine;
+  checkDelegate(delegate, read.model.format);
   const loaded = await runnableFile(read, facts.cpu, scratch);
   const { path } = loaded;
   return inChild({
@@ -62,7 +65,7 @@ export async function openSubject(
     scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
-      const description = await worker.call('describe', { path }, timeout);
+      const description = await worker.call('describe', { path, delegate }, timeout);
       checkManifest(described, description);
       const look = async (job: SampleJob | null) =>
         job === null ? null : worker.call('sampleInfo', { job, description }, timeout);
@@ -146,7 +149,7 @@ async function spooled(
 }
 
 /** How many threads work that is not measured may use. */
-export function workThreads({ facts }: Subject): number {
+export function workThreads({ facts }: Pick<Subject, 'facts'>): number {
   return Math.max(1, Math.floor(facts.cpu.coresUsable ?? 1));
 }
 

@@ -2,20 +2,35 @@ import type { Facts, Precision } from '../contracts/facts.ts';
 import type { GraphProto, NodeProto } from '../model/onnx/generated/messages.ts';
 import { allNodes, opName, tensorAttribute } from '../model/onnx/graph.ts';
 import type { OnnxModel } from '../model/onnx/open.ts';
+import type { Model } from '../model/open.ts';
 import { DataType, byteLength } from '../model/onnx/tensor.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { fastestActivations, isConvertible } from './already-quantized.ts';
+import { summarizeTflite } from './summary-tflite.ts';
 import type { ModelSummary } from './types.ts';
 
 const RECURRENT = ['LSTM', 'GRU', 'RNN'];
 const FLOAT_TYPES: readonly number[] = [DataType.FLOAT, DataType.FLOAT16, DataType.DOUBLE];
 
+interface FileFacts {
+  readonly name: string;
+  readonly bytes: number;
+}
+
 /** What planning needs to know about a model; looks into control-flow bodies too. */
 export function summarize(
-  model: OnnxModel,
-  file: { readonly name: string; readonly bytes: number },
+  model: Model,
+  file: FileFacts,
   /** Without it nobody looks whether a quantized model can be converted. */
   cpu?: Pick<Facts['cpu'], 'arch'>,
+): ModelSummary {
+  return model.format === 'tflite' ? summarizeTflite(model, file) : summarizeOnnx(model, file, cpu);
+}
+
+function summarizeOnnx(
+  model: OnnxModel,
+  file: FileFacts,
+  cpu: Pick<Facts['cpu'], 'arch'> | undefined,
 ): ModelSummary {
   const nodes = [...allNodes(model.graph)];
   const opCounts = new Map<string, number>();

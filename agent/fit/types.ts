@@ -8,9 +8,11 @@ import type {
   AUTO,
   Scheme,
   SchemeFormat,
+  SchemeInterface,
   SchemeName,
   SchemeObserver,
 } from '../contracts/scheme.ts';
+import type { DelegateOptions } from '../runtime/types.ts';
 
 /** What planning needs to know about a model. */
 export interface ModelSummary {
@@ -28,6 +30,8 @@ export interface ModelSummary {
   readonly alreadyQuantized: boolean;
   /** It is, and int8-static can bring it into a form that may run faster. */
   readonly convertible?: boolean;
+  /** How the file is quantized, where that is not plain: `8-bit weights, activations ...`. */
+  readonly form?: string;
   /** The precision of the file itself: its weights, or int8 when it is already quantized. */
   readonly precision: Precision;
   /** Names of the inputs that take float values. */
@@ -145,6 +149,8 @@ export interface BenchRequest {
   readonly objective: ObjectiveRequest;
   /** undefined: what the scheme prefers. */
   readonly observer?: SchemeObserver | undefined;
+  /** TFLite: a library that takes over what it can of each candidate. */
+  readonly delegate?: DelegateOptions | undefined;
   /** Measure every candidate at least this long. */
   readonly minTimeSeconds: number;
 }
@@ -154,6 +160,10 @@ export interface QuantizeRequest {
   /** Or a file that names the scheme and what is different from it. */
   readonly scheme: SchemeName | typeof AUTO | { readonly recipe: string };
   readonly format?: SchemeFormat | undefined;
+  /** TFLite: element type of the inputs and outputs of a static version. */
+  readonly io?: SchemeInterface | undefined;
+  /** TFLite: write the model as C source in place of the file itself. */
+  readonly emit?: 'c' | undefined;
   readonly output: string;
   /** Files of ranges to calibrate with, merged; in place of samples. */
   readonly ranges: readonly string[];

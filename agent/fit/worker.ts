@@ -12,9 +12,16 @@ import type { Collected, ReducedTensors } from '../calibration/collect.ts';
 import type { SampleSource } from '../calibration/samples/types.ts';
 import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
-import { onnxRuntime } from '../runtime/onnxruntime.ts';
+import { openFile, runtimeOf } from '../runtime/open-file.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
-import type { Feeds, OpenOptions, Outputs, Session, SessionDescription } from '../runtime/types.ts';
+import type {
+  DelegateOptions,
+  Feeds,
+  OpenOptions,
+  Outputs,
+  Session,
+  SessionDescription,
+} from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import type { ComparedTensors, ComparePlan } from './compare-tensors.ts';
 import type { BiasRequest, WithSession } from './measure-biases.ts';
@@ -33,6 +40,11 @@ const LOOKING: OpenOptions = { threads: 0, optimization: 'disabled', arena: fals
 
 /** Two tell whether shapes change from sample to sample. */
 const SHAPE_SAMPLES = 2;
+
+/** The library that takes over what it can of a TFLite model. */
+interface Delegated {
+  readonly delegate?: DelegateOptions | undefined;
+}
 
 interface Described {
   readonly job: SampleJob;
@@ -53,8 +65,10 @@ let measured: { readonly session: Session; readonly feeds: Feeds } | undefined;
 
 export const handlers = {
   /** Inputs and outputs of a model, by loading it once. */
-  describe: ({ path }: { path: string }): Promise<SessionDescription> =>
-    withSession(path, { ...LOOKING, threads: 1 }, async (session) => session.describe()),
+  describe: ({ path, delegate }: { path: string } & Delegated): Promise<SessionDescription> =>
+    withSession(path, { ...LOOKING, threads: 1, ...taken(delegate) }, async (session) =>
+      session.describe(),
+    ),
 
   /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
   infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>
@@ -120,19 +134,20 @@ export const handlers = {
       reduced: ReducedTensors | undefined;
       needs: ObserverNeeds;
       threads: number;
+      /** Other passes over the same samples follow. */
+      again: boolean;
     },
     context: WorkerContext,
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../calibration/collect.ts');
     const { sweeping } = await import('./sweep.ts');
     const { remembered } = await import('./remembered.ts');
-    const { path, job, tensors, reduced, needs, threads } = request;
+    const { path, job, tensors, reduced, needs, threads, again } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
-      const read = () => sweeping(feedsOf(source));
-      // With histograms one pass follows the other.
-      const samples = needs.histogram ? remembered(JSON.stringify(job), read) : read();
-      return collect(session, samples, {
+      const read = () => feedsOf(source);
+      const samples = again ? remembered(JSON.stringify(job), read) : read();
+      return collect(session, sweeping(samples), {
         tensors,
         reduced,
         needs,
@@ -203,6 +218,8 @@ export const handlers = {
     { signal }: WorkerContext,
   ): Promise<ReadonlyMap<string, Float64Array>> => {
     const { measureBiases } = await import('./measure-biases.ts');
+    const { forgetSamples } = await import('./remembered.ts');
+    forgetSamples();
     const { job, most, threads, float } = request;
     const options = { ...LOOKING, threads };
     const samples = await withSession(float, options, async (session) => {
@@ -220,7 +237,7 @@ export const handlers = {
 
   /** Runs a model over the evaluation samples and keeps or compares its outputs. */
   evaluate: async (
-    request: {
+    request: Delegated & {
       path: string;
       job: SampleJob;
       task: TaskSpec | null;
@@ -231,8 +248,8 @@ export const handlers = {
     context: WorkerContext,
   ): Promise<Evaluation> => {
     const { evaluate, recordReference } = await import('../bench/evaluate.ts');
-    const { path, job, task, reference, record, threads } = request;
-    return withSession(path, { ...PRODUCTION, threads }, async (session) => {
+    const { path, job, task, reference, record, threads, delegate } = request;
+    return withSession(path, { ...PRODUCTION, threads, ...taken(delegate) }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
       const options = {
         task: task ?? undefined,
@@ -246,11 +263,22 @@ export const handlers = {
   },
 
   /** Runs a model once, then looks which of its kernels compute with integers. */
-  coverage: async ({ path, feeds }: { path: string; feeds: Feeds }): Promise<TrialRun> => {
+  coverage: async ({
+    path,
+    feeds,
+    delegate,
+  }: Delegated & { path: string; feeds: Feeds }): Promise<TrialRun> => {
+    const runtime = await runtimeOf(path);
+    if (runtime.name === 'tflite') {
+      const { coverageOfTflite } = await import('./tflite/coverage.ts');
+      const options = { ...PRODUCTION, threads: 0, ...taken(delegate) };
+      await withSession(path, options, (session) => session.run(feeds));
+      return { integerCoverage: await coverageOfTflite(path) };
+    }
     const { measureCoverage } = await import('../bench/coverage.ts');
     try {
       const options = { threads: 0, timed: false };
-      const { coverage } = await measureCoverage(onnxRuntime, path, feeds, options);
+      const { coverage } = await measureCoverage(runtime, path, feeds, options);
       return { integerCoverage: coverage };
     } catch (error) {
       // The profile is of production's own run and one that only looks: production decides.
@@ -272,7 +300,8 @@ export const handlers = {
     request: {
       float: string;
       quantized: string;
-      layers: string;
+      /** Null where layers cannot be run one by one. */
+      layers: string | null;
       plan: ComparePlan;
       job: SampleJob;
       threads: number;
@@ -296,17 +325,20 @@ export const handlers = {
     );
   },
 
-  /** Loads the model to be measured; returns how long that took. */
-  open: async (request: { path: string; threads: number; feeds: Feeds }): Promise<number> => {
-    await onnxRuntime.version();
+  /** Loads the model to be measured; returns how long that took, and what is to be known of it. */
+  open: async (
+    request: Delegated & { path: string; threads: number; feeds: Feeds },
+  ): Promise<{ loadMs: number; notes: readonly string[] }> => {
+    await (await runtimeOf(request.path)).version();
     const start = performance.now();
-    const session = await onnxRuntime.open(request.path, {
+    const session = await openFile(request.path, {
       ...PRODUCTION,
       threads: request.threads,
+      ...taken(request.delegate),
     });
     const loadMs = performance.now() - start;
     measured = { session, feeds: request.feeds };
-    return loadMs;
+    return { loadMs, notes: session.describe().notes ?? [] };
   },
 
   warmUp: async (): Promise<Warmup> => {
@@ -328,6 +360,8 @@ export const handlers = {
     context: WorkerContext,
   ): Promise<{ samples: number; floatMs: number }> => {
     const { recordBoard } = await import('./score-board.ts');
+    const { forgetSamples } = await import('./remembered.ts');
+    forgetSamples();
     const { path, job, count, threads } = request;
     board = await withSession(path, { ...PRODUCTION, threads }, async (session) => {
       const { spread } = await import('./spread.ts');
@@ -383,7 +417,7 @@ export const handlers = {
     const runs = Array.from({ length: count }, (_, index) => samples[index % samples.length]);
     const feeds = runs.flatMap((sample) => (sample === undefined ? [] : [sample.feeds]));
     return readKernelTimes(
-      await profileText(onnxRuntime, path, feeds, { ...PRODUCTION, threads: 1 }),
+      await profileText(await runtimeOf(path), path, feeds, { ...PRODUCTION, threads: 1 }),
     );
   },
 
@@ -393,6 +427,9 @@ export const handlers = {
     return measureRound(session, feeds, limits);
   },
 };
+
+const taken = (delegate: DelegateOptions | undefined) =>
+  delegate === undefined ? {} : { delegate };
 
 function current() {
   if (measured === undefined) throw new Error('no model is open');
@@ -409,7 +446,7 @@ async function withSession<T>(
   options: OpenOptions,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await onnxRuntime.open(path, options);
+  const session = await openFile(path, options);
   try {
     return await use(session);
   } finally {
@@ -419,13 +456,14 @@ async function withSession<T>(
 
 /** Layers cut out of a model may be more than the runtime can take: the rest goes on without. */
 async function withLayers<T>(
-  path: string,
+  path: string | null,
   options: OpenOptions,
   use: (session: Session | undefined, problem?: string) => Promise<T>,
 ): Promise<T> {
+  if (path === null) return use(undefined);
   let session: Session | undefined;
   try {
-    session = await onnxRuntime.open(path, options);
+    session = await openFile(path, options);
   } catch (error) {
     return use(undefined, messageOf(error));
   }

@@ -17,7 +17,10 @@ export interface TensorStatistics {
   /** The extremes really seen. */
   readonly seenMin: number;
   readonly seenMax: number;
-  /** Mean per channel (axis 1 where rank > 2, else the last axis), when it was asked for. */
+  /**
+   * Mean per channel (in ONNX axis 1 where rank > 2; else, and in TFLite, the last axis), when it was
+   * asked for.
+   */
   readonly channelMean?: Float64Array;
 }
 
@@ -54,6 +57,8 @@ export interface LayerWindow {
   readonly padsAtEnd: readonly number[];
   /** Pads as for SAME_UPPER or SAME_LOWER instead: they follow from the size of the input. */
   readonly same?: 'upper' | 'lower';
+  /** As TFLite has it: channels are the last axis, and weights lie tap by tap, channels inside. */
+  readonly channelsLast?: boolean;
 }
 
 /**

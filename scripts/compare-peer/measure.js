@@ -18,6 +18,8 @@ const { withScratch } = await load('fit/scratch');
 const { startWorker } = await load('runtime/worker');
 
 const TIMING_SECONDS = 3;
+/** What ONNX calls `Conv`. */
+const CONVOLUTIONS = ['CONV_2D', 'DEPTHWISE_CONV_2D'];
 /** Some files run for a fifth of a second, twenty times, and there are four of them. */
 const TIMING_TIMEOUT_MS = 300_000;
 
@@ -33,9 +35,11 @@ const hooks = { signal: new AbortController().signal, progress: () => undefined 
  * in one run. `failed` has the files that do not load or run.
  * @param {string} manifest
  * @param {Readonly<Record<string, string>>} files
+ * @param {{ readonly seconds?: number, readonly oneThread?: boolean }} options how long, and whether
+ *   on one thread only
  * @returns {Promise<{ hasConv: boolean, figures: Record<string, Figures>, failed: Record<string, string> }>}
  */
-export function measure(manifest, files) {
+export function measure(manifest, files, { seconds = TIMING_SECONDS, oneThread = false } = {}) {
   return withScratch(async (scratch) => {
     const asked = { modelPath: manifest, samples: {}, image: {} };
     const subject = await openSubject(asked, scratch, hooks);
@@ -45,10 +49,9 @@ export function measure(manifest, files) {
       name in judged ? [{ name, path }] : [],
     );
     const feeds = await timingFeeds(subject, scratch, hooks);
-    const ms1 = await time({ files: usable, threads: 1, feeds, seconds: TIMING_SECONDS });
-    const threads = availableParallelism();
-    const msAll =
-      threads === 1 ? ms1 : await time({ files: usable, threads, feeds, seconds: TIMING_SECONDS });
+    const ms1 = await time({ files: usable, threads: 1, feeds, seconds });
+    const threads = oneThread ? 1 : availableParallelism();
+    const msAll = threads === 1 ? ms1 : await time({ files: usable, threads, feeds, seconds });
     /** @type {Record<string, Figures>} */
     const figures = {};
     for (const { name, path } of usable) {
@@ -114,5 +117,10 @@ async function time(request) {
 
 /** @param {Subject} subject */
 function hasConv({ loaded }) {
-  return loaded.model.graph.node.some(({ opType }) => opType === 'Conv');
+  const { model } = loaded;
+  return model.format === 'onnx'
+    ? model.graph.node.some(({ opType }) => opType === 'Conv')
+    : model.subgraphs.some(({ operators }) =>
+        operators.some(({ op }) => CONVOLUTIONS.includes(op)),
+      );
 }

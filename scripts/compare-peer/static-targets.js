@@ -57,6 +57,19 @@ export function staticTargets(rows) {
     ...dropTargets('int8-static', all),
     ...sizeTargets(all),
     ...costTargets(alike),
+    ranTarget('like for like', rows),
+    {
+      what: 'static as users get it: latency / like for like, mean',
+      target: 'at most 0.90',
+      ...judgeGeometricMean(
+        all
+          .flatMap((one) => likeForLike(one) ?? [])
+          .filter((one) => one.judged)
+          .map(({ ratio }) => ratio),
+        0.9,
+        NOISE,
+      ),
+    },
   ];
 }
 

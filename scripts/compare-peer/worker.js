@@ -8,8 +8,8 @@ const built = join(dirname(dirname(import.meta.dirname)), 'dist/agent');
 /** @param {string} name */
 const load = (name) => import(join(built, `${name}.js`));
 
-/** @type {typeof import('../../agent/runtime/onnxruntime.ts')} */
-const { onnxRuntime } = await load('runtime/onnxruntime');
+/** @type {typeof import('../../agent/runtime/open-file.ts')} */
+const { openFile } = await load('runtime/open-file');
 /** @type {typeof import('../../agent/bench/latency.ts')} */
 const { SPIN_DOWN_MS } = await load('bench/latency');
 
@@ -36,7 +36,7 @@ export const handlers = {
     const calls = [];
     for (const { name, path } of files) {
       // oxlint-disable-next-line no-await-in-loop -- one model is loaded at a time
-      const session = await onnxRuntime.open(path, options);
+      const session = await openFile(path, options);
       const run = session.prepare?.(feeds) ?? (() => session.run(feeds));
       calls.push({ name, run, ms: /** @type {number[]} */ ([]) });
     }

@@ -46,6 +46,21 @@ test.each([
   expect(rows.at(-1)?.slice(0, 4)).toEqual(last);
 });
 
+/** The same image with its channels last: 1, 11, 2, 12, ... */
+const PIXELS = Float32Array.from({ length: 16 }, (_, at) => (at >> 1) + 1 + (at % 2) * 10);
+
+test('channels that come last lie inside the taps', () => {
+  const window = { ...WINDOW, channelsLast: true };
+  expect(rowsOf(conv(window), PIXELS, [1, 2, 4, 2])).toEqual([
+    [0, 0, 0, 0, 1, 11, 2, 12],
+    [0, 0, 0, 0, 3, 13, 4, 14],
+    [1, 11, 2, 12, 5, 15, 6, 16],
+    [3, 13, 4, 14, 7, 17, 8, 18],
+  ]);
+  // A filter per channel sees its taps only, one channel behind the other.
+  expect(rowsOf(conv(window, 2), PIXELS, [1, 2, 4, 2])[2]).toEqual([1, 2, 5, 6, 11, 12, 15, 16]);
+});
+
 test('a tensor that does not fit the layer has no rows', () => {
   expect(rowReader(conv(WINDOW), IMAGE, [1, 4, 2, 2])).toBeUndefined();
   expect(rowReader({ key: 'k', tensor: 'x', size: 3, groups: 1 }, IMAGE, [4, 4])).toBeUndefined();

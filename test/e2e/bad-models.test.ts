@@ -23,7 +23,11 @@ describe('what is no model', () => {
     ['a device', '/dev/null', '/dev/null: the file is empty'],
     ['a folder', folder, 'it is a folder, not a file'],
     ['no file', path('none.onnx'), 'none.onnx: no such file or folder'],
-    ['a TFLite model', put('a.tflite', TFLITE), 'TFLite models cannot be edited yet'],
+    [
+      'a TFLite model that was cut off',
+      put('a.tflite', TFLITE),
+      'a.tflite: cut off: 4 bytes wanted',
+    ],
   ])('%s', async (_, model, says) => {
     expect(await agent(['bench', model])).toMatchObject(refusal(2, says));
   });

@@ -28,17 +28,18 @@ function score({ excluded }: Scheme): Promise<Scored> {
   });
 }
 
-const tools = { score, signal: new AbortController().signal };
-
 test('what is gone without a node is its noise', async () => {
-  const found = await leaveOneOut(schemePresets['int8-static'], tools, 10_000);
-  expect(found.sources.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
-  for (const { name, noise } of found.sources) expect(noise).toBeCloseTo(NOISE[name]!, 9);
+  const found = await leaveOneOut(schemePresets['int8-static'], score, 10_000);
+  expect(found.sources.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'r']);
+  for (const { name, noise } of found.sources) expect(noise).toBeCloseTo(NOISE[name] ?? 0, 9);
   expect([...giveBack(found, 0.01)]).toEqual(['a']);
 });
 
-test('it ends when the time is over', async () => {
-  const { sources, units } = await leaveOneOut(schemePresets['int8-static'], tools, 0);
-  expect(sources).toEqual([]);
-  expect(units).toHaveLength(3);
+test('without time, what was not told apart shares the noise', async () => {
+  const { sources, units } = await leaveOneOut(schemePresets['int8-static'], score, 0);
+  const noises = sources.map(({ noise }) => noise);
+  expect(noises).toHaveLength(4);
+  // All of them together were left out once.
+  for (const noise of noises) expect(noise).toBeCloseTo(0.035 / 4, 9);
+  expect(units.map(({ work }) => work)).toEqual([1, 1, 1, 0.1]);
 });

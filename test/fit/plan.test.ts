@@ -251,13 +251,19 @@ test('a runtime that cannot be used is named, another takes its place', () => {
     request(),
   );
   expect(made.candidates[0]?.runtime).toBe('onnxruntime');
-  expect(why(made, 'runtime tflite')).toContain('cannot run it');
+  expect(why(made, 'runtime tflite')).toContain('does not run onnx files');
+});
+
+test('a TFLite file runs with TFLite, whatever the profile prefers', () => {
+  const opCounts = new Map([['CONV_2D', 3]]);
+  const model = summary({ format: 'tflite', opCounts, hasMatMul: false });
+  const schemes = [scheme('s8', { runtimes: ['tflite'] })];
+  const made = plan(model, cpu({ coresUsable: 1 }), profile({ schemes }), request());
+  expect(ids(made)).toEqual(['tflite/fp32/t1', 'tflite/int8-static/t1']);
+  expect(made.candidates[1]?.why).toContain('3 nodes (CONV_2D) can run on integers');
 });
 
 test('nothing can run the file', () => {
-  expect(() => plan(summary({ format: 'tflite' }), cpu(), profile(), request())).toThrow(
-    'nothing here can run tflite files yet',
-  );
   expect(() => plan(summary(), cpu(), profile(), request({ runtimes: ['tflite'] }))).toThrow(
     'tflite cannot run this onnx file: use --runtime onnxruntime',
   );

@@ -9,6 +9,7 @@ import {
   applyRecipe,
   observerToCollect,
   readRecipe,
+  onnxOperations,
   statisticsFor,
   toRecipe,
   unmatched,
@@ -92,7 +93,7 @@ test('rules choose observers and ranges for the outputs of single nodes', () => 
     ],
   };
   expect(observerToCollect(scheme)).toBe('percentile');
-  const { tensors } = statisticsFor(collection, scheme, model);
+  const { tensors } = statisticsFor(collection, scheme, onnxOperations(model.graph));
   expect(tensors.get('x')).toMatchObject({ min: 0, max: 1 });
   expect(tensors.get('r')?.max).toBeLessThan(2);
   expect(tensors.get('y')).toMatchObject({ min: -2, max: 3, seenMax: 50 });
@@ -117,7 +118,11 @@ test('rules reach what a clamp behind the node lets through', () => {
     ...schemePresets['int8-static'],
     rules: [{ name: 'layer', range: [-2, 3] }],
   };
-  const found = statisticsFor({ samples: 1, tensors }, scheme, clamped).tensors;
+  const found = statisticsFor(
+    { samples: 1, tensors },
+    scheme,
+    onnxOperations(clamped.graph),
+  ).tensors;
   expect(found.get('n')).toMatchObject({ min: -2, max: 3 });
   expect(found.get('y')).toMatchObject({ min: -2, max: 3 });
   expect(found.get('x')).toMatchObject({ min: -1, max: 1 });

@@ -7,6 +7,8 @@ export interface ObserverNeeds {
   readonly histogram: boolean;
   /** Mean per channel, for bias correction. */
   readonly channels: boolean;
+  /** Channels lie on the last axis (TFLite); on axis 1 of more than two unless told. */
+  readonly channelsLast?: boolean;
 }
 
 /** Weight of a new sample in the moving average once many were seen (as onnxruntime and torch). */
@@ -146,7 +148,7 @@ export class TensorAccumulator {
 
   /** Channels of a tensor whose channel count changes between samples have no meaning: dropped. */
   #addChannels(values: Numbers, shape: readonly number[], first: boolean, finiteOnly: boolean) {
-    const layout = channelLayout(shape);
+    const layout = channelLayout(shape, this.#needs.channelsLast);
     if (layout === null) return;
     const sums = this.#sumsFor(layout.channels, first);
     if (sums === null) return;

@@ -70,9 +70,9 @@ export interface ChannelLayout {
   readonly inner: number;
 }
 
-/** Null where there is no channel axis. */
-export function channelLayout(shape: readonly number[]): ChannelLayout | null {
-  const axis = channelAxis(shape.length);
+/** Null where there is no channel axis. @param last whether channels lie on the last axis of any tensor */
+export function channelLayout(shape: readonly number[], last = false): ChannelLayout | null {
+  const axis = last ? shape.length - 1 : channelAxis(shape.length);
   const channels = shape[axis];
   if (channels === undefined || channels === 0) return null;
   return { channels, inner: shape.slice(axis + 1).reduce((product, dim) => product * dim, 1) };

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ModelError } from '../errors.ts';
-import { bytesOf } from './bytes.ts';
+import { bytesOf } from '../bytes.ts';
 import { MAX_DEPTH, MAX_ITEMS, MAX_NUMBERS, MAX_REPEATED, MAX_TEXT_BYTES } from './limits.ts';
 
 /**

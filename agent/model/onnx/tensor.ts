@@ -1,4 +1,5 @@
 import { ModelError } from '../errors.ts';
+import { bfloat16ToNumber, float16ToNumber } from '../small-floats.ts';
 import type { TensorProto } from './generated/messages.ts';
 
 /** onnx.TensorProto.DataType */
@@ -246,19 +247,4 @@ export function floatTensor(name: string, values: number | ArrayLike<number>): T
 /** An int64 vector, the type of axes and shapes. */
 export function int64Tensor(name: string, values: readonly (number | bigint)[]): TensorProto {
   return makeTensor(name, DataType.INT64, [values.length], BigInt64Array.from(values, BigInt));
-}
-
-/** bfloat16, the upper half of a float32, to a number. */
-function bfloat16ToNumber(bits: number): number {
-  return new Float32Array(Uint32Array.of(bits << 16).buffer)[0] ?? NaN;
-}
-
-/** IEEE 754 binary16 to a number. */
-export function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

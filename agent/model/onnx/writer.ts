@@ -1,4 +1,4 @@
-import { bytesOf } from './bytes.ts';
+import { bytesOf } from '../bytes.ts';
 
 /** Writes the protobuf wire format (protobuf.dev, "Encoding"). */
 

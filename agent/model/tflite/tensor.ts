@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts';
-import { float16ToNumber } from '../onnx/tensor.ts';
+import { bfloat16ToNumber, float16ToNumber } from '../small-floats.ts';
 import type { TensorType, TfliteTensor } from './types.ts';
 
 export type TypedArray =
@@ -69,9 +69,13 @@ export function elementBits(type: TensorType): number | undefined {
   return TYPES.get(type)?.bits;
 }
 
-/** Whether the tensor's values are in the file, or in one that the file names. */
-export function isConstant({ data, externalBuffer }: TfliteTensor): boolean {
-  return data !== null || externalBuffer !== 0;
+/**
+ * Whether the tensor's values are in the file, or in one that the file names. Some exporters give
+ * computed tensors empty buffers of their own; runtimes take those for none.
+ */
+export function isConstant({ data, externalBuffer, shape }: TfliteTensor): boolean {
+  if (externalBuffer !== 0) return true;
+  return data !== null && (data.length > 0 || elementCount(shape) === 0);
 }
 
 /** `tensor 'weights' (INT8 [8,3,3,1])` */
@@ -162,9 +166,4 @@ function unpack(bytes: readonly number[], count: number, bits: number, signed: b
     const high = (byte >> (bits * (index % perByte))) << unused;
     return signed ? high >> unused : high >>> unused;
   });
-}
-
-/** bfloat16, the upper half of a float32, to a number. */
-function bfloat16ToNumber(bits: number): number {
-  return new Float32Array(Uint32Array.of(bits << 16).buffer)[0] ?? NaN;
 }

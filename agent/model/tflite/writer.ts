@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts';
-import { bytesOf } from '../onnx/bytes.ts';
+import { bytesOf } from '../bytes.ts';
 import { MAX_FLATBUFFER_BYTES } from './limits.ts';
 import { Output } from './output.ts';
 

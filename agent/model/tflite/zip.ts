@@ -37,6 +37,25 @@ export function moveArchive(
     : undefined;
 }
 
+/** Names of the files in an archive; none where this is no archive that we can follow. */
+export function archiveNames(bytes: Uint8Array): readonly string[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = findEnd(view);
+  if (end === undefined) return [];
+  const size = view.getUint32(end + 12, true);
+  const names: string[] = [];
+  for (let at = end - size; at >= 0 && at + ENTRY_BYTES <= end;) {
+    if (view.getUint32(at, true) !== ENTRY) break;
+    const [name = 0, extra = 0, comment = 0] = [28, 30, 32].map((field) =>
+      view.getUint16(at + field, true),
+    );
+    const start = at + ENTRY_BYTES;
+    names.push(Buffer.from(bytes.subarray(start, start + name)).toString('utf8'));
+    at = start + name + extra + comment;
+  }
+  return names;
+}
+
 /** Adds `by` to every place in the directory and in the end record behind it. */
 function shift(directory: DataView, size: number, by: number): boolean {
   let at = 0;

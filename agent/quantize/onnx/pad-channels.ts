@@ -2,7 +2,7 @@ import { DEPTHWISE_WIDTH } from './conv-cost.ts';
 import { isDepthwise } from './conv-shape.ts';
 import type { ConvShape } from './conv-shape.ts';
 import { foldedShape, integerMicroseconds, planFold } from './fold-pixels.ts';
-import type { IntegerWeights, WeightLayout } from './weights.ts';
+import type { IntegerWeights, WeightLayout } from '../weights.ts';
 
 /** Channels of a convolution once zeros are added to fill vectors. */
 export interface ChannelPad {
@@ -16,6 +16,8 @@ export interface PadSite<Node> {
   readonly shape: ConvShape;
   /** The one convolution that reads what this one makes, when nothing else does. */
   readonly next?: Node | undefined;
+  /** Whether pixels may be folded: a fold writes sizes down. */
+  readonly mayFold: boolean;
 }
 
 /**
@@ -40,9 +42,9 @@ export function planPads<Node>(sites: readonly PadSite<Node>[]): ReadonlyMap<Nod
       { site: depthwise, pad: { inputs: full, outputs: full } },
       { site: after, pad: { ...channels(now(after)), inputs: full } },
     ];
-    const old = changed.reduce((sum, { site }) => sum + microseconds(now(site)), 0);
+    const old = changed.reduce((sum, { site }) => sum + microseconds(now(site), site), 0);
     const made = changed.reduce(
-      (sum, { site, pad }) => sum + microseconds(padded(site.shape, pad)),
+      (sum, { site, pad }) => sum + microseconds(padded(site.shape, pad), site),
       0,
     );
     if (made < old * WORTHWHILE_SHARE)
@@ -56,8 +58,8 @@ const WORTHWHILE_SHARE = 0.9;
 
 const channels = ({ inputs, outputs }: ConvShape): ChannelPad => ({ inputs, outputs });
 
-function microseconds(shape: ConvShape): number {
-  const fold = planFold(shape);
+function microseconds(shape: ConvShape, { mayFold }: { readonly mayFold: boolean }): number {
+  const fold = mayFold ? planFold(shape) : undefined;
   return integerMicroseconds(fold === undefined ? shape : foldedShape(fold));
 }
 

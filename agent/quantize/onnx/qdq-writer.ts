@@ -13,6 +13,8 @@ import { DataType, floatData } from '../../model/onnx/tensor.ts';
 import { layerKey } from '../../model/statistics.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { affineParams } from '../arithmetic.ts';
+import { integerWeights } from '../weights.ts';
+import type { IntegerWeights, WeightLayout } from '../weights.ts';
 import type { BiasSite } from './bias-sites.ts';
 import { ruleFor } from './excluded.ts';
 import type { QuantParams } from '../arithmetic.ts';
@@ -24,8 +26,7 @@ import { padIntegers } from './pad-channels.ts';
 import { QdqParts } from './qdq-parts.ts';
 import { activationType } from './static-plan.ts';
 import type { IntegerUnit, StaticPlan } from './static-plan.ts';
-import { integerWeights, weightLayout } from './weights.ts';
-import type { IntegerWeights, WeightLayout } from './weights.ts';
+import { weightLayout } from './weight-layout.ts';
 
 /** Rewrites one graph by a plan. Tensors keep their names. */
 export class QdqWriter {

@@ -78,7 +78,7 @@ export function planStatic(graph: GraphProto, statistics: Statistics, scheme: Sc
   // Where there is no float, speed is no reason to prefer it.
   if (scheme.integerOnly !== true) pruneTails(draft, graph);
   const units = finishOutputs(draft);
-  const pads = choosePads(units, draft);
+  const pads = choosePads(graph, units, draft);
   const isExcludedHere = (node: NodeProto) => isExcluded(scheme, node);
   return {
     units,
@@ -113,6 +113,7 @@ function chooseFolds(
 
 /** For u8 activations only, like folds. */
 function choosePads(
+  graph: GraphProto,
   units: ReadonlyMap<NodeProto, IntegerUnit>,
   draft: Draft,
 ): ReadonlyMap<NodeProto, ChannelPad> {
@@ -124,7 +125,10 @@ function choosePads(
     const [output = ''] = outputs;
     const [reader, ...others] = draft.index.consumers.get(output) ?? [];
     const isSeen = others.length > 0 || draft.index.outputs.has(output);
-    sites.push({ node, shape, next: isSeen ? undefined : reader });
+    const fold = planFold(shape);
+    const mayFold =
+      fold !== undefined && hasFixedSize(inputs[0] ?? '', fold.axis + 2, graph, draft);
+    sites.push({ node, shape, next: isSeen ? undefined : reader, mayFold });
   }
   return planPads(sites);
 }

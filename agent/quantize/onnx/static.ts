@@ -28,7 +28,7 @@ import { isQuantized } from './recognize.ts';
 import { rearrange } from './rearrange/rearrange.ts';
 import { UNSEEN, planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
-import { storeInt8 } from './weight-only.ts';
+import { NOTHING_STORED, storeInt8 } from './weight-only.ts';
 
 /**
  * Static INT8 in QDQ form: QuantizeLinear and DequantizeLinear around every op that onnxruntime
@@ -119,7 +119,8 @@ function quantizeGraph(
 
 /**
  * What no range can help: recurrent layers become dynamic, or keep their weights in 8 bits at least;
- * so do convolutions that no calibration sample came by, in a branch never taken.
+ * so do tables that rows are gathered from, and convolutions that no calibration sample came by, in a
+ * branch never taken.
  */
 function withoutCalibration(
   model: OnnxModel,
@@ -135,6 +136,7 @@ function withoutCalibration(
       ['LSTM', convertLstm],
       ['GRU', storeInt8],
       ['RNN', storeInt8],
+      ['Gather', storeInt8],
       ['Conv', (node, context) => (unseen.has(nodeLabel(node)) ? storeInt8(node, context) : KEPT)],
     ]),
     whyFloat: new Map(),
@@ -144,13 +146,14 @@ function withoutCalibration(
   const changed = new Map(rest.ops.map((row) => [row.node, row]));
   const ops = planned.map((row) => {
     const found = changed.get(row.node);
-    const isChanged = RECURRENT.has(row.op) || unseen.has(row.node);
-    return isChanged && found !== undefined && found.op === row.op ? found : row;
+    const isChanged = STORED.has(row.op) || unseen.has(row.node);
+    const isTold = found !== undefined && found.reason !== NOTHING_STORED;
+    return isChanged && isTold && found.op === row.op ? found : row;
   });
   return { model: rest.model, ops };
 }
 
-const RECURRENT: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN']);
+const STORED: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'Gather']);
 const KEPT = 'as planned';
 
 /** @throws QuantizeError that lists every op that would stay in float */

@@ -16,7 +16,8 @@ import { isWeighted } from './op-table.ts';
 import { QdqParts } from './qdq-parts.ts';
 import { activationType } from './static-plan.ts';
 import type { IntegerUnit, StaticPlan } from './static-plan.ts';
-import { integerWeights, weightLayout } from './weights.ts';
+import { integerWeights } from '../weights.ts';
+import { weightLayout } from './weight-layout.ts';
 
 export interface Switched {
   readonly graph: GraphProto;

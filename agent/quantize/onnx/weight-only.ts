@@ -95,6 +95,9 @@ function withoutTail(input: readonly string[]): readonly string[] {
   return input.slice(0, last + 1);
 }
 
+/** Why nothing was stored. */
+export const NOTHING_STORED = 'has no weights worth storing in 8 bits';
+
 /** Stores the weights of a node that computes in float as int8, and says so. */
 export function storeInt8(node: NodeProto, context: Context): string {
   let stored = 0;
@@ -105,6 +108,6 @@ export function storeInt8(node: NodeProto, context: Context): string {
     weight.home.compress(weight.tensor, axes);
     stored += 1;
   }
-  if (stored === 0) return 'has no weights worth storing in 8 bits';
+  if (stored === 0) return NOTHING_STORED;
   return 'computes in float, with weights in 8 bits';
 }

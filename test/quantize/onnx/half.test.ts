@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { halfBits, halfTensor } from '../../../agent/quantize/onnx/fp16/half.ts';
-import { float16ToNumber, floatTensor } from '../../../agent/model/onnx/tensor.ts';
+import { floatTensor } from '../../../agent/model/onnx/tensor.ts';
+import { float16ToNumber } from '../../../agent/model/small-floats.ts';
 
 const bitsOf = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0] ?? 0;
 const half = (value: number) => halfBits(bitsOf(value));

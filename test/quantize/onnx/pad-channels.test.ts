@@ -31,7 +31,7 @@ function site(
   };
   const conv = makeNode('Conv', [], [], { attributes });
   const shape = convShape(conv, [1, from, size, size], [to, from / groups, kernel, kernel])!;
-  return { node, shape, next };
+  return { node, shape, next, mayFold: true };
 }
 
 const chain = (channels: number) => [

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { makeNode } from '../../../agent/model/onnx/graph.ts';
 import { scaleForBias } from '../../../agent/quantize/arithmetic.ts';
 import { quantizeStatic } from '../../../agent/quantize/onnx/static.ts';
-import { integerWeights } from '../../../agent/quantize/onnx/weights.ts';
+import { integerWeights } from '../../../agent/quantize/weights.ts';
 import { tinyModel } from '../../support/onnx-models.ts';
 import { STATIC, floats, kernelsOf, ranges, run, weights } from '../support.ts';
 

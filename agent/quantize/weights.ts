@@ -1,8 +1,6 @@
-import type { LayerMoments } from '../../model/statistics.ts';
+import type { LayerMoments } from '../model/statistics.ts';
 import { adaptiveWeights } from './rounding/adaptive.ts';
 import type { RoundedWeights } from './rounding/adaptive.ts';
-import type { NodeProto } from '../../model/onnx/generated/messages.ts';
-import { intAttribute, opName } from '../../model/onnx/graph.ts';
 import {
   channelMaxima,
   channelView,
@@ -12,9 +10,12 @@ import {
   scaleForBias,
   smallestForBias,
   symmetricParams,
-} from '../arithmetic.ts';
+} from './arithmetic.ts';
 
-/** How a weight tensor connects input channels to output channels. */
+/**
+ * How a weight tensor connects input channels to output channels. Axes in front of both have size 1;
+ * all others are taps of a kernel.
+ */
 export interface WeightLayout {
   readonly dims: readonly number[];
   /** The axis of the output channels. */
@@ -22,14 +23,6 @@ export interface WeightLayout {
   /** Input channels that one output channel sees, and the axis they lie on. */
   readonly inputAxis: number;
   readonly groups: number;
-}
-
-export function weightLayout(node: NodeProto, dims: readonly number[]): WeightLayout {
-  if (opName(node) === 'Conv') {
-    return { dims, axis: 0, inputAxis: 1, groups: intAttribute(node, 'group') ?? 1 };
-  }
-  const transposed = opName(node) === 'Gemm' && (intAttribute(node, 'transB') ?? 0) !== 0;
-  return { dims, axis: transposed ? 0 : 1, inputAxis: transposed ? 1 : 0, groups: 1 };
 }
 
 export interface WeightRequest {
@@ -46,6 +39,10 @@ export interface WeightRequest {
   readonly takesBias?: boolean;
   /** What meets the weights; with it they are rounded for the sake of the output. */
   readonly moments?: LayerMoments | undefined;
+  /** The bias is stored in 64 bits: no scale need be raised for it. */
+  readonly wideBias?: boolean;
+  /** What kernels take as a weight scale; `most` binds only channels of zeros. */
+  readonly scaleBounds?: { readonly least: number; readonly most: number } | undefined;
 }
 
 export interface IntegerWeights {
@@ -53,6 +50,8 @@ export interface IntegerWeights {
   /** One scale, or one per output channel. */
   readonly scales: Float32Array;
   readonly bias?: Int32Array;
+  /** The bias that those integers stand for, before it was rounded. */
+  readonly realBias?: Float32Array;
   readonly biasScales: Float32Array;
 }
 
@@ -70,7 +69,7 @@ export function integerWeights(request: WeightRequest): IntegerWeights {
   if (bias === undefined) return { weights, scales, biasScales: new Float32Array(0) };
   const made = quantizeBias(bias, inputScale, scales);
   const biasScales = perChannel ? made.scales : made.scales.subarray(0, 1);
-  return { weights, scales, bias: made.values, biasScales };
+  return { weights, scales, bias: made.values, realBias: bias, biasScales };
 }
 
 /**
@@ -81,40 +80,56 @@ const rounded = new WeakMap<LayerMoments, Map<string, RoundedWeights>>();
 
 /** Rounded with the layer's inputs in view, where they are known. */
 function adaptive(request: WeightRequest, scales: Float32Array): RoundedWeights | undefined {
-  const { values, layout, inputScale, reduceRange, moments, bias } = request;
+  const { values, layout, inputScale, reduceRange, moments } = request;
   const outputs = layout.dims[layout.axis] ?? 0;
   if (moments === undefined || moments.size * outputs !== values.length) return undefined;
   if (!request.perChannel) return undefined;
-  const smallest = smallestForBias(bias ?? new Float32Array(outputs), inputScale);
+  const bias = request.wideBias === true ? undefined : request.bias;
+  const least = request.scaleBounds?.least ?? 0;
+  const smallest = smallestForBias(bias ?? new Float32Array(outputs), inputScale).map((scale) =>
+    Math.max(scale, least),
+  );
   const limit = reduceRange ? 64 : 127;
   const hasBias = request.takesBias ?? false;
   const known = rounded.get(moments) ?? new Map<string, RoundedWeights>();
   rounded.set(moments, known);
+  const floor = smallest.map((scale) => Math.max(scale, least));
   const { dims, axis } = layout;
-  const key = [inputScale, limit, hasBias, axis, ...dims, ...scales, ...smallest].join();
+  const key = [inputScale, limit, hasBias, axis, ...dims, ...scales, ...floor].join();
   const made =
     known.get(key) ??
-    adaptiveWeights({ values, layout, scales, smallest, limit, moments, hasBias, inputScale });
+    adaptiveWeights({
+      values,
+      layout,
+      scales,
+      smallest: floor,
+      limit,
+      moments,
+      hasBias,
+      inputScale,
+    });
   known.set(key, made);
   return made;
 }
 
 /** One scale for each of the maxima, such that the biases fit in, too. */
-function weightScales(
-  maxima: Float64Array,
-  { bias, inputScale, reduceRange }: WeightRequest,
-): Float32Array {
+function weightScales(maxima: Float64Array, request: WeightRequest): Float32Array {
+  const { bias, inputScale, reduceRange, wideBias, scaleBounds } = request;
+  const { least = 0, most = Infinity } = scaleBounds ?? {};
   const plain = Float32Array.from(
     maxima,
     (largest) => symmetricParams(largest, 's8', reduceRange).scale,
   );
-  if (bias === undefined) return plain;
-  const worst = bias.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  const biases = plain.length === bias.length ? bias : Float32Array.of(worst);
+  const worst = bias?.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) ?? 0;
+  const biases = plain.length === bias?.length ? bias : Float32Array.of(worst);
+  // Any scale does for weights that are all zero.
   const scales = plain.map((scale, c) =>
-    maxima[c] === 0 ? scaleForBias(biases[c] ?? 0, inputScale) : scale,
+    maxima[c] === 0 && bias !== undefined
+      ? Math.min(scaleForBias(biases[c] ?? 0, inputScale), most)
+      : Math.max(maxima[c] === 0 ? Math.min(scale, most) : scale, least),
   );
-  return guardBias(scales, inputScale, biases);
+  if (bias === undefined || wideBias === true) return scales;
+  return guardBias(scales, inputScale, biases).map((scale) => Math.max(scale, least));
 }
 
 /**
@@ -137,19 +152,24 @@ function correctedBias(
   ];
   const outerCount = layout.dims[outerAxis] ?? 0;
   const innerCount = layout.dims[innerAxis] ?? 0;
-  const taps = layout.dims.slice(innerAxis + 1).reduce((a, b) => a * b, 1);
-  for (let a = 0, at = 0; a < outerCount; a++) {
-    for (let b = 0; b < innerCount; b++) {
+  const between = elements(layout.dims.slice(outerAxis + 1, innerAxis));
+  const behind = elements(layout.dims.slice(innerAxis + 1));
+  let at = 0;
+  for (let a = 0; a < outerCount; a++) {
+    for (let step = 0; step < between * innerCount; step++) {
+      const b = step % innerCount;
       const output = layout.axis === outerAxis ? a : b;
       const input = layout.axis === outerAxis ? b : a;
       const group = Math.floor((output * layout.groups) / outputs);
       const mean = inputMean[group * inputs + input] ?? 0;
       const scale = scales[scales.length === 1 ? 0 : output] ?? 1;
       let error = 0;
-      for (const end = at + taps; at < end; at++)
+      for (const end = at + behind; at < end; at++)
         error += (weights[at] ?? 0) * scale - (values[at] ?? 0);
       shift[output] = (shift[output] ?? 0) + error * mean;
     }
   }
   return Float32Array.from(shift, (value, channel) => (bias?.[channel] ?? 0) - value);
 }
+
+const elements = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);

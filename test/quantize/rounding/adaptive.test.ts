@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
-import type { LayerMoments } from '../../../../agent/model/statistics.ts';
-import { integerWeights } from '../../../../agent/quantize/onnx/weights.ts';
-import type { WeightRequest } from '../../../../agent/quantize/onnx/weights.ts';
-import { randomValues, randoms } from '../../support.ts';
+import type { LayerMoments } from '../../../agent/model/statistics.ts';
+import { integerWeights } from '../../../agent/quantize/weights.ts';
+import type { WeightRequest } from '../../../agent/quantize/weights.ts';
+import { randomValues, randoms } from '../support.ts';
 
 interface Layer {
   readonly request: WeightRequest;

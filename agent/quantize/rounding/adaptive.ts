@@ -1,5 +1,5 @@
-import type { LayerMoments } from '../../../model/statistics.ts';
-import { roundHalfEven } from '../../arithmetic.ts';
+import type { LayerMoments } from '../../model/statistics.ts';
+import { roundHalfEven } from '../arithmetic.ts';
 import type { WeightLayout } from '../weights.ts';
 import { type Factor, closest, factor, nearestPlane, quadraticError } from './lattice.ts';
 import { polish } from './polish.ts';

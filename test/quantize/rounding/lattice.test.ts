@@ -4,9 +4,9 @@ import {
   factor,
   nearestPlane,
   quadraticError,
-} from '../../../../agent/quantize/onnx/rounding/lattice.ts';
-import { polish } from '../../../../agent/quantize/onnx/rounding/polish.ts';
-import { randomValues, randoms } from '../../support.ts';
+} from '../../../agent/quantize/rounding/lattice.ts';
+import { polish } from '../../../agent/quantize/rounding/polish.ts';
+import { randomValues, randoms } from '../support.ts';
 
 /** A A^T + 0.1 I of random numbers, row-major. */
 function positive(next: () => number, size: number): Float64Array {

@@ -1,0 +1,119 @@
+import type { Scheme } from '../../contracts/scheme.ts';
+import { compact } from '../../model/tflite/compact.ts';
+import { opName, operatorLabels } from '../../model/tflite/graph.ts';
+import { isFloatType } from '../../model/tflite/numeric-kind.ts';
+import { elementCount, floatData, isConstant } from '../../model/tflite/tensor.ts';
+import type {
+  TfliteGraph,
+  TfliteModel,
+  TfliteOperator,
+  TfliteTensor,
+} from '../../model/tflite/types.ts';
+import { QuantizeError } from '../errors.ts';
+import { halfBits } from '../onnx/fp16/half.ts';
+import type { OpReport, Quantized } from '../report.ts';
+import { EXCLUDED, exclusion } from './left-out.ts';
+import { refuseQuantized } from './recognize.ts';
+import { GraphRewrite, MadeOnce } from './rewrite.ts';
+
+export interface HalfModel extends Quantized<TfliteModel> {
+  /** Constants with finite values that float16 cannot hold, and how many; they are clamped. */
+  readonly clamped: readonly { readonly tensor: string; readonly values: number }[];
+}
+
+/**
+ * float32 constants as float16, each with one DEQUANTIZE for all who read it. TFLite and XNNPACK make
+ * float32 of them when the model is loaded and compute in that; GPU delegates take them as they are.
+ * Inputs and outputs stay float32. Expects a prepared model.
+ */
+export function toFp16(model: TfliteModel, scheme: Scheme): HalfModel {
+  refuseQuantized(model);
+  const labels = operatorLabels(model);
+  const made = new MadeOnce();
+  const clamped = new Map<string, number>();
+  const ops: OpReport[] = [];
+  const subgraphs = model.subgraphs.map((graph) => {
+    const rewrite = new GraphRewrite(graph, made);
+    const isExcluded = exclusion(scheme, graph, labels);
+    const taken = convertible(graph, isExcluded);
+    for (const index of taken) {
+      rewrite.store(index, 'float16', (tensor) => {
+        const half = toHalf(tensor);
+        if (half.above > 0) clamped.set(tensor.name, half.above);
+        return half.tensor;
+      });
+    }
+    for (const operator of graph.operators) {
+      if (!computesInFloat(graph, operator)) continue;
+      const row = { node: labels.get(operator) ?? '', op: opName(operator) };
+      if (operator.inputs.some((index) => taken.has(index))) {
+        ops.push({ ...row, precision: 'fp16' });
+      } else {
+        const reason = isExcluded(operator)
+          ? EXCLUDED
+          : 'has no constants worth storing in 16 bits';
+        ops.push({ ...row, precision: 'float', reason });
+      }
+    }
+    return { graph: rewrite.finish(), count: taken.size };
+  });
+  if (subgraphs.every(({ count }) => count === 0)) {
+    const nothing = `no float32 constants of ${MIN_ELEMENTS} values or more`;
+    throw new QuantizeError('NOTHING_TO_QUANTIZE', nothing);
+  }
+  return {
+    model: compact({ ...model, subgraphs: subgraphs.map(({ graph }) => graph) }),
+    ops,
+    clamped: [...clamped].map(([tensor, values]) => ({ tensor, values })),
+  };
+}
+
+/** A tensor and an operator more take about 250 bytes of a file: fewer values save less than twice that. */
+const MIN_ELEMENTS = 256;
+
+/** These make a tensor whose size follows from the values: as constants they are known in time. */
+const SIZED_BY_VALUES: readonly string[] = ['RANGE'];
+
+/** Constants to convert: those that nobody reads who is to stay as he is. */
+function convertible(
+  graph: TfliteGraph,
+  isExcluded: (operator: TfliteOperator) => boolean,
+): ReadonlySet<number> {
+  const kept = new Set(
+    graph.operators
+      .filter((one) => SIZED_BY_VALUES.includes(one.op) || isExcluded(one))
+      .flatMap(({ inputs }) => inputs),
+  );
+  const read = new Set(graph.operators.flatMap(({ inputs }) => inputs));
+  return new Set([...read].filter((index) => isWorth(graph.tensors[index]) && !kept.has(index)));
+}
+
+function isWorth(tensor: TfliteTensor | undefined): boolean {
+  if (tensor === undefined || tensor.type !== 'FLOAT32' || !isConstant(tensor)) return false;
+  if (tensor.data === null || tensor.sparsity !== undefined || tensor.isVariable) return false;
+  return elementCount(tensor.shape) >= MIN_ELEMENTS;
+}
+
+function computesInFloat(graph: TfliteGraph, { inputs, outputs }: TfliteOperator): boolean {
+  return [...inputs, ...outputs].some((index) => {
+    const tensor = graph.tensors[index];
+    return tensor !== undefined && isFloatType(tensor.type);
+  });
+}
+
+const LARGEST_HALF = 65504;
+
+/** The nearest float16 values; finite ones stay finite, and what is not zero does not become zero. */
+function toHalf(tensor: TfliteTensor): { readonly tensor: TfliteTensor; readonly above: number } {
+  const values = floatData(tensor);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = Uint16Array.from(bits, halfBits);
+  const above = values.reduce((count, value) => {
+    const size = Math.abs(value);
+    return size > LARGEST_HALF && size < Infinity ? count + 1 : count;
+  }, 0);
+  return {
+    tensor: { ...tensor, type: 'FLOAT16', data: new Uint8Array(halves.buffer), quantization: null },
+    above,
+  };
+}

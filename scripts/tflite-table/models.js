@@ -1,0 +1,78 @@
+// @ts-check
+// Which models of a folder each scheme takes, with made-up samples.
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { encodeNpz, npy } from '../demo-model/npz.js';
+import { quantize } from '../compare-peer/quantize.js';
+
+const built = join(dirname(dirname(import.meta.dirname)), 'dist/agent');
+/** @type {typeof import('../../agent/model/tflite/open.ts')} */
+const { openTflite } = await import(join(built, 'model/tflite/open.js'));
+/** @type {typeof import('../../agent/model/tflite/tensor-names.ts')} */
+const { uniqueTensorNames } = await import(join(built, 'model/tflite/tensor-names.js'));
+
+const SAMPLES = 4;
+
+/**
+ * @param {string} folder
+ * @param {string} work a folder for files that may be thrown away
+ * @param {readonly string[]} schemes
+ * @returns {Promise<string>}
+ */
+export async function lookAtModels(folder, work, schemes) {
+  const models = readdirSync(folder)
+    .filter((file) => file.endsWith('.tflite'))
+    .toSorted();
+  const lines = ['| scheme | made and run | refused or failed |', '| --- | --- | --- |'];
+  /* oxlint-disable no-await-in-loop -- one after the other */
+  for (const scheme of schemes) {
+    let made = 0;
+    /** @type {Map<string, number>} */
+    const reasons = new Map();
+    for (const file of models) {
+      const path = join(folder, file);
+      const samples = join(work, 'samples.npz');
+      const given = writeSamples(path, samples) ? ['--samples', samples] : [];
+      const output = join(work, 'made.tflite');
+      const { error } = await quantize(path, ['--to', scheme, ...given], output);
+      if (error === null) made += 1;
+      else reasons.set(reasonOf(error, path), (reasons.get(reasonOf(error, path)) ?? 0) + 1);
+    }
+    const list = [...reasons].toSorted(([, a], [, b]) => b - a);
+    const said = list.map(([why, count]) => `${count}: ${why}`).join('; ') || 'none';
+    lines.push(`| ${scheme} | ${made} of ${models.length} | ${said.replaceAll('|', '/')} |`);
+  }
+  /* oxlint-enable no-await-in-loop */
+  return lines.join('\n');
+}
+
+/** The same reason of different models is one. @param {string} error @param {string} path */
+function reasonOf(error, path) {
+  const plain = error.replace(/^agent: /, '').replaceAll(path, 'the model');
+  return plain
+    .replace(/^(\d+) of (\d+) operations cannot/, 'some operations cannot')
+    .replace(/(cannot run in integers).*$/, '$1')
+    .replace(/'[^']*'/g, '...')
+    .replace(/\s+/g, ' ');
+}
+
+/** @param {string} path @param {string} to @returns {boolean} whether it takes plain floats only */
+function writeSamples(path, to) {
+  const [graph] = openTflite(readFileSync(path)).subgraphs;
+  if (graph === undefined) return false;
+  const names = uniqueTensorNames(graph);
+  /** @type {Record<string, Buffer>} */
+  const arrays = {};
+  for (const input of graph.inputs) {
+    const tensor = graph.tensors[input];
+    if (tensor === undefined || tensor.type !== 'FLOAT32') return false;
+    const shape = tensor.shape.map((size) => Math.max(size, 1));
+    const count = shape.reduce((product, size) => product * size, SAMPLES);
+    // Any values do, as long as they are of both signs and the same every time.
+    const values = Float32Array.from({ length: count }, (_, at) => Math.sin(at * 1.7) * 2);
+    arrays[names[input] ?? ''] = npy('<f4', [SAMPLES, ...shape], new Uint8Array(values.buffer));
+  }
+  if (Object.keys(arrays).length === 0) return false;
+  writeFileSync(to, encodeNpz(arrays));
+  return true;
+}

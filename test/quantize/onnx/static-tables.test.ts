@@ -1,0 +1,63 @@
+import { expect, test } from '@jest/globals';
+import { makeNode } from '../../../agent/model/onnx/graph.ts';
+import { DataType, makeTensor } from '../../../agent/model/onnx/tensor.ts';
+import { quantizeStatic } from '../../../agent/quantize/onnx/static.ts';
+import type { Tensor } from '../../../agent/runtime/types.ts';
+import { tinyModel } from '../../support/onnx-models.ts';
+import { STATIC, floats, observe, randomTensor, randoms, run, sqnr, weights } from '../support.ts';
+import { SATURATES } from './reference.ts';
+
+test('a table that rows are gathered from is stored in 8 bits, with a scale for each row', async () => {
+  const next = randoms(12);
+  const table = floats(randomTensor(next, [64, 16], 3).data);
+  // One row is a hundred times smaller than the others: with one scale for all it would be lost.
+  for (let i = 0; i < 16; i++) table[5 * 16 + i]! /= 100;
+  const model = tinyModel({
+    inputs: { ids: [DataType.INT64, [1, 4]] },
+    outputs: { y: [DataType.FLOAT], row: [DataType.FLOAT] },
+    initializers: [
+      weights('table', [64, 16], table),
+      weights('w', [16, 8], floats(randomTensor(next, [16, 8]).data)),
+    ],
+    nodes: [makeNode('Gather', ['table', 'ids'], ['row']), makeNode('MatMul', ['row', 'w'], ['y'])],
+  });
+  const ids: Tensor = { dtype: 'int64', shape: [1, 4], data: BigInt64Array.of(5n, 5n, 5n, 5n) };
+  const statistics = await observe(model, [{ ids }]);
+  const scheme = { ...STATIC, reduceRange: SATURATES };
+  const { model: made, ops } = quantizeStatic(model, statistics, scheme);
+  const [stored] = made.graph.initializer.filter(
+    ({ dims, dataType }) => dims.join() === '64,16' && dataType === DataType.INT8,
+  );
+  expect(stored).toBeDefined();
+  expect(made.graph.initializer.some(({ name }) => name === 'table')).toBe(false);
+  expect(ops[0]).toMatchObject({
+    op: 'Gather',
+    reason: 'computes in float, with weights in 8 bits',
+  });
+  const [before, after] = [await run(model, { ids }), await run(made, { ids })];
+  expect(sqnr(floats(before['row']!.data), floats(after['row']!.data))).toBeGreaterThan(35);
+});
+
+test('a Gather of what is computed has no table', () => {
+  const model = tinyModel({
+    inputs: { x: [DataType.FLOAT, [1, 16]] },
+    outputs: { y: [DataType.FLOAT] },
+    initializers: [
+      weights('w', [16, 8], new Float32Array(128).fill(0.5)),
+      makeTensor('two', DataType.INT64, [1], BigInt64Array.of(2n)),
+    ],
+    nodes: [
+      makeNode('MatMul', ['x', 'w'], ['h']),
+      makeNode('Gather', ['h', 'two'], ['y'], { attributes: { axis: 1n } }),
+    ],
+  });
+  const range = { dtype: 'float32', min: -1, max: 1, seenMin: -1, seenMax: 1 };
+  const tensors = new Map(
+    Object.entries({ x: [1, 16], h: [1, 8], y: [1, 1] }).map(([name, shape]) => [
+      name,
+      { ...range, shape },
+    ]),
+  );
+  const { ops } = quantizeStatic(model, { samples: 1, observer: 'min-max', tensors }, STATIC);
+  expect(ops.find(({ op }) => op === 'Gather')?.reason).toMatch(/integer kernel/);
+});

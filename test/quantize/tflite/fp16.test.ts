@@ -1,0 +1,80 @@
+import { expect, test } from '@jest/globals';
+import { schemePresets } from '../../../agent/contracts/scheme.ts';
+import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
+import { toFp16 } from '../../../agent/quantize/tflite/fp16.ts';
+import { add, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
+import { dense, listing, oneLayer, plain, ramp, smallNet, tensorNamed, weights } from './layers.ts';
+
+const scheme = schemePresets.fp16;
+
+test('constants in 16 bits, small ones as they were', () => {
+  const { model, ops, clamped } = toFp16(smallNet(), scheme);
+  expect(listing(model)).toEqual([
+    'DEQUANTIZE.3(filters_float16) -> filters',
+    'CONV_2D.1(image, filters, filter bias) -> features',
+    'RESHAPE.1(features, shape) -> flat',
+    'DEQUANTIZE.3(dense_float16) -> dense',
+    'FULLY_CONNECTED.1(flat, dense, -) -> hidden',
+    'FULLY_CONNECTED.1(hidden, small, -) -> scores',
+  ]);
+  expect(ops.map(({ op, precision }) => [op, precision])).toEqual([
+    ['CONV_2D', 'fp16'],
+    ['RESHAPE', 'float'],
+    ['FULLY_CONNECTED', 'fp16'],
+    ['FULLY_CONNECTED', 'float'],
+  ]);
+  expect(clamped).toEqual([]);
+  const stored = tensorNamed(model, 'filters_float16');
+  expect(stored).toMatchObject({ type: 'FLOAT16', quantization: null });
+  expect(stored.data).toHaveLength(2304 * 2);
+  // -0.499 lies between 2^-2 and 2^-1, where float16 has steps of 2^-12: -2044 of them.
+  expect(tensorNumbers(stored).slice(0, 2)).toEqual([-0.5, -2044 / 4096]);
+});
+
+test('half the bytes', () => {
+  const saved =
+    tfliteBytes(smallNet()).length - tfliteBytes(toFp16(smallNet(), scheme).model).length;
+  expect(saved).toBeLessThan((2304 + 20480) * 2);
+  expect(saved).toBeGreaterThan((2304 + 20480) * 2 - 1024);
+});
+
+test('values out of range are clamped and counted, infinities stay', () => {
+  const values = ramp(512).fill(1e6, 0, 2).fill(-Infinity, 2, 3).fill(65504, 3, 4);
+  const model = oneLayer(
+    [value('x', [32, 16]), weights('w', [32, 16], values), value('y')],
+    (i, o) => add(i[0]!, i[1]!, o),
+  );
+  const { model: half, clamped } = toFp16(model, scheme);
+  expect(clamped).toEqual([{ tensor: 'w', values: 2 }]);
+  expect(tensorNumbers(tensorNamed(half, 'w_float16')).slice(0, 5)).toEqual([
+    65504,
+    65504,
+    -Infinity,
+    65504,
+    4,
+  ]);
+});
+
+test('one DEQUANTIZE for all readers; an excluded reader keeps the floats for all', () => {
+  const model = tinyTflite({
+    tensors: [value('x', [1, 32]), weights('w', [32, 32]), value('y'), value('z')],
+    inputs: [0],
+    outputs: [2, 3],
+    operators: [dense([0, 1], 2), dense([0, 1], 3)],
+  });
+  expect(listing(toFp16(model, scheme).model)).toEqual([
+    'DEQUANTIZE.3(w_float16) -> w',
+    'FULLY_CONNECTED.1(x, w) -> y',
+    'FULLY_CONNECTED.1(x, w) -> z',
+  ]);
+  expect(() => toFp16(model, { ...scheme, excluded: ['z'] })).toThrow(
+    expect.objectContaining({ code: 'NOTHING_TO_QUANTIZE' }),
+  );
+});
+
+test('constants that give a size stay', () => {
+  const model = oneLayer([value('x'), weights('w', [512]), value('y')], (inputs, output) =>
+    plain('RANGE', inputs, output),
+  );
+  expect(() => toFp16(model, scheme)).toThrow('no float32 constants of 256 values or more');
+});
