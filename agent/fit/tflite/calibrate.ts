@@ -4,9 +4,8 @@ import type { Collection } from '../../calibration/observers/statistics.ts';
 import { exposeTensors } from '../../model/tflite/expose.ts';
 import { writeTflite } from '../../model/tflite/open.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
-import { elementCount } from '../../model/tflite/tensor.ts';
 import type { TfliteModel } from '../../model/tflite/types.ts';
-import { MOST_EXPOSED_BYTES } from '../calibration-groups.ts';
+import { groupBySize } from '../calibration-groups.ts';
 import { LOAD_TIMEOUT_MS } from '../children.ts';
 import type { FitWorker } from '../children.ts';
 import { counted } from '../progress.ts';
@@ -27,7 +26,6 @@ export interface TfliteCalibration {
 }
 
 const PHASE = 'calibrating';
-const FLOAT_BYTES = 4;
 
 /**
  * Observes tensors of a model over its calibration samples. TFLite reuses the memory of tensors in the
@@ -74,24 +72,9 @@ export async function calibrateTflite(
 function slicesOf(model: TfliteModel, names: readonly string[]): readonly (readonly string[])[] {
   const [graph] = model.subgraphs;
   const unique = graph === undefined ? [] : uniqueTensorNames(graph);
-  const bytes = new Map(
-    (graph?.tensors ?? []).map((tensor, at) => {
-      return [unique[at] ?? '', elementCount(tensor.shape) * FLOAT_BYTES] as const;
-    }),
-  );
-  const limit = Math.max(MOST_EXPOSED_BYTES, ...names.map((name) => bytes.get(name) ?? 0));
-  const slices: string[][] = [];
-  let room = 0;
-  for (const name of names) {
-    const size = bytes.get(name) ?? 0;
-    const last = slices.at(-1);
-    if (last === undefined || size > room) {
-      slices.push([name]);
-      room = limit - size;
-    } else {
-      last.push(name);
-      room -= size;
-    }
-  }
-  return slices;
+  const shapes = new Map(graph?.tensors.map(({ shape }, at) => [unique[at] ?? '', shape]));
+  const tensors = names.map((name) => {
+    return { name, dtype: 'float32' as const, shape: shapes.get(name) ?? [] };
+  });
+  return groupBySize(tensors).map((group) => group.map(({ name }) => name));
 }
