@@ -2,7 +2,14 @@ import { basename, extname } from 'node:path';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type { Recipe } from '../contracts/recipe.ts';
-import { AUTO, noScheme, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
+import {
+  AUTO,
+  forTensorRt,
+  noScheme,
+  presetOf,
+  schemeLabel,
+  schemePresets,
+} from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { extensionOf, writeModel } from '../model/open.ts';
 import type { Model } from '../model/open.ts';
@@ -162,10 +169,11 @@ function schemeFor(
   const [advised] = schemesFor(subject.profile, subject.facts, name, runtime);
   const preset: Scheme = advised?.scheme ?? schemePresets[name];
   const chosen = typeof asked === 'string' ? preset : applyRecipe(preset, asked);
+  const written = format ?? chosen.format;
   return {
-    ...chosen,
+    ...(written === 'tensorrt' ? forTensorRt(chosen) : chosen),
     ...(observer === undefined ? {} : { observer }),
-    ...(format === undefined ? {} : { format }),
+    ...(written === undefined ? {} : { format: written }),
     ...(io === undefined ? {} : { io }),
     // With ranges of the model as it is, the same result must come out elsewhere.
     ...(saveRanges === undefined || chosen.equalize !== undefined ? {} : { equalize: false }),
