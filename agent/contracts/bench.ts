@@ -57,6 +57,25 @@ export const candidateSchema = z.object({
       afterHz: z.number().nullable(),
     })
     .nullable(),
+  engine: z
+    .object({
+      tensorrt: z.string().nullable().describe('version of TensorRT'),
+      gpu: z.string().nullable(),
+      bytes: z.number().int().describe('the engine; it runs on this device and version only'),
+      buildSeconds: z.number().describe('when it was built, perhaps by an earlier run'),
+      cached: z.boolean().describe('built by an earlier run'),
+      coverageFrom: z
+        .enum(['engine', 'model'])
+        .nullable()
+        .describe('whether integerCoverage is what the engine says of its layers, or the model'),
+      dlaLayers: z.number().int().optional().describe('layers that the builder gave to the DLA'),
+      gpuLayers: z.number().int().optional(),
+      slowestLayers: z
+        .array(z.object({ name: z.string(), ms: z.number() }))
+        .describe('mean times, under the profiler'),
+    })
+    .optional()
+    .describe('tensorrt only'),
   why: z.string().describe('why it was worth trying here'),
   verdict: z.enum(['chosen', 'rejected', 'failed']),
   reason: z.string(),

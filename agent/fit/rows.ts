@@ -6,7 +6,7 @@ import type { MadeFile } from './make-files.ts';
 import type { Measurement, Measurements } from './measure.ts';
 import type { MeasuredRow } from './types.ts';
 
-const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
+export const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
 
 /** All that is known of one candidate. */
 export function toRow(
@@ -39,13 +39,16 @@ export function toRow(
   };
 }
 
-function accuracyOf(own: Evaluation | null, float: Evaluation | null): MeasuredRow['accuracy'] {
+export function accuracyOf(
+  own: Evaluation | null,
+  float: Evaluation | null,
+): MeasuredRow['accuracy'] {
   const [mine, reference] = [own?.accuracy ?? null, float?.accuracy ?? null];
   if (mine === null || reference === null) return null;
   return { ...mine, drop: reference.value - mine.value };
 }
 
-const NO_FIGURES = {
+export const NO_FIGURES = {
   latencyMs: null,
   throughputPerSecond: null,
   loadMs: null,
@@ -54,7 +57,7 @@ const NO_FIGURES = {
   heat: null,
 } as const;
 
-const UNMEASURED = {
+export const UNMEASURED = {
   ...NO_FIGURES,
   bytes: null,
   integerCoverage: null,
