@@ -1,7 +1,6 @@
 import { usableMemoryBytes } from '../../hardware/memory.ts';
 import type { EngineOptions } from '../../runtime/tensorrt/command.ts';
 import { enginesFolder, obtainEngine, type Engine } from '../../runtime/tensorrt/engine.ts';
-import type { Precision } from '../../contracts/facts.ts';
 import { messageOf } from '../../util/errors.ts';
 import type { Candidate } from '../types.ts';
 import { digestOf, type EngineFile } from './files.ts';
@@ -70,7 +69,7 @@ function engineOptions(
 ): EngineOptions {
   const memory = usableMemoryBytes(subject.facts.memory);
   return {
-    precision: precisionOf(candidate),
+    precision: candidate.precision,
     dla: candidate.dla ?? null,
     shapes: Object.fromEntries(
       subject.description.inputs
@@ -85,8 +84,4 @@ function engineOptions(
 /** To a power of two: what is free changes from run to run, and kept engines are found by it. */
 function roundedDown(bytes: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(bytes, 2 ** 24)));
-}
-
-function precisionOf({ precision }: Candidate): Precision {
-  return precision;
 }

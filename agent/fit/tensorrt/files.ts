@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { writeModel } from '../../model/open.ts';
 import { messageOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
@@ -77,12 +78,10 @@ export async function digestOf({ path, companions }: ModelFiles): Promise<string
   const hash = createHash('sha256');
   const folder = dirname(path);
   for (const file of [path, ...companions.map((name) => join(folder, name))]) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- one hash over all of them
-      for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-    } catch (error) {
+    // oxlint-disable-next-line no-await-in-loop -- one hash over all of them
+    await pipeline(createReadStream(file), hash, { end: false }).catch((error: unknown) => {
       throw fileError('read', file, error);
-    }
+    });
   }
   return hash.digest('hex');
 }

@@ -19,6 +19,8 @@ const MOST_SAMPLES = 64;
 const LEAST_SAMPLES = 8;
 const BUDGET_SECONDS = 60;
 
+const idOf = ({ built }: EngineTimes) => built.file.candidate.id;
+
 /** How many samples an engine is judged on, given what starting one takes. */
 export function samplesWithin(startSeconds: number): number {
   const affordable = Math.floor(BUDGET_SECONDS / Math.max(startSeconds, 0.001));
@@ -40,7 +42,6 @@ export async function judgeEngines(
   }
   const most = samplesWithin(Math.max(...engines.map(({ startSeconds }) => startSeconds)));
   const path = scratch.file('reference-tensorrt.bin');
-  const idOf = ({ built }: EngineTimes) => built.file.candidate.id;
   const float = engines.find(({ built }) => built.file.candidate.method === 'none');
   const warnings: string[] = [];
   let recorded: Evaluation | string = 'no float engine could be measured';

@@ -34,6 +34,11 @@ const KNOWN: readonly Explanation[] = [
     () => 'this TensorRT takes integers from float weights only: quantize with --format tensorrt',
   ],
   [
+    /(only supports symmetric quantization|[Zz]ero ?[Pp]oint.* must be all zeros|shiftIsAllZeros)/,
+    'UNSUPPORTED',
+    () => 'TensorRT takes zero points of 0 only: quantize with --format tensorrt',
+  ],
+  [
     /(?:Cannot create DLA engine|DLA core (?:is )?not (?:available|supported)|(?:invalid|not a valid) DLA core)/i,
     'UNSUPPORTED',
     () => 'there is no DLA here that TensorRT can use',

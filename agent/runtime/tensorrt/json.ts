@@ -78,14 +78,16 @@ export function parseOutputs(text: string): readonly ExportedOutput[] {
   }));
 }
 
-/** Puts what C++ prints for NaN and infinity into quotes, where it stands as a value. */
+/** Puts what C++ prints for NaN and infinity into quotes; what is in quotes stays. */
 function quoteNumbers(text: string): string {
-  return text.replace(/([[,]\s*)(-?)(nan|inf)(?:\([^)]*\))?(?=\s*[,\]])/gi, quoted);
-}
-
-function quoted(_match: string, before: string, sign: string, word: string): string {
-  const name = word.toLowerCase();
-  return `${before}"${name === 'nan' ? name : `${sign}${name}`}"`;
+  return text.replace(
+    /"(?:[^"\\]|\\.)*"|(-?)\b(nan|inf)\b(?:\([^)]*\))?/gi,
+    (match: string, sign: string | undefined, word: string | undefined) => {
+      if (word === undefined) return match;
+      const name = word.toLowerCase();
+      return `"${name === 'nan' ? '' : (sign ?? '')}${name}"`;
+    },
+  );
 }
 
 function parseDimensions(text: string): readonly number[] {

@@ -144,7 +144,7 @@ function number(text: string | undefined): number | null {
 
 /** `Created input binding for images:0 with dimensions 1x320x320x3` */
 function parseBinding(text: string): Binding | undefined {
-  const found = /^Created (input|output) binding for (.*) with dimensions ([\dx]*)$/.exec(text);
+  const found = /^Created (input|output) binding for (.*) with dimensions ?([\dx]*)$/.exec(text);
   const [, direction, name = '', dims = ''] = found ?? [];
   if (direction !== 'input' && direction !== 'output') return undefined;
   return { direction, name, shape: dims === '' ? [] : dims.split('x').map(Number) };

@@ -20,30 +20,35 @@ export function toFile(
 }
 
 function convert(dtype: TensorType, data: TensorData, version: TensorRtVersion | null): TensorData {
-  const numbers = () => Array.from(data as ArrayLike<number | bigint>, Number);
-  if (dtype === 'float64') return Float32Array.from(numbers());
+  if (!ArrayBuffer.isView(data)) return data;
+  if (dtype === 'float64') return Float32Array.from(data, Number);
   const isLong = dtype === 'int64' || dtype === 'uint64';
-  if (isLong && (version?.major ?? WITH_INT64) < WITH_INT64) return Int32Array.from(numbers());
-  return data;
+  const asInt32 = isLong && version !== null && version.major < WITH_INT64;
+  return asInt32 ? Int32Array.from(data, Number) : data;
 }
 
 /** An output as the model declares it; half floats come as the numbers they stand for. */
 export function toTensor(dtype: TensorType, { shape, values }: ExportedOutput): Tensor {
-  switch (dtype) {
-    case 'int64':
-      return { dtype, shape, data: BigInt64Array.from(values, toBigInt) };
-    case 'uint64':
-      return { dtype, shape, data: BigUint64Array.from(values, toBigInt) };
-    case 'int32':
-      return { dtype, shape, data: Int32Array.from(values) };
-    case 'uint8':
-    case 'bool':
-      return { dtype, shape, data: Uint8Array.from(values) };
-    case 'int8':
-      return { dtype, shape, data: Int8Array.from(values) };
-    default:
-      return { dtype: 'float32', shape, data: Float32Array.from(values) };
-  }
+  return { dtype: KEPT.has(dtype) ? dtype : 'float32', shape, data: stored(dtype, values) };
+}
+
+const KEPT: ReadonlySet<TensorType> = new Set([
+  'int64',
+  'uint64',
+  'int32',
+  'uint8',
+  'bool',
+  'int8',
+]);
+
+function stored(dtype: TensorType, values: readonly number[]): TensorData {
+  if (dtype === 'int64') return BigInt64Array.from(values, toBigInt);
+  if (dtype === 'uint64') return BigUint64Array.from(values, toBigInt);
+  if (dtype === 'int32') return Int32Array.from(values);
+  if (dtype === 'int8') return Int8Array.from(values);
+  return dtype === 'uint8' || dtype === 'bool'
+    ? Uint8Array.from(values)
+    : Float32Array.from(values);
 }
 
 function toBigInt(value: number): bigint {
