@@ -1,6 +1,6 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import { labelOf } from './columns.ts';
-import { bytesText, counted } from './words.ts';
+import { bytesText, counted, threeDigits } from './words.ts';
 
 /** A heading and the lines under it, for text and Markdown alike. */
 export interface FactLine {
@@ -35,6 +35,7 @@ export function factLines(report: BenchReport): readonly FactLine[] {
     { label: 'Samples', texts: [samples(report)] },
     { label: 'Objective', texts: [objective(report)] },
     { label: 'Tried', texts: tried(report) },
+    { label: 'Engines', texts: engines(report) },
     { label: 'Not tried', texts: report.notTried.map((one) => `${one.precision}: ${one.why}`) },
   ].filter(({ texts }) => texts.length > 0);
 }
@@ -114,4 +115,20 @@ function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms
 /** One line per precision, whatever the thread counts. */
 function tried({ candidates }: BenchReport): readonly string[] {
   return [...new Set(candidates.map((row) => `${labelOf(row)}: ${row.why}`))];
+}
+
+/** What TensorRT built, and how long that takes on this device. */
+function engines({ candidates }: BenchReport): readonly string[] {
+  return candidates.flatMap((row) => {
+    const { engine } = row;
+    if (engine === undefined) return [];
+    const { tensorrt, gpu, bytes, buildSeconds, cached, dlaLayers, gpuLayers } = engine;
+    const parts = [
+      `TensorRT ${tensorrt ?? 'of unknown version'}${gpu === null ? '' : ` on ${gpu}`}`,
+      bytesText(bytes),
+      `built in ${threeDigits(buildSeconds)} s${cached ? ' by an earlier run' : ''}`,
+      dlaLayers === undefined ? '' : `${dlaLayers} layers on the DLA, ${gpuLayers ?? 0} on the GPU`,
+    ];
+    return [`${labelOf(row)}: ${parts.filter((part) => part !== '').join(', ')}`];
+  });
 }

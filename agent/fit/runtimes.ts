@@ -18,6 +18,9 @@ export function runtimeFor({ format }: { readonly format: Format }): 'onnxruntim
 
 type Unusable = ReadonlyMap<RuntimeName, string>;
 
+/** Nobody has looked for it; engines are for what measures the result. */
+const NOT_LOOKED_FOR: Unusable = new Map([['tensorrt', 'only bench and fit try it']]);
+
 /** Why `runtime` cannot run a file of this format here, or undefined. */
 function obstacle(runtime: RuntimeName, format: Format, unusable: Unusable): string | undefined {
   const formats = RUNS.get(runtime);
@@ -33,7 +36,7 @@ export function chooseRuntimes(
   format: Format,
   profile: PlanProfile,
   asked: readonly RuntimeName[] | undefined,
-  unusable: Unusable = new Map(),
+  unusable: Unusable = NOT_LOOKED_FOR,
 ): { readonly chosen: readonly RuntimeName[]; readonly notTried: readonly NotTried[] } {
   const wanted = asked === undefined || asked.length === 0 ? profile.runtimes : asked;
   const able = [...RUNS.keys()].filter(
