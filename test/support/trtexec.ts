@@ -28,7 +28,9 @@ export async function makeStandIn(settings: StandInSettings = {}): Promise<Stand
   const log = join(folder, 'calls.log');
   const become = async (next: StandInSettings) => {
     const text = JSON.stringify({ ...next, log });
-    await writeFile(path, `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' '${text}' "$@"\n`);
+    // onnxruntime would leave files of its own in the temporary folder.
+    const program = `ORT_DISABLE_TELEMETRY=1 exec '${process.execPath}' '${PROGRAM}' '${text}' "$@"`;
+    await writeFile(path, `#!/bin/sh\n${program}\n`);
     await chmod(path, 0o755);
   };
   await become(settings);
