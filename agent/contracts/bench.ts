@@ -64,6 +64,7 @@ export const candidateSchema = z.object({
       bytes: z.number().int().describe('the engine; it runs on this device and version only'),
       buildSeconds: z.number().describe('when it was built, perhaps by an earlier run'),
       cached: z.boolean().describe('built by an earlier run'),
+      gpuMs: z.number().nullable().describe('median of the GPU alone, without copies'),
       coverageFrom: z
         .enum(['engine', 'model'])
         .nullable()

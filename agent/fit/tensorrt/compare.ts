@@ -89,7 +89,7 @@ async function measuredRow(
       beforeHz: heat.before.frequencyHz,
       afterHz: heat.after.frequencyHz,
     },
-    engine: engineFacts(built, look, coverage.from, tools),
+    engine: engineFacts(times, look, coverage.from, tools),
     ...(typeof own === 'string' ? { error: own } : {}),
   };
 }
@@ -97,7 +97,7 @@ async function measuredRow(
 const SHOWN_LAYERS = 10;
 
 function engineFacts(
-  { engine }: Built,
+  { built: { engine }, gpuMs }: EngineTimes,
   { layers }: EngineLook,
   coverageFrom: 'engine' | 'model' | null,
   { trtexec }: EngineTools,
@@ -110,6 +110,7 @@ function engineFacts(
     bytes,
     buildSeconds,
     cached,
+    gpuMs,
     coverageFrom,
     ...(isPlaced ? { dlaLayers: placed.dla, gpuLayers: placed.gpu } : {}),
     slowestLayers: layers.slice(0, SHOWN_LAYERS).map(({ name, averageMs }) => {
@@ -131,7 +132,7 @@ async function coverageOf(
   { maker }: EngineTools,
 ): Promise<Coverage> {
   if (look.integerShare !== null) return { share: look.integerShare, from: 'engine' };
-  if (method === 'fp16' || precision !== 'int8') return { share: 0, from: 'model' };
+  if (precision !== 'int8') return { share: 0, from: 'model' };
   const unknown = { share: null, from: null } as const;
   if (method !== 'static' || dla !== undefined || 'error' in file.file) return unknown;
   const parts = await maker.parts?.(scheme);

@@ -66,7 +66,10 @@ async function calibratedFile(candidate: Candidate, tools: EngineTools): Promise
     await writeScratchFile(path, chunks);
     const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
     const calibration = calibrationTable(statistics, trtexec.version);
-    return { candidate, file: { path, companions: [], bytes }, calibration };
+    // Kept with the model where it wins: without it nobody could build this engine again.
+    const companions = ['calibration.table'];
+    await writeScratchFile(join(dirname(path), ...companions), [Buffer.from(calibration)]);
+    return { candidate, file: { path, companions, bytes }, calibration };
   } catch (error) {
     hooks.signal.throwIfAborted();
     return { candidate, file: { error: messageOf(error) } };

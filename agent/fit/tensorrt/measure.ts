@@ -15,6 +15,8 @@ import type { EngineTools } from './tools.ts';
 export interface EngineTimes {
   readonly built: Built;
   readonly latencyMs: LatencyMs;
+  /** Of the GPU alone, without copies, as the summary has it. */
+  readonly gpuMs: number | null;
   readonly loadMs: number | null;
   readonly peakRssBytes: number | null;
   /** Starting trtexec and loading the engine, before anything is computed. */
@@ -34,6 +36,7 @@ const TIME_TIMEOUT_MS = 300_000;
 interface Turns {
   built: Built;
   readonly latencies: number[];
+  readonly gpuMs: number[];
   readonly loadsMs: number[];
   readonly startSeconds: number[];
   readonly peaks: number[];
@@ -46,7 +49,8 @@ export async function timeEngines(
   tools: EngineTools,
 ): Promise<ReadonlyMap<string, EngineTimes | string>> {
   const turns = engines.map((built): Turns => {
-    return { built, latencies: [], loadsMs: [], startSeconds: [], peaks: [], before: null };
+    const lists = { latencies: [], gpuMs: [], loadsMs: [], startSeconds: [], peaks: [] };
+    return { built, ...lists, before: null };
   });
   const failed = new Map<string, string>();
   for (let round = 0; round < ROUNDS; round++) {
@@ -114,15 +118,18 @@ async function timeOnce(turn: Turns, tools: EngineTools): Promise<void> {
   for (const ms of latencies) turn.latencies.push(ms);
   const inferring = latencies.reduce((sum, ms) => sum + ms, 0) / 1000;
   turn.startSeconds.push(Math.max(0, run.seconds - inferring));
+  const gpu = run.log.summary.blocks.get('GPU Compute Time');
+  if (gpu !== undefined) turn.gpuMs.push(gpu.median ?? gpu.mean);
   if (run.log.loadSeconds !== null) turn.loadsMs.push(run.log.loadSeconds * 1000);
   if (run.peakRssBytes !== null) turn.peaks.push(run.peakRssBytes);
 }
 
 function timesOf(turn: Turns, after: HeatSample): EngineTimes {
-  const { built, latencies, loadsMs, startSeconds, peaks, before } = turn;
+  const { built, latencies, gpuMs, loadsMs, startSeconds, peaks, before } = turn;
   return {
     built,
     latencyMs: summarize(latencies),
+    gpuMs: gpuMs.length === 0 ? null : Math.min(...gpuMs),
     loadMs: loadsMs.length === 0 ? null : Math.min(...loadsMs),
     peakRssBytes: peaks.length === 0 ? null : Math.max(...peaks),
     startSeconds: Math.min(...startSeconds),
@@ -135,8 +142,8 @@ export async function lookInside(
   { engine, options, file }: Built,
   tools: EngineTools,
 ): Promise<EngineLook> {
-  const [profile, layers] = ['profile.json', 'layers.json'].map((name) => tools.scratch.file(name));
-  if (profile === undefined || layers === undefined) return NOTHING_SEEN;
+  const profile = tools.scratch.file('profile.json');
+  const layers = tools.scratch.file('layers.json');
   await Promise.all([profile, layers].map((path) => rm(path, { force: true })));
   const request = { engine: engine.path, shapes: options.shapes, profile, layers };
   try {

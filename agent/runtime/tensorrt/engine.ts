@@ -70,7 +70,7 @@ export function enginesFolder(
 export async function obtainEngine(tool: Trtexec, request: EngineRequest): Promise<Engine> {
   const { folder } = request;
   await makeFolder(folder).catch((error: unknown) => {
-    throw fileError('make', folder, error);
+    throw fileError(`make the folder of engines (${ENGINES_VARIABLE})`, folder, error);
   });
   const path = join(folder, `${keyOf(tool, request)}.engine`);
   const kept = request.again === true ? undefined : await readKept(path);

@@ -107,11 +107,11 @@ export class LogReader {
   private addFact(text: string): void {
     this.device = after(text, 'Selected Device: ') ?? this.device;
     this.computeCapability = after(text, 'Compute Capability: ') ?? this.computeCapability;
-    this.buildSeconds = seconds(text, /^Engine built in ([\d.e+-]+) sec/) ?? this.buildSeconds;
+    this.buildSeconds = figure(text, /^Engine built in ([\d.e+-]+) sec/) ?? this.buildSeconds;
     this.loadSeconds =
-      seconds(text, /^Engine (?:loaded|deserialized) in ([\d.e+-]+) sec/) ?? this.loadSeconds;
+      figure(text, /^Engine (?:loaded|deserialized) in ([\d.e+-]+) sec/) ?? this.loadSeconds;
     this.throughputPerSecond =
-      seconds(text, /^Throughput: ([\d.e+-]+) qps/) ?? this.throughputPerSecond;
+      figure(text, /^Throughput: ([\d.e+-]+) qps/) ?? this.throughputPerSecond;
     if (text.startsWith('[DlaLayer]')) this.placed.dla++;
     if (text.startsWith('[GpuLayer]')) this.placed.gpu++;
     const binding = parseBinding(text);
@@ -133,7 +133,7 @@ function after(text: string, start: string): string | null {
   return text.startsWith(start) ? text.slice(start.length).trim() : null;
 }
 
-function seconds(text: string, pattern: RegExp): number | null {
+function figure(text: string, pattern: RegExp): number | null {
   return number(pattern.exec(text)?.[1]);
 }
 

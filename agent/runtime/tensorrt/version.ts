@@ -28,7 +28,3 @@ function versionOfNumber(value: number): TensorRtVersion {
 export function versionText({ major, minor, patch }: TensorRtVersion): string {
   return `${major}.${minor}.${patch}`;
 }
-
-export function isAtLeast(version: TensorRtVersion, major: number, minor: number): boolean {
-  return version.major > major || (version.major === major && version.minor >= minor);
-}

@@ -1,9 +1,5 @@
 import { expect, test } from '@jest/globals';
-import {
-  isAtLeast,
-  versionOfBanner,
-  versionText,
-} from '../../../agent/runtime/tensorrt/version.ts';
+import { versionOfBanner, versionText } from '../../../agent/runtime/tensorrt/version.ts';
 
 test.each([
   ['v8001', '8.0.1'],
@@ -23,13 +19,4 @@ test.each([
 test('a banner without a version, and one that is none', () => {
   expect(versionOfBanner('&&&& RUNNING TensorRT.trtexec # trtexec')).toBeUndefined();
   expect(versionOfBanner('[TensorRT v12345678901]')).toBeUndefined();
-});
-
-test('versions are compared by their parts', () => {
-  const version = { major: 8, minor: 6, patch: 0 };
-  expect([isAtLeast(version, 8, 6), isAtLeast(version, 8, 10), isAtLeast(version, 7, 9)]).toEqual([
-    true,
-    false,
-    true,
-  ]);
 });
