@@ -157,9 +157,9 @@ function parseBlock(text: string): { name: string; block: LatencyBlock } | undef
   const values = new Map<string, number>();
   const percentiles = new Map<number, number>();
   for (const part of rest.split(', ')) {
-    const [, key = '', share, figure] =
+    const [, key = '', share, printed] =
       /^(\w+)(?:\(([\d.]+)%\))? = ([\d.e+-]+)(?: ms)?/.exec(part) ?? [];
-    const value = number(figure);
+    const value = number(printed);
     if (value === null) continue;
     if (share === undefined) values.set(key, value);
     else percentiles.set(Number(share), value);

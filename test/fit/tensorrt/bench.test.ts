@@ -21,7 +21,7 @@ const ORIN = makeSysroot({
   '/proc/device-tree/model': 'NVIDIA Jetson AGX Orin Developer Kit\0',
   '/usr/lib/aarch64-linux-gnu/libnvinfer.so.8': '',
 });
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 180_000;
 
 let standIn: StandIn;
 let folder = '';
