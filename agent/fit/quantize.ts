@@ -32,6 +32,7 @@ import { runtimeFor } from './runtimes.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
+import { shareOfVersion } from './tensorrt/coverage.ts';
 import type { Hooks, QuantizeRequest } from './types.ts';
 
 /** Quantizes one model as asked and writes it; measures which share runs in integers. */
@@ -68,7 +69,10 @@ export async function quantize(
   const trial = scratch.file(`quantized${extensionOf(quantized)}`);
   await writeScratchFile(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
-  const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
+  const ran = await coverageOf(trial, subject, scratch, hooks);
+  // onnxruntime runs it to be sure that it runs; it does not fuse what TensorRT fuses.
+  const isForTensorRt = scheme.format === 'tensorrt' && found === undefined;
+  const integerCoverage = isForTensorRt ? await shareOfVersion(quantized, scheme, maker) : ran;
   await writeFileDurably(request.output, emitted(request, quantized, chunks));
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);

@@ -5,7 +5,7 @@ import type { MadeFile } from '../make-files.ts';
 import { loadModel } from '../model-file.ts';
 import { IDENTICAL, UNMEASURED, accuracyOf } from '../rows.ts';
 import type { Candidate, MeasuredRow } from '../types.ts';
-import { quantizedShare } from './coverage.ts';
+import { shareOfVersion } from './coverage.ts';
 import { buildEngine, type Built } from './engines.ts';
 import { engineFiles } from './files.ts';
 import { judgeEngines, type EngineJudgements } from './judge.ts';
@@ -135,10 +135,8 @@ async function coverageOf(
   if (precision !== 'int8') return { share: 0, from: 'model' };
   const unknown = { share: null, from: null } as const;
   if (method !== 'static' || dla !== undefined || 'error' in file.file) return unknown;
-  const parts = await maker.parts?.(scheme);
   const { model } = await loadModel(file.file.path);
-  if (parts === undefined || model.format !== 'onnx') return unknown;
-  const share = quantizedShare(model, parts.statistics);
+  const share = await shareOfVersion(model, scheme, maker);
   return share === null ? unknown : { share, from: 'model' };
 }
 

@@ -1,9 +1,12 @@
+import type { Scheme } from '../../contracts/scheme.ts';
 import type { NodeProto } from '../../model/onnx/generated/messages.ts';
 import { indexGraph, opName } from '../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../model/onnx/graph.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
+import type { Model } from '../../model/open.ts';
 import { elementCount } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
+import type { VersionMaker } from '../version-maker.ts';
 
 /**
  * Share of the multiply-accumulates of a model whose weights pass through QuantizeLinear: what the
@@ -26,6 +29,18 @@ export function quantizedShare(
     if (weight.isInteger) integer += work;
   }
   return all === 0 ? null : integer / all;
+}
+
+/** The same for a version that `maker` has made, with the shapes it saw in calibration. */
+export async function shareOfVersion(
+  model: Model,
+  scheme: Scheme,
+  maker: VersionMaker,
+): Promise<number | null> {
+  const parts = await maker.parts?.(scheme);
+  return parts === undefined || model.format !== 'onnx'
+    ? null
+    : quantizedShare(model, parts.statistics);
 }
 
 function weightOf(
