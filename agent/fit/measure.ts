@@ -1,29 +1,42 @@
-import type { LatencyMs } from '../contracts/bench.ts';
+import { SAMPLE_EVERY_MS, sampleBeside, takeSample, type Sample } from '../bench/sampling.ts';
+import { mayRepeat, throttleReasons, turnClock, type ClockReference } from '../bench/throttle.ts';
+import { turnFigures, type Turn, type TurnFigures } from '../bench/turns.ts';
+import type { CandidateRow, Conditions, LatencyMs } from '../contracts/bench.ts';
 import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
-import { sampleHeat } from '../hardware/heat.ts';
-import type { HeatSample } from '../hardware/heat.ts';
+import type { RoundLimits } from '../bench/latency.ts';
 import { summarize } from '../bench/statistics.ts';
 import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
 import type { FitWorker } from './children.ts';
+import {
+  closeMachine,
+  coolDown,
+  openMachine,
+  type Machine,
+  type MachineOptions,
+} from './machine.ts';
 import type { Scratch } from './scratch.ts';
+import { throttleWarnings } from './throttle-warnings.ts';
 import type { Candidate, Hooks } from './types.ts';
 
 /** What measuring one candidate gave. */
-export interface Measurement {
+export interface Measurement extends TurnFigures, Pick<CandidateRow, 'throttled'> {
   readonly latencyMs: LatencyMs;
   readonly loadMs: number;
   readonly peakRssBytes: number | null;
   /** Time in our own loop per inference. */
   readonly ownOverheadMs: number;
-  readonly heat: { readonly before: HeatSample; readonly after: HeatSample };
 }
 
 export interface Measurements {
   /** By candidate id; a text says why a candidate could not be measured. */
   readonly rows: ReadonlyMap<string, Measurement | string>;
   readonly warnings: readonly string[];
+  readonly conditions: Pick<
+    Conditions,
+    'governor' | 'powerSource' | 'noPower' | 'sampleEveryMs' | 'coolDownSeconds' | 'waitedSeconds'
+  >;
 }
 
 export interface MeasureOptions {
@@ -34,9 +47,13 @@ export interface MeasureOptions {
   readonly maxRoundMs?: number | undefined;
   /** Memory that the open candidates may take together; null when nobody knows. */
   readonly memoryBytes: number | null;
+  /** How the machine is watched; without it throttled candidates are marked and nobody waits. */
+  readonly machine?: MachineOptions | undefined;
   readonly hooks: Hooks;
   readonly scratch: Scratch;
 }
+
+const WATCH_ONLY: MachineOptions = { coolDownSeconds: null, startCelsius: null };
 
 /** Interleaved rounds: drift of the machine hits all candidates alike. */
 const ROUNDS = 5;
@@ -61,9 +78,10 @@ interface Running extends Entry {
   readonly notes: readonly string[];
   readonly worker: FitWorker;
   readonly loadMs: number;
-  readonly before: HeatSample;
-  readonly latencies: number[];
-  ownMs: number;
+  readonly before: Sample;
+  readonly turns: Turn[];
+  /** Of turns that were taken again. */
+  readonly repeated: { readonly reasons: Set<string>; turns: number; waitedSeconds: number };
 }
 
 /** Measures latency, load time and memory of candidates that lie in files, side by side. */
@@ -79,11 +97,28 @@ export async function measureAll(
       `memory allows only ${groups[0]?.length ?? 1} candidates at a time: the groups were measured one after the other`,
     );
   }
-  for (const group of groups) {
-    // oxlint-disable-next-line no-await-in-loop -- candidates of two groups do not fit into memory
-    await measureGroup(group, options, rows, warnings);
+  const machine = await openMachine(options.machine ?? WATCH_ONLY, options.hooks);
+  try {
+    for (const group of groups) {
+      // oxlint-disable-next-line no-await-in-loop -- candidates of two groups do not fit into memory
+      await measureGroup(group, machine, options, rows, warnings);
+    }
+  } finally {
+    closeMachine(machine);
   }
-  return { rows, warnings: [...warnings] };
+  for (const warning of throttleWarnings(rows)) warnings.add(warning);
+  return { rows, warnings: [...warnings], conditions: conditionsOf(machine) };
+}
+
+function conditionsOf({ instruments, noPower, budget }: Machine): Measurements['conditions'] {
+  return {
+    governor: instruments.heat.governor,
+    powerSource: instruments.meter?.source ?? null,
+    noPower,
+    sampleEveryMs: SAMPLE_EVERY_MS,
+    coolDownSeconds: budget.limitSeconds,
+    waitedSeconds: budget.waitedSeconds,
+  };
 }
 
 function groupByMemory(entries: readonly Entry[], memory: number | null): Entry[][] {
@@ -104,6 +139,7 @@ function groupByMemory(entries: readonly Entry[], memory: number | null): Entry[
 
 async function measureGroup(
   group: readonly Entry[],
+  machine: Machine,
   options: MeasureOptions,
   rows: Map<string, Measurement | string>,
   warnings: Set<string>,
@@ -112,7 +148,7 @@ async function measureGroup(
   try {
     for (const entry of group) {
       // oxlint-disable-next-line no-await-in-loop -- loading is timed, so one at a time
-      const started = await attempt(options, () => start(entry, options));
+      const started = await attempt(options, () => start(entry, machine, options));
       if (typeof started === 'string') rows.set(entry.candidate.id, started);
       else {
         running.push(started);
@@ -124,7 +160,7 @@ async function measureGroup(
     const times = await readCpuTimes({ pid: process.pid }).catch(() => null);
     for (let round = 0; round < ROUNDS; round++) {
       // oxlint-disable-next-line no-await-in-loop -- rounds are interleaved on purpose
-      await measureRounds(running, round, options, rows);
+      await measureRounds(running, round, machine, options, rows);
     }
     const after = await readCpuTimes({ pid: process.pid }).catch(() => null);
     const others = times === null || after === null ? 0 : busyShare(times, after);
@@ -135,11 +171,7 @@ async function measureGroup(
     }
     for (const one of running) {
       if (rows.has(one.candidate.id)) continue;
-      // oxlint-disable-next-line no-await-in-loop -- a handful of small files
-      const made = await finish(one);
-      rows.set(one.candidate.id, made);
-      for (const reason of made.heat.after.throttled)
-        warnings.add(`the machine is throttled: ${reason}`);
+      rows.set(one.candidate.id, finish(one, machine));
     }
   } finally {
     await Promise.all(running.map(({ worker }) => worker.close()));
@@ -158,17 +190,19 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
 
 async function start(
   entry: Entry,
+  { instruments }: Machine,
   { feeds, delegate, hooks, scratch }: MeasureOptions,
 ): Promise<Running> {
   const { id, threads } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {
-    const before = await sampleHeat();
+    const before = await takeSample(instruments, true);
     const args = { path: entry.path, threads, feeds, delegate };
     const { loadMs, notes } = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
     await worker.call('warmUp', undefined, { timeoutMs: SAMPLE_TIMEOUT_MS });
-    return { ...entry, worker, loadMs, notes, before, latencies: [], ownMs: 0 };
+    const repeated = { reasons: new Set<string>(), turns: 0, waitedSeconds: 0 };
+    return { ...entry, worker, loadMs, notes, before, turns: [], repeated };
   } catch (error) {
     await worker.close();
     throw error;
@@ -178,13 +212,13 @@ async function start(
 async function measureRounds(
   running: readonly Running[],
   round: number,
+  machine: Machine,
   options: MeasureOptions,
   rows: Map<string, Measurement | string>,
 ): Promise<void> {
   const minTimeMs = (options.minTimeSeconds * 1000) / ROUNDS;
   const maxTimeMs = Math.max(options.maxRoundMs ?? MAX_ROUND_MS, minTimeMs);
   const limits = { minCount: MIN_COUNT, minTimeMs, maxTimeMs };
-  const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
   // Every other round runs backwards, so that no candidate always follows the same neighbour.
   const order = round % 2 === 0 ? running : running.toReversed();
   for (const [index, one] of order.entries()) {
@@ -197,23 +231,66 @@ async function measureRounds(
       total: ROUNDS * running.length,
     });
     // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
-    const made = await attempt(options, () => one.worker.call('round', { limits }, { timeoutMs }));
+    const made = await attempt(options, () => takeTurn(one, limits, machine, options.hooks));
     if (typeof made === 'string') rows.set(id, made);
-    else {
-      // One by one: there may be more than a call takes as arguments.
-      for (const ms of made.latenciesMs) one.latencies.push(ms);
-      one.ownMs += made.ownMs;
-    }
+    else one.turns.push(made);
   }
 }
 
-async function finish(one: Running): Promise<Measurement> {
-  const { latencies, ownMs, loadMs, before, worker } = one;
+/** One turn; where heat slowed it down, again once the machine is cool, as far as waiting goes. */
+async function takeTurn(
+  one: Running,
+  limits: RoundLimits,
+  machine: Machine,
+  hooks: Hooks,
+): Promise<Turn> {
+  const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- again only after cooling
+    const sampled = await sampleBeside(machine.instruments, () =>
+      one.worker.call('round', { limits }, { timeoutMs }),
+    );
+    const reasons = throttleReasons(sampled, clockReference(one, machine));
+    if (reasons.length === 0 || !mayRepeat(reasons, one.repeated.turns, machine.budget)) {
+      return { sampled, reasons };
+    }
+    for (const reason of reasons) one.repeated.reasons.add(reason);
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    one.repeated.waitedSeconds += await coolDown(machine, one.candidate.id, reasons, hooks);
+    one.repeated.turns += 1;
+  }
+}
+
+function clockReference({ turns }: Running, machine: Machine): ClockReference {
+  const { steadyClock, governor } = machine.instruments.heat;
+  const unhurt = turns.filter(({ reasons }) => reasons.length === 0);
+  return {
+    limitHz: machine.start.limitHz,
+    turnsHz: unhurt.flatMap(({ sampled }) => turnClock(sampled) ?? []),
+    heldAtLimit: steadyClock && governor === 'performance',
+  };
+}
+
+function finish(one: Running, machine: Machine): Measurement {
+  const { turns, loadMs, before, worker, repeated } = one;
+  const rounds = turns.map(({ sampled }) => sampled.result);
+  const latencies = rounds.flatMap(({ latenciesMs }) => [...latenciesMs]);
+  const ownMs = rounds.reduce((sum, round) => sum + round.ownMs, 0);
+  const { instruments, idleMilliwatts } = machine;
+  const slowed = turns.filter(({ reasons }) => reasons.length > 0);
+  const reasons = new Set([...repeated.reasons, ...slowed.flatMap((turn) => turn.reasons)]);
+  const throttled = {
+    reasons: [...reasons],
+    turns: slowed.length,
+    repeatedTurns: repeated.turns,
+    waitedSeconds: repeated.waitedSeconds,
+  };
   return {
     latencyMs: summarize(latencies),
     loadMs,
     peakRssBytes: worker.peakRssBytes() ?? null,
     ownOverheadMs: ownMs / latencies.length,
-    heat: { before, after: await sampleHeat() },
+    ...turnFigures(turns, before, { source: instruments.meter?.source ?? null, idleMilliwatts }),
+    ...(reasons.size === 0 ? {} : { throttled }),
   };
 }

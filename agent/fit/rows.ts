@@ -63,18 +63,8 @@ const UNMEASURED = {
 } as const;
 
 function figures(measurement: Measurement) {
-  const { latencyMs, loadMs, peakRssBytes, ownOverheadMs, heat } = measurement;
   return {
-    latencyMs,
-    throughputPerSecond: throughputPerSecond(latencyMs),
-    loadMs,
-    peakRssBytes,
-    ownOverheadMs,
-    heat: {
-      beforeCelsius: heat.before.celsius,
-      afterCelsius: heat.after.celsius,
-      beforeHz: heat.before.frequencyHz,
-      afterHz: heat.after.frequencyHz,
-    },
+    ...measurement,
+    throughputPerSecond: throughputPerSecond(measurement.latencyMs),
   };
 }
