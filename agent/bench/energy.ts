@@ -1,4 +1,4 @@
-import type { PowerReading } from '../hardware/power-meter.ts';
+import type { PowerReading } from '../hardware/power-sources.ts';
 
 /** A span of time on the clock of the readings. */
 export interface Window {

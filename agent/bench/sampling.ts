@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HeatReader, HeatSample } from '../hardware/heat.ts';
-import type { PowerMeter, PowerReading } from '../hardware/power-meter.ts';
+import type { GpuState } from '../hardware/gpu.ts';
+import type { PowerMeter, PowerReading } from '../hardware/power-sources.ts';
 
 /** One look at the machine; times are those of `performance.now`. */
 export interface Sample extends HeatSample {
@@ -21,6 +22,8 @@ export interface Sampled<T> {
 export interface Instruments {
   readonly heat: HeatReader;
   readonly meter: PowerMeter | null;
+  /** Where no file tells what the GPU does. */
+  readonly gpu?: (() => GpuState | null) | null;
 }
 
 /** Often enough for a turn of a second, rare enough to cost under 1 % of one core (docs/heat-and-power.md). */
@@ -70,11 +73,22 @@ async function watch(
 }
 
 /** `edge`: before and after work, where a program may be asked, and only a counter tells anything. */
-export async function takeSample({ heat, meter }: Instruments, edge: boolean): Promise<Sample> {
+export async function takeSample(
+  { heat, meter, gpu = null }: Instruments,
+  edge: boolean,
+): Promise<Sample> {
   const atMs = performance.now();
   const [seen, power] = await Promise.all([
     heat.read({ fresh: edge }),
     meter === null || (edge && !meter.counts) ? null : meter.read(),
   ]);
-  return { ...seen, atMs, power };
+  if (gpu === null) return { ...seen, atMs, power };
+  const told = gpu();
+  return {
+    ...seen,
+    gpuHz: seen.gpuHz ?? told?.frequencyHz ?? null,
+    gpuLoadShare: seen.gpuLoadShare ?? told?.loadShare ?? null,
+    atMs,
+    power,
+  };
 }

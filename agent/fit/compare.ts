@@ -61,6 +61,7 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
       machine: {
         coolDownSeconds: options.coolDownSeconds,
         startCelsius: hottest(subject.facts.thermal),
+        power: true,
       },
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,

@@ -4,7 +4,7 @@ import { energyInWindow } from '../bench/energy.ts';
 import { sampleBeside, takeSample, type Instruments, type Sample } from '../bench/sampling.ts';
 import { isCool, type CoolBudget } from '../bench/throttle.ts';
 import { openHeat } from '../hardware/heat.ts';
-import { openPowerMeter, type MeterOptions } from '../hardware/power-meter.ts';
+import { openPowerMeter, type MeterOptions, type OpenedMeter } from '../hardware/power-meter.ts';
 import type { Hooks } from './types.ts';
 
 export interface MachineOptions extends MeterOptions {
@@ -12,6 +12,8 @@ export interface MachineOptions extends MeterOptions {
   readonly coolDownSeconds: number | null;
   /** Before anything was calibrated or judged; null when not known. */
   readonly startCelsius: number | null;
+  /** False: what the machine draws is of no interest. */
+  readonly power: boolean;
 }
 
 export interface Machine {
@@ -22,19 +24,29 @@ export interface Machine {
   /** Why there is no meter; null when there is one. */
   readonly noPower: string | null;
   budget: CoolBudget;
+  close(): void;
 }
 
+const NO_METER: OpenedMeter = {
+  meter: null,
+  gpu: null,
+  why: 'nobody asked',
+  close: () => undefined,
+};
 const IDLE_MS = 1000;
 const LOOK_EVERY_MS = 1000;
 
-/** Opens the instruments; `closeMachine` closes them. */
+/** Opens the instruments; the caller closes the machine. */
 export async function openMachine(
   options: MachineOptions,
   { signal }: Pick<Hooks, 'signal'>,
 ): Promise<Machine> {
   const heat = await openHeat(options.root);
-  const { meter, why } = await openPowerMeter(options);
-  const instruments = { heat, meter };
+  const gpuLoad = !heat.knowsGpuLoad;
+  const { meter, gpu, why, close } = options.power
+    ? await openPowerMeter(options, { gpuLoad })
+    : NO_METER;
+  const instruments = { heat, meter, gpu };
   try {
     const first = await takeSample(instruments, true);
     const known = [options.startCelsius, first.celsius].filter((celsius) => celsius !== null);
@@ -47,15 +59,12 @@ export async function openMachine(
       idleMilliwatts: await idlePower(instruments, signal),
       noPower: meter === null ? why : null,
       budget: { limitSeconds: options.coolDownSeconds, waitedSeconds: 0, inVain: false },
+      close,
     };
   } catch (error) {
-    meter?.close();
+    close();
     throw error;
   }
-}
-
-export function closeMachine({ instruments }: Machine): void {
-  instruments.meter?.close();
 }
 
 async function idlePower(instruments: Instruments, signal: AbortSignal): Promise<number | null> {

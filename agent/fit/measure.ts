@@ -9,13 +9,7 @@ import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
 import type { FitWorker } from './children.ts';
-import {
-  closeMachine,
-  coolDown,
-  openMachine,
-  type Machine,
-  type MachineOptions,
-} from './machine.ts';
+import { coolDown, openMachine, type Machine, type MachineOptions } from './machine.ts';
 import type { Scratch } from './scratch.ts';
 import { throttleWarnings } from './throttle-warnings.ts';
 import type { Candidate, Hooks } from './types.ts';
@@ -53,7 +47,7 @@ export interface MeasureOptions {
   readonly scratch: Scratch;
 }
 
-const WATCH_ONLY: MachineOptions = { coolDownSeconds: null, startCelsius: null };
+const WATCH_ONLY: MachineOptions = { coolDownSeconds: null, startCelsius: null, power: false };
 
 /** Interleaved rounds: drift of the machine hits all candidates alike. */
 const ROUNDS = 5;
@@ -104,7 +98,7 @@ export async function measureAll(
       await measureGroup(group, machine, options, rows, warnings);
     }
   } finally {
-    closeMachine(machine);
+    machine.close();
   }
   for (const warning of throttleWarnings(rows)) warnings.add(warning);
   return { rows, warnings: [...warnings], conditions: conditionsOf(machine) };
@@ -266,7 +260,8 @@ function clockReference({ turns }: Running, machine: Machine): ClockReference {
   const unhurt = turns.filter(({ reasons }) => reasons.length === 0);
   return {
     limitHz: machine.start.limitHz,
-    turnsHz: unhurt.flatMap(({ sampled }) => turnClock(sampled) ?? []),
+    // A clock that may boost falls for other reasons than heat; such processors count those themselves.
+    turnsHz: steadyClock ? unhurt.flatMap(({ sampled }) => turnClock(sampled) ?? []) : [],
     heldAtLimit: steadyClock && governor === 'performance',
   };
 }

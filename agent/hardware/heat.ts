@@ -30,6 +30,8 @@ export interface HeatReader {
   readonly governor: string | null;
   /** Whether a core under load at a fixed governor has exactly its limit: not where it may boost. */
   readonly steadyClock: boolean;
+  /** Whether a file tells the load of the GPU. */
+  readonly knowsGpuLoad: boolean;
   /** `fresh`: also asks programs anew, which costs more. */
   read(options?: { readonly fresh?: boolean }): Promise<HeatSample>;
 }
@@ -56,6 +58,7 @@ export async function openHeat(root?: string): Promise<HeatReader> {
   return {
     governor: await setting('scaling_governor'),
     steadyClock: driver !== null && !BOOSTING_DRIVERS.test(driver),
+    knowsGpuLoad: gpu?.load !== undefined,
     read: async ({ fresh = false } = {}) => {
       const [zones, frequencyHz, limitHz, gpuState, state, cooling] = await Promise.all([
         readTemperatures(reading, sensors),

@@ -1,26 +1,15 @@
-import { startReading, type Reading } from './facts-log.ts';
-import { findIna3221, readRails } from './ina3221.ts';
-import { totalPower, type Rail } from './rails.ts';
-import { EnergySum, findRapl, readRapl } from './rapl.ts';
-import { slowly } from './slowly.ts';
-import { startTegrastats, TEGRASTATS } from './tegrastats-stream.ts';
-import { openTree, type Tree } from './tree.ts';
-import { VCGENCMD, askVcgencmd, findTool, parsePmic } from './vcgencmd.ts';
-
-/** Power at a moment, or energy since the meter was opened; when, on the clock of `performance.now`. */
-export type PowerReading = { readonly atMs: number } & (
-  { readonly milliwatts: number } | { readonly millijoules: number }
-);
-
-export interface PowerMeter {
-  /** Where the figures come from: `INA3221 VDD_IN`. */
-  readonly source: string;
-  /** It counts energy: what counts is the difference between two readings. */
-  readonly counts: boolean;
-  /** What the machine draws now; null where it cannot be read this time. */
-  read(): Promise<PowerReading | null>;
-  close(): void;
-}
+import { startReading } from './facts-log.ts';
+import type { GpuState } from './gpu.ts';
+import {
+  openIna3221,
+  openPmic,
+  openRapl,
+  tegrastatsMeter,
+  type PowerMeter,
+} from './power-sources.ts';
+import { startTegrastats, TEGRASTATS, type TegrastatsStream } from './tegrastats-stream.ts';
+import { openTree } from './tree.ts';
+import { VCGENCMD } from './vcgencmd.ts';
 
 export interface MeterOptions {
   readonly root?: string | undefined;
@@ -33,99 +22,42 @@ export interface OpenedMeter {
   readonly meter: PowerMeter | null;
   /** Why there is none. */
   readonly why: string;
+  /** What the GPU does, by tegrastats; null where that does not run. */
+  readonly gpu: (() => GpuState | null) | null;
+  /** Ends what was started. */
+  close(): void;
 }
 
-/** Starting a program costs milliseconds on a small board. */
-const ASK_EVERY_MS = 1000;
 const NO_RAIL = 'no power monitor that is known (INA3221, tegrastats, Pi 5 power chip, RAPL)';
-const nothing = () => undefined;
 
-/** Opens the best meter of a machine: files before tools, the whole board before its processor. */
-export async function openPowerMeter(options: MeterOptions = {}): Promise<OpenedMeter> {
+/**
+ * Opens the best meter of a machine: files before tools, the whole board before its processor.
+ * `gpuLoad`: the load of the GPU is wanted, too, because no file tells it.
+ */
+export async function openPowerMeter(
+  options: MeterOptions = {},
+  { gpuLoad = false }: { readonly gpuLoad?: boolean } = {},
+): Promise<OpenedMeter> {
   const tree = await openTree(options.root);
   const reading = startReading(tree);
+  const monitor = await openIna3221(reading);
+  const wanted = monitor === null || gpuLoad;
+  const stream = wanted ? await startTegrastats(tree, options.tegrastats ?? TEGRASTATS) : null;
   const meter =
-    (await openIna3221(reading)) ??
-    (await openTegrastats(tree, options.tegrastats ?? TEGRASTATS)) ??
+    monitor ??
+    (stream === null ? null : tegrastatsMeter(stream)) ??
     (await openPmic(tree, options.vcgencmd ?? VCGENCMD)) ??
     (await openRapl(reading));
-  return { meter, why: reading.unknown.get('power') ?? NO_RAIL };
-}
-
-async function openIna3221(reading: Reading): Promise<PowerMeter | null> {
-  const files = await findIna3221(reading);
-  const first = totalPower(await readRails(reading, files));
-  if (first === null) return null;
   return {
-    source: `INA3221 ${first.rails}`,
-    counts: false,
-    read: async () => {
-      const atMs = performance.now();
-      return sameRails(await readRails(reading, files), first.rails, atMs);
-    },
-    close: nothing,
+    meter,
+    why: reading.unknown.get('power') ?? NO_RAIL,
+    gpu: stream === null ? null : () => gpuOf(stream),
+    close: () => stream?.close(),
   };
 }
 
-async function openTegrastats(tree: Tree, tools: readonly string[]): Promise<PowerMeter | null> {
-  const stream = await startTegrastats(tree, tools);
-  const first = totalPower(stream?.last()?.line.rails ?? []);
-  if (stream === null || first === null) {
-    stream?.close();
-    return null;
-  }
-  return {
-    source: `tegrastats ${first.rails}`,
-    counts: false,
-    read: () => {
-      const { line, atMs } = stream.last() ?? { line: null, atMs: 0 };
-      return Promise.resolve(sameRails(line?.rails ?? [], first.rails, atMs));
-    },
-    close: () => stream.close(),
-  };
-}
-
-/** A sum of fewer rails than at first would be another figure. */
-function sameRails(rails: readonly Rail[], expected: string, atMs: number): PowerReading | null {
-  const total = totalPower(rails);
-  return total?.rails === expected ? { atMs, milliwatts: total.milliwatts } : null;
-}
-
-async function openPmic(tree: Tree, tools: readonly string[]): Promise<PowerMeter | null> {
-  const tool = await findTool(tree, tools);
-  if (tool === undefined) return null;
-  const ask = async (): Promise<PowerReading | null> => {
-    const atMs = performance.now();
-    try {
-      const rails = parsePmic(await askVcgencmd(tool, 'pmic_read_adc'));
-      return { atMs, milliwatts: rails.reduce((sum, { milliwatts }) => sum + milliwatts, 0) };
-    } catch {
-      // Boards before the Pi 5 know no such question.
-      return null;
-    }
-  };
-  if ((await ask()) === null) return null;
-  const read = slowly(ask, ASK_EVERY_MS);
-  return {
-    source: 'Pi 5 power chip, sum of rails',
-    counts: false,
-    read: () => read(),
-    close: nothing,
-  };
-}
-
-async function openRapl(reading: Reading): Promise<PowerMeter | null> {
-  const zones = await findRapl(reading);
-  if (zones.length === 0) return null;
-  const sum = new EnergySum();
-  return {
-    source: `RAPL ${zones.map(({ name }) => name).join(' + ')}`,
-    counts: true,
-    read: async () => {
-      const atMs = performance.now();
-      const values = await readRapl(reading, zones);
-      return values === null ? null : { atMs, millijoules: sum.add(values) };
-    },
-    close: nothing,
-  };
+function gpuOf(stream: TegrastatsStream): GpuState | null {
+  const line = stream.last()?.line;
+  if (line === undefined) return null;
+  return { frequencyHz: line.gpuFrequencyHz, loadShare: line.gpuLoadShare };
 }

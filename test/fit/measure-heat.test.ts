@@ -68,7 +68,7 @@ async function measure(
         feeds,
         minTimeSeconds: MIN_TIME_SECONDS,
         memoryBytes: null,
-        machine: { root, coolDownSeconds, startCelsius: null },
+        machine: { root, coolDownSeconds, startCelsius: null, power: true },
         hooks: { signal: new AbortController().signal, progress },
         scratch,
       },

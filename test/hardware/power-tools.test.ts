@@ -1,12 +1,13 @@
 // Meters that are programs: real child processes that print what the programs print.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { startReading } from '../../agent/hardware/facts-log.ts';
 import { readPowerMode } from '../../agent/hardware/nvpmodel.ts';
-import { openPowerMeter, type PowerMeter } from '../../agent/hardware/power-meter.ts';
+import { openPowerMeter } from '../../agent/hardware/power-meter.ts';
+import type { PowerMeter } from '../../agent/hardware/power-sources.ts';
 import { openTree } from '../../agent/hardware/tree.ts';
 import { startTegrastats } from '../../agent/hardware/tegrastats-stream.ts';
 
@@ -17,6 +18,15 @@ function tool(name: string, script: string): string {
   const path = join(folder, name);
   writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return path;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const LINE = 'RAM 1/2MB (lfb 1x4MB) CPU [1%@729] GR3D_FREQ 63%@[621] cpu@52C VDD_SOC 200mW/200mW';
@@ -40,14 +50,18 @@ describe('tegrastats', () => {
         'tegrastats',
         `echo $$ > ${pid}; echo "warning: not root"; for mw in 5000 7000; do echo "${LINE} VDD_IN \${mw}mW/1mW"; sleep 0.3; done; exec sleep 60`,
       );
-      const { meter } = await openPowerMeter({ tegrastats: [path] });
+      const { meter, gpu, close } = await openPowerMeter({ tegrastats: [path] });
+      expect(gpu?.()).toEqual({ frequencyHz: 621_000_000, loadShare: 0.63 });
       expect(meter?.source).toBe('tegrastats VDD_IN');
       await until(meter, 5000);
       await until(meter, 7000);
       const first = await meter?.read();
       // The same line again: the same reading, so that it counts once.
       expect(await meter?.read()).toEqual(first);
-      meter?.close();
+      close();
+      // The shell has become the sleep that it ended with.
+      const child = Number(readFileSync(pid, 'utf8'));
+      while (isRunning(child)) await sleep(20);
     },
     LIMIT_MS,
   );
@@ -88,7 +102,6 @@ describe('the power chip of a Pi 5', () => {
     const path = tool('old', `echo 'error=1 error_msg="Command not registered"'`);
     const { meter } = await openPowerMeter({ vcgencmd: [path], tegrastats: [] });
     expect(meter?.source ?? '').not.toContain('Pi 5');
-    meter?.close();
   });
 });
 
