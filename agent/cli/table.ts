@@ -47,10 +47,11 @@ function facts(report: BenchReport, { width }: RenderOptions): readonly string[]
 }
 
 function tables(report: BenchReport, options: RenderOptions): readonly (readonly string[])[] {
-  const layouts =
-    options.width >= WIDE
-      ? [allColumns(report)]
-      : [speedColumns, heatColumns(report), fidelityColumns];
+  const all = allColumns(report);
+  const fits =
+    options.width >= WIDE &&
+    renderTable(report, all, false).every((line) => line.length <= options.width);
+  const layouts = fits ? [all] : [speedColumns, heatColumns(report), fidelityColumns];
   return layouts
     .filter((columns) => columns.length > 0)
     .map((columns) => renderTable(report, columns, options.color));

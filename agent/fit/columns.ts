@@ -67,14 +67,13 @@ const hottest = right('heat', 'max C', (row) => degrees(row.heat?.maxCelsius));
 const energy = right('energy', 'mJ', (row) => figure(row.energyPerInferenceMillijoules));
 const slowed: Column = { title: 'throttled', unit: '', align: 'left', cell: throttledCell };
 const heat: readonly Column[] = [
-  right('start', 'C', (row) => degrees(row.heat?.beforeCelsius)),
-  right('max', 'C', (row) => degrees(row.heat?.maxCelsius)),
+  hottest,
   right('CPU', 'MHz', (row) => megahertz(row.clocks?.cpuMeanHz)),
   right('power', 'W', (row) => figure(row.power?.meanMilliwatts, 1e-3)),
   energy,
 ];
 
-/** Of two turns in five, or none that is left in the figures. */
+/** Whether the figures hold turns that were slowed down, or such turns were taken again. */
 function throttledCell({ throttled }: CandidateRow): string {
   if (throttled === undefined) return '';
   return throttled.turns > 0 ? 'yes' : 'repeated';

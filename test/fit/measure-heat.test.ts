@@ -162,6 +162,23 @@ describe('a board that gets hot under load', () => {
 });
 
 test(
+  'a clock that falls under load: marked, whatever the governor is',
+  async () => {
+    const clock = '/sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq';
+    const root = board();
+    putFile(root, '/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver', 'cpufreq-dt\n');
+    const ran = await measure(root, null, (event) => {
+      if (isTurn(event, 0)) putFile(root, clock, '1800000\n');
+      if (isTurn(event, 3)) putFile(root, clock, '1200000\n');
+    });
+    expect(ran.row(1).throttled).toMatchObject({ reasons: ['clock dropped'], turns: 2 });
+    // Three turns at 1.8 GHz and two at 1.2, with about as many looks at each.
+    expect(ran.row(1).clocks).toMatchObject({ cpuMinHz: 1.2e9 });
+  },
+  LIMIT_MS,
+);
+
+test(
   'power belongs to whom it was drawn by, and idle power stands apart',
   async () => {
     const root = board();
