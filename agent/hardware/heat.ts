@@ -2,6 +2,7 @@ import { findCoolingDevices, readCooling, readTrip } from './cooling.ts';
 import { cpufreq, readCurrentHz, readLimitHz } from './cpufreq.ts';
 import { listFolder, readOptional, startReading, type Reading } from './facts-log.ts';
 import { findGpu, readGpu } from './gpu.ts';
+import { quickTree } from './quick-tree.ts';
 import { findSensors, hottestZone, readTemperatures, type ThermalZone } from './thermal.ts';
 import { watchThrottling, type ThrottlingState } from './throttling-watch.ts';
 import { openTree } from './tree.ts';
@@ -43,7 +44,7 @@ const BOOSTING_DRIVERS = /^(intel|amd|acpi|pcc|powernow)/;
 
 /** Looks for the files once; a reading is then a dozen small ones, cheap beside a load. */
 export async function openHeat(root?: string): Promise<HeatReader> {
-  const reading = startReading(await openTree(root));
+  const reading = startReading(quickTree(await openTree(root)));
   const cores = await findCores(reading);
   const sensors = await findSensors(reading);
   const trips = await Promise.all(sensors.map((sensor) => readTrip(reading, sensor)));

@@ -7,6 +7,7 @@ import {
   tegrastatsMeter,
   type PowerMeter,
 } from './power-sources.ts';
+import { quickTree } from './quick-tree.ts';
 import { startTegrastats, TEGRASTATS, type TegrastatsStream } from './tegrastats-stream.ts';
 import { openTree } from './tree.ts';
 import { VCGENCMD } from './vcgencmd.ts';
@@ -25,7 +26,7 @@ export interface OpenedMeter {
   /** What the GPU does, by tegrastats; null where that does not run. */
   readonly gpu: (() => GpuState | null) | null;
   /** Ends what was started. */
-  close(): void;
+  readonly close: () => void;
 }
 
 const NO_RAIL = 'no power monitor that is known (INA3221, tegrastats, Pi 5 power chip, RAPL)';
@@ -38,7 +39,7 @@ export async function openPowerMeter(
   options: MeterOptions = {},
   { gpuLoad = false }: { readonly gpuLoad?: boolean } = {},
 ): Promise<OpenedMeter> {
-  const tree = await openTree(options.root);
+  const tree = quickTree(await openTree(options.root));
   const reading = startReading(tree);
   const monitor = await openIna3221(reading);
   const wanted = monitor === null || gpuLoad;
