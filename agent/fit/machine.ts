@@ -24,7 +24,7 @@ export interface Machine {
   /** Why there is no meter; null when there is one. */
   readonly noPower: string | null;
   budget: CoolBudget;
-  close(): void;
+  readonly close: () => void;
 }
 
 const NO_METER: OpenedMeter = {

@@ -1,27 +1,14 @@
-import { SAMPLE_EVERY_MS, sampleBeside, takeSample, type Sample } from '../bench/sampling.ts';
-import { mayRepeat, throttleReasons, turnClock, type ClockReference } from '../bench/throttle.ts';
-import { turnFigures, type Turn, type TurnFigures } from '../bench/turns.ts';
-import type { CandidateRow, Conditions, LatencyMs } from '../contracts/bench.ts';
+import { SAMPLE_EVERY_MS, takeSample } from '../bench/sampling.ts';
+import type { Conditions } from '../contracts/bench.ts';
 import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
-import type { RoundLimits } from '../bench/latency.ts';
-import { summarize } from '../bench/statistics.ts';
 import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
-import type { FitWorker } from './children.ts';
-import { coolDown, openMachine, type Machine, type MachineOptions } from './machine.ts';
+import { openMachine, type Machine, type MachineOptions } from './machine.ts';
+import { finish, takeTurn, type Entry, type Measurement, type Running } from './running.ts';
 import type { Scratch } from './scratch.ts';
 import { throttleWarnings } from './throttle-warnings.ts';
-import type { Candidate, Hooks } from './types.ts';
-
-/** What measuring one candidate gave. */
-export interface Measurement extends TurnFigures, Pick<CandidateRow, 'throttled'> {
-  readonly latencyMs: LatencyMs;
-  readonly loadMs: number;
-  readonly peakRssBytes: number | null;
-  /** Time in our own loop per inference. */
-  readonly ownOverheadMs: number;
-}
+import type { Hooks } from './types.ts';
 
 export interface Measurements {
   /** By candidate id; a text says why a candidate could not be measured. */
@@ -60,23 +47,6 @@ const CHILD_BYTES = 120 * 2 ** 20;
 const FILE_FACTOR = 4;
 /** Others using more than this share of the machine disturb the figures. */
 const BUSY_LIMIT = 0.1;
-
-interface Entry {
-  readonly candidate: Candidate;
-  readonly path: string;
-  readonly bytes: number;
-}
-
-interface Running extends Entry {
-  /** What is to be known of how the model runs. */
-  readonly notes: readonly string[];
-  readonly worker: FitWorker;
-  readonly loadMs: number;
-  readonly before: Sample;
-  readonly turns: Turn[];
-  /** Of turns that were taken again. */
-  readonly repeated: { readonly reasons: Set<string>; turns: number; waitedSeconds: number };
-}
 
 /** Measures latency, load time and memory of candidates that lie in files, side by side. */
 export async function measureAll(
@@ -229,63 +199,4 @@ async function measureRounds(
     if (typeof made === 'string') rows.set(id, made);
     else one.turns.push(made);
   }
-}
-
-/** One turn; where heat slowed it down, again once the machine is cool, as far as waiting goes. */
-async function takeTurn(
-  one: Running,
-  limits: RoundLimits,
-  machine: Machine,
-  hooks: Hooks,
-): Promise<Turn> {
-  const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
-  for (;;) {
-    // oxlint-disable-next-line no-await-in-loop -- again only after cooling
-    const sampled = await sampleBeside(machine.instruments, () =>
-      one.worker.call('round', { limits }, { timeoutMs }),
-    );
-    const reasons = throttleReasons(sampled, clockReference(one, machine));
-    if (reasons.length === 0 || !mayRepeat(reasons, one.repeated.turns, machine.budget)) {
-      return { sampled, reasons };
-    }
-    for (const reason of reasons) one.repeated.reasons.add(reason);
-    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
-    one.repeated.waitedSeconds += await coolDown(machine, one.candidate.id, reasons, hooks);
-    one.repeated.turns += 1;
-  }
-}
-
-function clockReference({ turns }: Running, machine: Machine): ClockReference {
-  const { steadyClock, governor } = machine.instruments.heat;
-  const unhurt = turns.filter(({ reasons }) => reasons.length === 0);
-  return {
-    limitHz: machine.start.limitHz,
-    // A clock that may boost falls for other reasons than heat; such processors count those themselves.
-    turnsHz: steadyClock ? unhurt.flatMap(({ sampled }) => turnClock(sampled) ?? []) : [],
-    heldAtLimit: steadyClock && governor === 'performance',
-  };
-}
-
-function finish(one: Running, machine: Machine): Measurement {
-  const { turns, loadMs, before, worker, repeated } = one;
-  const rounds = turns.map(({ sampled }) => sampled.result);
-  const latencies = rounds.flatMap(({ latenciesMs }) => [...latenciesMs]);
-  const ownMs = rounds.reduce((sum, round) => sum + round.ownMs, 0);
-  const { instruments, idleMilliwatts } = machine;
-  const slowed = turns.filter(({ reasons }) => reasons.length > 0);
-  const reasons = new Set([...repeated.reasons, ...slowed.flatMap((turn) => turn.reasons)]);
-  const throttled = {
-    reasons: [...reasons],
-    turns: slowed.length,
-    repeatedTurns: repeated.turns,
-    waitedSeconds: repeated.waitedSeconds,
-  };
-  return {
-    latencyMs: summarize(latencies),
-    loadMs,
-    peakRssBytes: worker.peakRssBytes() ?? null,
-    ownOverheadMs: ownMs / latencies.length,
-    ...turnFigures(turns, before, { source: instruments.meter?.source ?? null, idleMilliwatts }),
-    ...(reasons.size === 0 ? {} : { throttled }),
-  };
 }

@@ -1,4 +1,4 @@
-import type { Measurement } from './measure.ts';
+import type { Measurement } from './running.ts';
 
 /** One line for all candidates that were slowed down for the same reasons. */
 export function throttleWarnings(

@@ -1,11 +1,13 @@
 import { findCoolingDevices, readCooling, readTrip } from './cooling.ts';
 import { cpufreq, readCurrentHz, readLimitHz } from './cpufreq.ts';
 import { listFolder, readOptional, startReading, type Reading } from './facts-log.ts';
+import { watchFirmware } from './firmware-heat.ts';
 import { findGpu, readGpu } from './gpu.ts';
 import { quickTree } from './quick-tree.ts';
 import { findSensors, hottestZone, readTemperatures, type ThermalZone } from './thermal.ts';
 import { watchThrottling, type ThrottlingState } from './throttling-watch.ts';
 import { openTree } from './tree.ts';
+import { VCGENCMD } from './vcgencmd.ts';
 
 /** What a machine does beside its load. */
 export interface HeatSample {
@@ -43,7 +45,10 @@ const MAX_CORES = 8;
 const BOOSTING_DRIVERS = /^(intel|amd|acpi|pcc|powernow)/;
 
 /** Looks for the files once; a reading is then a dozen small ones, cheap beside a load. */
-export async function openHeat(root?: string): Promise<HeatReader> {
+export async function openHeat(
+  root?: string,
+  vcgencmd: readonly string[] = VCGENCMD,
+): Promise<HeatReader> {
   const reading = startReading(quickTree(await openTree(root)));
   const cores = await findCores(reading);
   const sensors = await findSensors(reading);
@@ -51,6 +56,7 @@ export async function openHeat(root?: string): Promise<HeatReader> {
   const devices = await findCoolingDevices(reading);
   const throttling = await watchThrottling(reading);
   const gpu = await findGpu(reading);
+  const firmware = sensors.length === 0 ? await watchFirmware(reading.tree, vcgencmd) : null;
   const setting = async (name: string) => {
     const path = `${cpufreq(cores[0] ?? 0)}/${name}`;
     return (await readOptional(reading.tree, path))?.trim() ?? null;
@@ -61,19 +67,21 @@ export async function openHeat(root?: string): Promise<HeatReader> {
     steadyClock: driver !== null && !BOOSTING_DRIVERS.test(driver),
     knowsGpuLoad: gpu?.load !== undefined,
     read: async ({ fresh = false } = {}) => {
-      const [zones, frequencyHz, limitHz, gpuState, state, cooling] = await Promise.all([
+      const [zones, frequencyHz, limitHz, gpuState, state, cooling, told] = await Promise.all([
         readTemperatures(reading, sensors),
         readCurrentHz(reading, cores),
         readLimitHz(reading, cores),
         gpu === null ? null : readGpu(reading, gpu),
         throttling(fresh),
         readCooling(reading, devices),
+        firmware === null ? null : firmware(fresh),
       ]);
       const { zone = null, celsius = null } = hottestZone(zones) ?? {};
+      const asked = told?.celsius ?? null;
       return {
-        celsius,
-        zone,
-        frequencyHz,
+        celsius: celsius ?? asked,
+        zone: zone ?? (asked === null ? null : 'firmware'),
+        frequencyHz: frequencyHz ?? told?.frequencyHz ?? null,
         limitHz,
         gpuHz: gpuState?.frequencyHz ?? null,
         gpuLoadShare: gpuState?.loadShare ?? null,

@@ -2,7 +2,8 @@
 // of a Raspberry Pi with a power monitor would.
 import { resolve } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { measureAll, type Measurement, type Measurements } from '../../agent/fit/measure.ts';
+import { measureAll, type Measurements } from '../../agent/fit/measure.ts';
+import type { Measurement } from '../../agent/fit/running.ts';
 import { withScratch } from '../../agent/fit/scratch.ts';
 import type { Candidate, ProgressEvent } from '../../agent/fit/types.ts';
 import { onnxRuntime } from '../../agent/runtime/onnxruntime.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { startReading } from '../../agent/hardware/facts-log.ts';
+import { watchFirmware } from '../../agent/hardware/firmware-heat.ts';
 import { readPowerMode } from '../../agent/hardware/nvpmodel.ts';
 import { openPowerMeter } from '../../agent/hardware/power-meter.ts';
 import type { PowerMeter } from '../../agent/hardware/power-sources.ts';
@@ -103,6 +104,17 @@ describe('the power chip of a Pi 5', () => {
     const { meter } = await openPowerMeter({ vcgencmd: [path], tegrastats: [] });
     expect(meter?.source ?? '').not.toContain('Pi 5');
   });
+});
+
+test('a Pi without thermal zones: the firmware tells temperature and clock', async () => {
+  const path = tool(
+    'firmware',
+    `case "$1 $2" in 'measure_temp ') echo "temp=61.2'C";; 'measure_clock arm') echo 'frequency(48)=1500398464';; *) exit 1;; esac`,
+  );
+  const ask = await watchFirmware(await openTree(undefined), [path]);
+  await expect(ask()).resolves.toEqual({ celsius: 61.2, frequencyHz: 1_500_398_464 });
+  const mute = await watchFirmware(await openTree(undefined), [tool('mute', 'exit 255')]);
+  await expect(mute()).resolves.toEqual({ celsius: null, frequencyHz: null });
 });
 
 describe('nvpmodel', () => {
