@@ -58,7 +58,7 @@ async function costOfLooks(instruments) {
 /** @param {Instruments} instruments @param {number} count */
 async function look(instruments, count) {
   // oxlint-disable-next-line no-await-in-loop -- one look after the other
-  for (let at = 0; at < count; at += 1) await takeSample(instruments, false);
+  for (let at = 0; at < count; at += 1) await takeSample(instruments, 'later');
 }
 
 /** Turns of the demo model with and without looks beside it, in turn. @param {Instruments} instruments */

@@ -26,7 +26,7 @@ export interface Instruments {
   readonly gpu?: (() => GpuState | null) | null;
 }
 
-/** Often enough for a turn of a second, rare enough to cost under 1 % of one core (docs/heat-and-power.md). */
+/** Often enough for a turn of a second, rare enough to cost well under 1 % of a core (docs/heat-and-power.md). */
 export const SAMPLE_EVERY_MS = 250;
 /** The first look: clocks have risen by then, and a short turn has one at all. */
 const FIRST_AFTER_MS = 100;
@@ -37,7 +37,7 @@ export async function sampleBeside<T>(
   work: () => Promise<T>,
   { everyMs = SAMPLE_EVERY_MS }: { readonly everyMs?: number } = {},
 ): Promise<Sampled<T>> {
-  const before = await takeSample(instruments, true);
+  const before = await takeSample(instruments, 'edge');
   const during: Sample[] = [];
   const startMs = performance.now();
   const stop = new AbortController();
@@ -46,7 +46,7 @@ export async function sampleBeside<T>(
     const result = await work();
     stop.abort();
     await watching;
-    return { result, startMs, before, during, after: await takeSample(instruments, true) };
+    return { result, startMs, before, during, after: await takeSample(instruments, 'edge') };
   } finally {
     stop.abort();
   }
@@ -65,22 +65,26 @@ async function watch(
     await sleep(start + at - performance.now(), undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
-    samples.push(await takeSample(instruments, false));
+    samples.push(await takeSample(instruments, samples.length === 0 ? 'first' : 'later'));
     // A machine that answers slowly is asked less often, still at the fixed times.
     do at += everyMs;
     while (start + at <= performance.now());
   }
 }
 
-/** `edge`: before and after work, where a program may be asked, and only a counter tells anything. */
+/**
+ * One look. At an edge, before and after work, programs may be asked without harm, and of meters only a
+ * counter tells anything. The first look within work asks a meter that is a program, later ones do so
+ * rarely.
+ */
 export async function takeSample(
   { heat, meter, gpu = null }: Instruments,
-  edge: boolean,
+  when: 'edge' | 'first' | 'later',
 ): Promise<Sample> {
   const atMs = performance.now();
   const [seen, power] = await Promise.all([
-    heat.read({ fresh: edge }),
-    meter === null || (edge && !meter.counts) ? null : meter.read(),
+    heat.read({ fresh: when === 'edge' }),
+    meter === null || (when === 'edge' && !meter.counts) ? null : meter.read(when === 'first'),
   ]);
   if (gpu === null) return { ...seen, atMs, power };
   const told = gpu();

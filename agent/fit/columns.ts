@@ -108,7 +108,7 @@ export function heatColumns(report: BenchReport): readonly Column[] {
   return columns.length === 0 ? [] : [number, precision, runtime, threads, ...columns];
 }
 
-/** The same in two tables for narrow screens; they share the row number. */
+/** The rest in two tables for narrow screens; all share the row number. */
 export const speedColumns: readonly Column[] = [number, precision, runtime, threads, ...speed];
 export const fidelityColumns: readonly Column[] = [
   number,

@@ -48,7 +48,7 @@ export async function openMachine(
     : NO_METER;
   const instruments = { heat, meter, gpu };
   try {
-    const first = await takeSample(instruments, true);
+    const first = await takeSample(instruments, 'edge');
     const known = [options.startCelsius, first.celsius].filter((celsius) => celsius !== null);
     return {
       instruments,
@@ -96,7 +96,7 @@ export async function coolDown(
     await sleep(Math.min(LOOK_EVERY_MS, limitMs - waitedMs), undefined, { signal });
     waitedMs = performance.now() - start;
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
-    cool = isCool(await takeSample(machine.instruments, true), machine.start, waitedMs);
+    cool = isCool(await takeSample(machine.instruments, 'edge'), machine.start, waitedMs);
   }
   const waitedSeconds = waitedMs / 1000;
   machine.budget = {

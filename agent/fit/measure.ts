@@ -161,7 +161,7 @@ async function start(
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {
-    const before = await takeSample(instruments, true);
+    const before = await takeSample(instruments, 'edge');
     const args = { path: entry.path, threads, feeds, delegate };
     const { loadMs, notes } = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
     await worker.call('warmUp', undefined, { timeoutMs: SAMPLE_TIMEOUT_MS });

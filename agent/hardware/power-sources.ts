@@ -17,8 +17,11 @@ export interface PowerMeter {
   readonly source: string;
   /** It counts energy: what counts is the difference between two readings. */
   readonly counts: boolean;
-  /** What the machine draws now; null where it cannot be read this time. */
-  read(): Promise<PowerReading | null>;
+  /**
+   * What the machine draws now; null where it cannot be read this time. A meter that is a program
+   * gives its last reading for a second, unless a fresh one is wanted.
+   */
+  read(fresh?: boolean): Promise<PowerReading | null>;
 }
 
 /** Starting a program costs milliseconds on a small board. */
@@ -74,11 +77,10 @@ export async function openPmic(tree: Tree, tools: readonly string[]): Promise<Po
     }
   };
   if ((await ask()) === null) return null;
-  const read = slowly(ask, ASK_EVERY_MS);
   return {
     source: 'Pi 5 power chip, sum of rails',
     counts: false,
-    read: () => read(),
+    read: slowly(ask, ASK_EVERY_MS),
   };
 }
 

@@ -86,7 +86,7 @@ describe('tegrastats', () => {
 });
 
 describe('the power chip of a Pi 5', () => {
-  test('the sum of its rails; asked once a second at most', async () => {
+  test('the sum of its rails; asked once a second at most, unless it must be fresh', async () => {
     const asked = join(folder, 'asked');
     const path = tool(
       'vcgencmd',
@@ -96,6 +96,9 @@ describe('the power chip of a Pi 5', () => {
     const reading = await meter?.read();
     expect(reading).toMatchObject({ milliwatts: 1500 });
     expect(await meter?.read()).toEqual(reading);
+    // Once to see whether it is there, and once for both readings.
+    expect(readFileSync(asked, 'utf8')).toBe('x\nx\n');
+    expect(await meter?.read(true)).not.toEqual(reading);
     expect(meter?.source).toContain('Pi 5');
   });
 
