@@ -3,7 +3,8 @@
 // build, on every core of check-arm64/cores.js. What comes out has to agree with this machine within
 // the rounding of the runtimes. See docs/arm64.md.
 //
-//   node scripts/check-arm64.js
+//   node scripts/check-arm64.js                           everything
+//   node scripts/check-arm64.js cortex-a76 outputs probe   some cores, some parts
 //
 // Downloads (Debian packages, Node.js, dependencies) are kept in EDGEFIT_ARM64_CACHE, by default
 // edgefit/arm64 in the user's cache folder.
@@ -25,6 +26,10 @@ const NODE = '20.19.0';
 /** Started on the last core only. */
 const OTHER_NODES = ['22', '24'];
 
+const names = process.argv.slice(2);
+const cores = chosen(CORES, ({ cpu }) => cpu);
+const parts = chosen(PARTS, ([name]) => name);
+
 const checkout = dirname(import.meta.dirname);
 const cacheHome = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
 const cache = process.env['EDGEFIT_ARM64_CACHE'] || join(cacheHome, 'edgefit/arm64');
@@ -34,6 +39,23 @@ const cache = process.env['EDGEFIT_ARM64_CACHE'] || join(cacheHome, 'edgefit/arm
 
 /** @type {string[]} */
 const times = [];
+
+/**
+ * Those that the command line names; all where it names none of the kind.
+ * @template T
+ * @param {readonly T[]} all
+ * @param {(one: T) => string} nameOf
+ */
+function chosen(all, nameOf) {
+  const named = all.filter((one) => names.includes(nameOf(one)));
+  return named.length === 0 ? all : named;
+}
+
+function checkNames() {
+  const known = [...CORES.map(({ cpu }) => cpu), ...PARTS.map(([name]) => name)];
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`nothing is called ${unknown}: ${known.join(', ')}`);
+}
 
 /**
  * Does something, and remembers how long it took.
@@ -64,7 +86,7 @@ async function timed(name, work) {
 async function tryCore(shared, core, node, folder) {
   const trial = { ...shared, core, node, folder };
   const results = [];
-  for (const [name, part] of PARTS) {
+  for (const [name, part] of parts) {
     // oxlint-disable-next-line no-await-in-loop -- one core has one thing to do at a time
     const checks = await timed(`${core.cpu}: ${name}`, () => part(trial)).catch(failed(name));
     results.push(...checks.map((check) => printed({ ...check, core: core.cpu })));
@@ -81,8 +103,9 @@ function failed(name) {
 
 /** @param {string} folder */
 async function checkAll(folder) {
+  checkNames();
   await mkdir(cache, { recursive: true });
-  const parts = await timed('qemu and the C library', () => fetchEmulator(cache));
+  const emulator = await timed('qemu and the C library', () => fetchEmulator(cache));
   const program = await timed(`Node.js ${NODE}`, () => fetchNode(NODE, cache));
   const home = await timed('the agent for arm64', () => installPackage(checkout, cache));
   const work = await prepareWork(home, join(folder, 'work'));
@@ -91,14 +114,15 @@ async function checkAll(folder) {
   try {
     const shared = { home, work, reference, broker, schemas: await loadSchemas(checkout) };
     const perCore = await Promise.all(
-      CORES.map(async (core) => {
+      cores.map(async (core) => {
         const own = join(folder, core.cpu);
-        const { node } = await makeEmulator(own, core, { ...parts, node: program });
+        const { node } = await makeEmulator(own, core, { ...emulator, node: program });
         return tryCore(shared, core, node, own);
       }),
     );
+    if (names.length > 0) return perCore.flat();
     const others = await timed(`Node.js ${OTHER_NODES.join(', ')}`, () =>
-      nodeChecks(OTHER_NODES, { cache, folder, home, parts, schemas: shared.schemas }),
+      nodeChecks(OTHER_NODES, { cache, folder, home, emulator, schemas: shared.schemas }),
     );
     return [...perCore.flat(), ...others.map(printed)];
   } finally {

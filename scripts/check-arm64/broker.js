@@ -6,16 +6,18 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
 
 const PLACES = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'];
-const START_ATTEMPTS = 50;
+const ATTEMPTS = 50;
 const PAUSE_MS = 100;
 
 /**
  * @typedef {object} Broker
  * @property {string} url
- * @property {(topic: string) => unknown} message the last document under that topic or below it
+ * @property {(topic: string) => Promise<unknown>} message the last document under that topic or
+ *   below it, undefined when none comes
  * @property {() => Promise<void>} close
  */
 
@@ -45,10 +47,7 @@ export async function startBroker(folder) {
     await client.subscribeAsync('edgefit/v1/#', { qos: 1 });
     return {
       url,
-      message: (topic) => {
-        const found = [...arrived].findLast(([name]) => `${name}/`.startsWith(`${topic}/`));
-        return found === undefined ? undefined : JSON.parse(found[1]);
-      },
+      message: (topic) => waitFor(() => documentUnder(topic, arrived)),
       close: async () => {
         await client.endAsync(true);
         child.kill('SIGKILL');
@@ -61,18 +60,39 @@ export async function startBroker(folder) {
 }
 
 /**
+ * @param {string} topic
+ * @param {ReadonlyMap<string, string>} arrived
+ * @returns {unknown}
+ */
+function documentUnder(topic, arrived) {
+  const found = [...arrived].findLast(([name]) => `${name}/`.startsWith(`${topic}/`));
+  return found === undefined ? undefined : JSON.parse(found[1]);
+}
+
+/**
+ * Who published hears from the broker before we do, and may have ended by then.
+ * @param {() => unknown} look
+ * @param {number} [attempts]
+ * @returns {Promise<unknown>}
+ */
+async function waitFor(look, attempts = ATTEMPTS) {
+  const found = look();
+  if (found !== undefined || attempts === 1) return found;
+  await sleep(PAUSE_MS);
+  return waitFor(look, attempts - 1);
+}
+
+/**
  * @param {string} url
  * @param {number} [attempts]
  * @returns {ReturnType<typeof connectAsync>}
  */
-async function connectPatiently(url, attempts = START_ATTEMPTS) {
+async function connectPatiently(url, attempts = ATTEMPTS) {
   try {
     return await connectAsync(url, { reconnectPeriod: 0 }, false);
   } catch (error) {
     if (attempts === 1) throw error;
-    await new Promise((resolve) => {
-      setTimeout(resolve, PAUSE_MS);
-    });
+    await sleep(PAUSE_MS);
     return connectPatiently(url, attempts - 1);
   }
 }

@@ -31,13 +31,14 @@ export async function fetchEmulator(cache) {
   const debs = await fetchDebs(packages, join(cache, 'debs'));
   const libraries = debs.filter((deb) => !basename(deb).startsWith('qemu-user_'));
   const [packed = ''] = debs.filter((deb) => !libraries.includes(deb));
-  const folder = join(cache, 'qemu');
-  const qemu = join(folder, 'usr/bin/qemu-aarch64');
+  const qemu = join(cache, 'qemu-aarch64');
   if (!existsSync(qemu)) {
-    await rm(`${folder}.new`, { recursive: true, force: true });
-    await run('dpkg-deb', ['-x', packed, `${folder}.new`]);
-    await rm(folder, { recursive: true, force: true });
-    await rename(`${folder}.new`, folder);
+    const unpacked = join(cache, 'qemu.new');
+    await rm(unpacked, { recursive: true, force: true });
+    await run('dpkg-deb', ['-x', packed, unpacked]);
+    // Those of the other twenty architectures take half a gigabyte.
+    await rename(join(unpacked, 'usr/bin/qemu-aarch64'), qemu);
+    await rm(unpacked, { recursive: true, force: true });
   }
   return { qemu, libraries };
 }

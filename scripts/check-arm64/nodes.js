@@ -11,7 +11,7 @@ import { agentJson } from './work.js';
  * @property {string} cache
  * @property {string} folder for what is made
  * @property {string} home the installed package
- * @property {Awaited<ReturnType<typeof import('./emulator.js').fetchEmulator>>} parts
+ * @property {Awaited<ReturnType<typeof import('./emulator.js').fetchEmulator>>} emulator
  * @property {import('./schemas.js').Schemas} schemas
  */
 
@@ -32,12 +32,12 @@ export async function nodeChecks(versions, setting) {
  * @param {string} version
  * @param {Setting} setting
  */
-async function nodeCheck(version, { cache, folder, home, parts, schemas }) {
+async function nodeCheck(version, { cache, folder, home, emulator, schemas }) {
   const core = CORES.at(-1);
   if (core === undefined) throw new Error('no core is emulated');
   const program = await fetchNode(version, cache);
   const { node } = await makeEmulator(join(folder, `node-${version}`), core, {
-    ...parts,
+    ...emulator,
     node: program,
   });
   const running = (await node(['--version'])).trim();

@@ -160,7 +160,7 @@ async function benchAndReport({ core, node, home, work, reference, broker, schem
     const expected = reference.formats.get(format.name)?.report ?? measured;
     checks.push(
       ...benchChecks(`bench ${format.name}`, schemas.bench.parse(measured), expected),
-      ...messageChecks(device, measured, broker, schemas),
+      ...(await messageChecks(device, measured, broker, schemas)),
     );
   }
   return checks;
@@ -171,12 +171,12 @@ async function benchAndReport({ core, node, home, work, reference, broker, schem
  * @param {import('../../agent/contracts/bench.ts').BenchReport} measured
  * @param {import('./broker.js').Broker} broker
  * @param {import('./schemas.js').Schemas} schemas
- * @returns {Check[]}
+ * @returns {Promise<Check[]>}
  */
-function messageChecks(device, measured, broker, schemas) {
+async function messageChecks(device, measured, broker, schemas) {
   const topic = `edgefit/v1/d/${device}/up`;
-  const birth = schemas.birth.safeParse(broker.message(`${topic}/birth`));
-  const message = schemas.bench.safeParse(broker.message(`${topic}/bench`));
+  const birth = schemas.birth.safeParse(await broker.message(`${topic}/birth`));
+  const message = schemas.bench.safeParse(await broker.message(`${topic}/bench`));
   return [
     same(`mqtt ${device}: birth of`, birth.data?.deviceId, device),
     same(`mqtt ${device}: birth names the core`, birth.data?.facts.cpu, measured.device.cpu),

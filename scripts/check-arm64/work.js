@@ -139,7 +139,7 @@ export async function outputsOf(node, home, { folder }, files, env) {
   const script = join(import.meta.dirname, 'outputs.js');
   const samples = [
     join(folder, 'samples.npz'),
-    String(CALIBRATION_SAMPLES),
+    String(FIRST_OUTPUT_SAMPLE),
     String(OUTPUT_SAMPLES),
   ];
   /** @type {Record<string, number[]>} */
