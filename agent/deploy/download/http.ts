@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { NotTrusted } from '../tuf/refused.ts';
+import { Pieces } from './pieces.ts';
 
 /** How patient downloads are. Tests shorten it; the defaults suit a mobile line. */
 export interface Patience {
@@ -30,7 +31,7 @@ const PASSING_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 export interface HttpResponse {
   readonly status: number;
   readonly header: (name: string) => string | undefined;
-  readonly body: AsyncIterable<Uint8Array> & { destroy(): unknown };
+  readonly body: Pieces;
 }
 
 export interface HttpOptions {
@@ -53,10 +54,8 @@ export async function httpGet(url: string, options: HttpOptions): Promise<HttpRe
       headersTimeout: silenceMs,
       bodyTimeout: silenceMs,
     });
-    // A body that is destroyed early reports it as an error; nobody is interested by then.
-    body.on('error', () => undefined);
     const header = (name: string) => [headers[name]].flat()[0];
-    return { status: statusCode, header, body };
+    return { status: statusCode, header, body: new Pieces(body) };
   } catch (error) {
     throw unreachable(url, error, options.signal);
   }
@@ -90,6 +89,7 @@ export async function* watched(
   let [since, got] = [performance.now(), 0];
   try {
     for await (const piece of body) {
+      signal.throwIfAborted();
       got += piece.length;
       const passedMs = performance.now() - since;
       if (passedMs >= patience.slowWindowMs) {

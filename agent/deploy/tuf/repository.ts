@@ -117,8 +117,8 @@ async function nextSnapshot(
 ): Promise<SignedFile> {
   const { version } = now.targets.signed;
   const bytes = await readMetadata(options.folder, `${version}.targets.json`);
-  const times_ = times(options, 'snapshot', now.snapshot.signed.version + 1);
-  const snapshot = makeSnapshot({ version, bytes }, times_);
+  const age = times(options, 'snapshot', now.snapshot.signed.version + 1);
+  const snapshot = makeSnapshot({ version, bytes }, age);
   return sign('snapshot.json', snapshot, [roles.snapshot], options.keys);
 }
 
