@@ -70,6 +70,11 @@ export class TrustedTargets {
     return { path, bytes: file.length, sha256, stored: this.#stored(path, sha256), releaseCounter };
   }
 
+  /** Every signed file. */
+  all(): readonly TrustedTarget[] {
+    return Object.keys(this.#set.targets?.signed.targets ?? {}).map((path) => this.target(path));
+  }
+
   /** All files of a package, by their path inside it. */
   packageFiles(model: string, version: string): ReadonlyMap<string, TrustedTarget> {
     const prefix = packagePrefix(model, version);
