@@ -1,5 +1,6 @@
-import type { CandidateRow } from '../contracts/bench.ts';
+import type { CandidateRow, Conditions } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
+import { hottest } from '../hardware/thermal.ts';
 import type { Trtexec } from '../runtime/tensorrt/tool.ts';
 import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { applyDecision, decide } from './decide.ts';
@@ -25,6 +26,8 @@ export interface CompareOptions {
   /** Of the measured sessions; TFLite only. */
   readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
+  /** The longest wait for a throttled machine to cool; null: none. */
+  readonly coolDownSeconds: number | null;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -37,6 +40,8 @@ export interface Comparison {
   readonly objective: Objective;
   readonly chosen: string | null;
   readonly warnings: readonly string[];
+  /** Absent where engines alone were measured. */
+  readonly conditions?: Conditions | undefined;
 }
 
 /** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
@@ -61,6 +66,7 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     files: parts.flatMap(({ files }) => files),
     objective,
     chosen: decision.chosen,
+    conditions: parts.find(({ conditions }) => conditions !== undefined)?.conditions,
     warnings: [
       ...maker.warnings,
       ...parts.flatMap(({ warnings }) => warnings),
@@ -86,6 +92,7 @@ interface Part {
   readonly rows: readonly MeasuredRow[];
   readonly files: readonly MadeFile[];
   readonly warnings: readonly string[];
+  readonly conditions?: Conditions;
 }
 
 /** Candidates that run on the CPU, in child processes of our own. */
@@ -108,11 +115,25 @@ async function compareFiles(
       feeds,
       delegate,
       minTimeSeconds: options.minTimeSeconds,
+      machine: {
+        coolDownSeconds: options.coolDownSeconds,
+        startCelsius: hottest(subject.facts.thermal),
+        power: true,
+      },
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
       scratch,
     },
   );
   const rows = files.map((one) => toRow(one, judged, measured));
-  return { rows, files, warnings: [...judged.warnings, ...measured.warnings] };
+  return {
+    rows,
+    files,
+    conditions: {
+      ...measured.conditions,
+      powerMode: subject.facts.power?.mode ?? null,
+      clocksLocked: subject.facts.power?.clocksLocked ?? null,
+    },
+    warnings: [...judged.warnings, ...measured.warnings],
+  };
 }

@@ -159,6 +159,8 @@ export interface BenchRequest {
   readonly minTimeSeconds: number;
   /** A recorded machine to plan for, in place of this one; for tests. */
   readonly machineRoot?: string | undefined;
+  /** The longest wait for a throttled machine to cool; null: mark it and go on. */
+  readonly coolDownSeconds: number | null;
 }
 
 export interface QuantizeRequest {

@@ -64,6 +64,7 @@ async function bench(changes: Partial<BenchRequest['plan']> = {}): Promise<Bench
       image: {},
       objective: { optimize: 'latency', maxAccuracyDrop: null, minSqnrDb: null, maxP90Ms: null },
       minTimeSeconds: 0.02,
+      coolDownSeconds: null,
       machineRoot: ORIN,
     },
     { signal: new AbortController().signal, progress: () => undefined },
