@@ -97,8 +97,12 @@ const PUBLISHED: ReadonlyMap<RuntimeName, readonly string[]> = new Map([
 
 /** A board's runtimes that exist for the system on it: a Pi 4 may run a 32-bit kernel. */
 export function runtimesFor(profile: HardwareProfile, arch: string): RuntimeName[] {
-  const exists = (runtime: RuntimeName) => PUBLISHED.get(runtime)?.includes(arch) ?? true;
-  return arch === 'unknown' ? profile.runtimes : profile.runtimes.filter(exists);
+  return profile.runtimes.filter((runtime) => isPublished(runtime, arch));
+}
+
+/** Whether there is a build of a runtime for an architecture; true where that is not known. */
+export function isPublished(runtime: RuntimeName, arch: string): boolean {
+  return arch === 'unknown' || (PUBLISHED.get(runtime)?.includes(arch) ?? true);
 }
 
 /** What makes one match more specific than another, the weightiest first. */
