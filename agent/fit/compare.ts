@@ -63,7 +63,7 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
   const accuracy = judged.byPath.get(judged.floatPath)?.evaluation?.accuracy ?? null;
   const objective = resolveObjective(options.objective, accuracy !== null);
   const rows = files.map((one) => toRow(one, judged, measured));
-  const decision = decide(rows, objective);
+  const decision = decide(rows, objective, subject.profile.gains);
   return {
     rows: applyDecision(rows, decision),
     files,

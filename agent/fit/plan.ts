@@ -1,7 +1,7 @@
 import type { Precision, RuntimeName } from '../contracts/facts.ts';
 import { noScheme } from '../contracts/scheme.ts';
 import { schemesFor, type SchemeChoice } from './schemes.ts';
-import { chooseRuntimes } from './runtimes.ts';
+import { chooseRuntimes, unpublishedOn } from './runtimes.ts';
 import { obstacleTo, whyWorthIt, type Method } from './rules.ts';
 import { threadCounts } from './threads.ts';
 import type {
@@ -30,7 +30,7 @@ export function plan(
   profile: PlanProfile,
   request: PlanRequest,
 ): Plan {
-  const runtimes = chooseRuntimes(summary.format, profile, request.runtimes);
+  const runtimes = chooseRuntimes(summary.format, profile, request.runtimes, unpublishedOn(facts));
   const threads = threadCounts(request.threads, facts, profile);
   const parts = runtimes.chosen.map((runtime) => {
     const { variants, notTried } = planVariants(summary, facts, profile, request, runtime);

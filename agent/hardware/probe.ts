@@ -1,4 +1,5 @@
 import { factsSchema, type DeviceFacts, type Facts } from '../contracts/facts.ts';
+import type { HardwareProfile } from '../contracts/profile.ts';
 import { readBoard } from './board.ts';
 import { readPci, readUsb } from './buses.ts';
 import { readCpu } from './cpu.ts';
@@ -10,7 +11,7 @@ import { readMemory } from './memory.ts';
 import { noteOtherNpus } from './npu.ts';
 import { readNvidia } from './nvidia.ts';
 import { readOs } from './os.ts';
-import { loadProfiles, matchProfile, runtimesFor } from './profiles.ts';
+import { boardBy, knownProfiles, matchProfile, runtimesFor } from './profiles.ts';
 import { readThermal } from './thermal.ts';
 import { readThrottling } from './throttling.ts';
 import { openTree } from './tree.ts';
@@ -25,20 +26,30 @@ export interface ProbeOptions {
  * read is null and listed in `unknown`. Raises a HardwareError for a bad root or a broken profile.
  */
 export async function probe(options: ProbeOptions = {}): Promise<Facts> {
-  const facts = await readDevice(options);
-  const profile = matchProfile(facts, await loadProfiles());
-  return factsSchema.parse({
+  return (await probeMachine(options)).facts;
+}
+
+/** The same, with the whole profile that was matched. */
+export async function probeMachine(
+  options: ProbeOptions = {},
+): Promise<{ readonly facts: Facts; readonly profile: HardwareProfile }> {
+  const [device, profiles] = await Promise.all([readDevice(options), knownProfiles()]);
+  const profile = matchProfile(device, profiles);
+  const board = boardBy(profile, device);
+  const facts = factsSchema.parse({
     schema: 'edgefit/facts/1',
-    ...facts,
+    ...device,
+    board,
     profile: {
       id: profile.id,
       precisions: profile.precisions,
-      runtimes: runtimesFor(profile, facts.cpu.userland ?? facts.cpu.arch),
+      runtimes: runtimesFor(profile, device.cpu.userland ?? device.cpu.arch),
     },
   });
+  return { facts, profile };
 }
 
-/** The same without a profile. */
+/** What a machine is, without a profile. */
 export async function readDevice(options: ProbeOptions = {}): Promise<DeviceFacts> {
   const tree = await openTree(options.root);
   const reading = startReading(tree);
