@@ -19,7 +19,7 @@ function timeOf(args) {
 
 /** @param {readonly string[]} args */
 function medianOf(args) {
-  const times = Array.from({ length: runs }, () => timeOf(args)).sort((a, b) => a - b);
+  const times = Array.from({ length: runs }, () => timeOf(args)).toSorted((a, b) => a - b);
   return { median: times[Math.floor(times.length / 2)] ?? 0, least: times[0] ?? 0 };
 }
 
