@@ -12,6 +12,7 @@ import { noteOtherNpus } from './npu.ts';
 import { readNvidia } from './nvidia.ts';
 import { readOs } from './os.ts';
 import { boardBy, knownProfiles, matchProfile, runtimesFor } from './profiles.ts';
+import { readPower } from './power.ts';
 import { readThermal } from './thermal.ts';
 import { readThrottling } from './throttling.ts';
 import { openTree } from './tree.ts';
@@ -81,6 +82,7 @@ async function readAll(reading: Reading, programs?: string): Promise<Read> {
     ],
     thermal: await readThermal(reading),
     throttling: await readThrottling(reading),
+    ...(await readPower(reading)),
     os: await readOs(reading),
     ...(jetson === undefined ? {} : { jetson }),
   };
