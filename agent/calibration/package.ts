@@ -1,6 +1,13 @@
 import { open } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
-import type { InputSpec, Manifest, SampleSetSpec, TaskSpec } from '../contracts/manifest.ts';
+import type {
+  Gates,
+  InputSpec,
+  Manifest,
+  SampleSetSpec,
+  TaskSpec,
+  VariantSpec,
+} from '../contracts/manifest.ts';
 import { parseManifest } from '../model/manifest/parse.ts';
 import { resolveManifest } from '../model/manifest/resolve.ts';
 import { fileError } from '../util/files.ts';
@@ -17,6 +24,10 @@ export interface ModelPackage {
   readonly evaluation: SampleSetSpec | null;
   /** Quantized versions by others, for comparison only. */
   readonly published: Readonly<Record<string, string>>;
+  /** Versions that are ready to run. */
+  readonly variants: readonly VariantSpec[];
+  /** What a version must keep. */
+  readonly gates: Gates;
 }
 
 /** A manifest longer than this is refused unread; constants of a megabyte still fit. */
@@ -64,6 +75,8 @@ function plainModel(modelPath: string): ModelPackage {
     calibration: null,
     evaluation: null,
     published: {},
+    variants: [],
+    gates: {},
   };
 }
 
@@ -77,5 +90,7 @@ function fromManifest(manifest: Manifest, manifestPath: string): ModelPackage {
     calibration: manifest.samples?.calibration ?? null,
     evaluation: manifest.samples?.evaluation ?? null,
     published: manifest.published ?? {},
+    variants: manifest.variants ?? [],
+    gates: manifest.gates ?? {},
   };
 }

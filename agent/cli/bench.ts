@@ -14,8 +14,10 @@ interface BenchOptions extends MeasureOptions, Record<string, unknown> {
 }
 
 const EXAMPLES = `
-MODEL is an ONNX or TFLite file or a package manifest (edgefit/model/1). The file
-itself is always measured too: the others are compared with it.
+MODEL is an ONNX or TFLite file, or a package manifest (edgefit/model/1). The
+file itself is always measured too: the others are compared with it. Versions
+that a package brings along are measured beside those made here; one that is
+compiled for the Edge TPU is run by libedgetpu where there is such a chip.
 
 Examples:
   agent bench                             the demo: what this machine can do

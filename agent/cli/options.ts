@@ -45,6 +45,7 @@ export interface MeasureOptions extends SampleOptions {
   readonly maxAccuracyDrop?: number;
   readonly minSqnr?: number;
   readonly maxP90Ms?: number;
+  readonly maxRssMb?: number;
   readonly minTime: number;
   readonly delegate?: string;
   readonly delegateOption?: DelegatePairs;
@@ -124,6 +125,11 @@ export function addMeasureOptions(command: Command): Command {
       numberWithin({ above: 0 }),
     )
     .option(
+      '--max-rss-mb <MB>',
+      'limit of the peak memory of the process that runs the model; exit code 3 as above',
+      numberWithin({ above: 0 }),
+    )
+    .option(
       '--min-time <seconds>',
       'measure every candidate at least this long',
       parseMinTime,
@@ -197,6 +203,7 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
       maxAccuracyDrop: options.maxAccuracyDrop ?? null,
       minSqnrDb: options.minSqnr ?? null,
       maxP90Ms: options.maxP90Ms ?? null,
+      ...(options.maxRssMb === undefined ? {} : { maxRssBytes: options.maxRssMb * 1e6 }),
     },
     observer: options.observer,
     ...readDelegate(options),

@@ -1,6 +1,5 @@
 import type { CandidateRow } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
-import type { DelegateOptions } from '../runtime/types.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
 import type { VersionMaker } from './version-maker.ts';
@@ -19,8 +18,6 @@ export interface CompareOptions {
   readonly candidates: readonly Candidate[];
   readonly maker: VersionMaker;
   readonly objective: ObjectiveRequest;
-  /** Of the measured sessions; TFLite only. */
-  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
@@ -38,11 +35,11 @@ export interface Comparison {
 
 /** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
 export async function compareCandidates(options: CompareOptions): Promise<Comparison> {
-  const { subject, candidates, maker, delegate, scratch, hooks } = options;
+  const { subject, candidates, maker, scratch, hooks } = options;
   // First of all: samples that cannot be read end the run before the long work.
   const feeds = await timingFeeds(subject, scratch, hooks);
   const files = await makeFiles(candidates, subject, maker, scratch, hooks);
-  const judged = await judgeFiles(files, { subject, feeds, delegate, scratch, hooks });
+  const judged = await judgeFiles(files, { subject, feeds, scratch, hooks });
   const measured = await measureAll(
     files.flatMap(({ candidate, file }) =>
       // What crashed or hung on the samples is not loaded again for every number of threads.
@@ -52,7 +49,6 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     ),
     {
       feeds,
-      delegate,
       minTimeSeconds: options.minTimeSeconds,
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,

@@ -3,7 +3,7 @@ import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
 import { sampleHeat } from '../hardware/heat.ts';
 import type { HeatSample } from '../hardware/heat.ts';
 import { summarize } from '../bench/statistics.ts';
-import type { DelegateOptions, Feeds } from '../runtime/types.ts';
+import type { Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
 import type { FitWorker } from './children.ts';
@@ -28,7 +28,6 @@ export interface Measurements {
 
 export interface MeasureOptions {
   readonly feeds: Feeds;
-  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   /** A turn of a slow model ends after this long, also with fewer inferences than others make. */
   readonly maxRoundMs?: number | undefined;
@@ -156,11 +155,8 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
   }
 }
 
-async function start(
-  entry: Entry,
-  { feeds, delegate, hooks, scratch }: MeasureOptions,
-): Promise<Running> {
-  const { id, threads } = entry.candidate;
+async function start(entry: Entry, { feeds, hooks, scratch }: MeasureOptions): Promise<Running> {
+  const { id, threads, delegate } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {

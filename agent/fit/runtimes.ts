@@ -16,7 +16,7 @@ export function runtimeFor({ format }: { readonly format: Format }): 'onnxruntim
 }
 
 /** Why `runtime` cannot run a file of this format, or undefined. */
-function obstacle(runtime: RuntimeName, format: Format): string | undefined {
+export function runtimeObstacle(runtime: RuntimeName, format: Format): string | undefined {
   const formats = RUNS.get(runtime);
   if (formats === undefined) return 'this version of the agent cannot run it';
   return formats.includes(format) ? undefined : `it does not run ${format} files`;
@@ -32,13 +32,16 @@ export function chooseRuntimes(
   asked: readonly RuntimeName[] | undefined,
 ): { readonly chosen: readonly RuntimeName[]; readonly notTried: readonly NotTried[] } {
   const wanted = asked === undefined || asked.length === 0 ? profile.runtimes : asked;
-  const able = [...RUNS.keys()].filter((runtime) => obstacle(runtime, format) === undefined);
+  const able = [...RUNS.keys()].filter((runtime) => runtimeObstacle(runtime, format) === undefined);
   const usable = [...new Set(wanted)].filter((runtime) => able.includes(runtime));
   const chosen = usable.length === 0 && wanted === profile.runtimes ? able : usable;
   if (chosen.length === 0) throw noRuntime(format, able, asked);
   const notTried = wanted
     .filter((runtime) => !chosen.includes(runtime))
-    .map((runtime) => ({ precision: `runtime ${runtime}`, why: obstacle(runtime, format) ?? '' }));
+    .map((runtime) => ({
+      precision: `runtime ${runtime}`,
+      why: runtimeObstacle(runtime, format) ?? '',
+    }));
   return { chosen, notTried };
 }
 

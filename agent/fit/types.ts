@@ -1,5 +1,5 @@
 import type { InputFlags } from '../calibration/inputs.ts';
-import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
+import type { BenchReport, CandidateRow, RowVariant } from '../contracts/bench.ts';
 import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
 import type { InspectReport } from '../contracts/inspect.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
@@ -84,7 +84,17 @@ export interface Candidate {
   readonly runtime: RuntimeName;
   readonly threads: number;
   readonly scheme: Scheme;
+  /** TFLite: the library that takes over what it can. */
+  readonly delegate?: DelegateOptions | undefined;
+  /** A file that came with the package: there is nothing to make. */
+  readonly prebuilt?: Prebuilt | undefined;
   readonly why: string;
+}
+
+export interface Prebuilt {
+  readonly file: ModelFiles & { readonly bytes: number };
+  /** What the report says of it. */
+  readonly variant: RowVariant;
 }
 
 export interface NotTried {
@@ -106,6 +116,9 @@ export interface ObjectiveRequest {
   readonly maxAccuracyDrop: number | null;
   readonly minSqnrDb: number | null;
   readonly maxP90Ms: number | null;
+  readonly maxRssBytes?: number | null;
+  /** Names of the limits that the package set and the command line did not. */
+  readonly gates?: string[];
 }
 
 /** What the decision enforces; null where a limit does not apply. Same fields, defaults filled in. */
@@ -151,6 +164,8 @@ export interface BenchRequest {
   readonly observer?: SchemeObserver | undefined;
   /** TFLite: a library that takes over what it can of each candidate. */
   readonly delegate?: DelegateOptions | undefined;
+  /** What this machine is, where that is known already; it is probed otherwise. */
+  readonly facts?: Facts | undefined;
   /** Measure every candidate at least this long. */
   readonly minTimeSeconds: number;
 }
