@@ -5,6 +5,7 @@ import { doctorCommand } from './doctor.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
 import { inspectCommand } from './inspect.ts';
+import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
@@ -16,6 +17,7 @@ Examples:
   agent fit package.json -o fitted/          keep the best version of a model
   agent quantize model.onnx --to fp16 -o small.onnx
   agent inspect model.onnx small.onnx --samples data.npz
+  agent model pack package.json -o package/  for devices, with variants and gates
   agent doctor                               what is missing here
 
 Results go to stdout, everything else to stderr. Every command has --help.`;
@@ -55,18 +57,28 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     fitCommand(context, outcome),
     quantizeCommand(context),
     inspectCommand(context),
+    modelCommand(context),
     doctorCommand(context, outcome),
   ];
-  for (const command of commands) {
-    program.addCommand(command.option('--debug', 'show where an error came from'));
-  }
-  for (const command of [program, ...commands]) speakOurWay(command, context);
+  for (const command of commands) program.addCommand(command);
+  const all = commands.flatMap(withParts);
+  for (const command of all) command.option('--debug', 'show where an error came from');
+  for (const command of [program, ...all]) speakOurWay(command, context);
   return program;
+}
+
+/** A command with those below it: `model`, `model pack`. */
+function withParts(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withParts)];
+}
+
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
 /** Errors on one line with a hint, streams from outside, and no process.exit inside commander. */
 function speakOurWay(command: Command, { io }: CliContext): void {
-  const name = command.parent === null ? 'agent' : `agent ${command.name()}`;
+  const name = fullName(command);
   command.exitOverride().configureOutput({
     writeOut: (text) => io.stdout.write(text),
     writeErr: (text) => io.stderr.write(text),

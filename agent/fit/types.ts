@@ -194,6 +194,16 @@ export interface QuantizeRequest {
   readonly minSqnrDb?: number | undefined;
 }
 
+/** What a package is to be made of. */
+export interface PackInput {
+  readonly modelPath: string;
+  readonly samples: SampleSource;
+  readonly image: Partial<ImageSpec>;
+  readonly audio?: InputFlags['audio'];
+  /** Model files that are ready to run. */
+  readonly variants: readonly string[];
+}
+
 export interface InspectRequest {
   /** A model file or a package manifest; with `quantizedPath` the float model. */
   readonly modelPath: string;

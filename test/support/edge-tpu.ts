@@ -17,7 +17,10 @@ export function buildDelegate(folder: string): void {
   const source = join(FIXTURES, 'delegate.c');
   const library = join(folder, 'libedgetpu.so.1');
   const flags = ['-shared', '-fPIC', '-Wall', '-Werror', '-O1', '-o', library, source, '-lm'];
-  const made = spawnSync(programPath('cc') ?? 'cc', flags, { encoding: 'utf8', timeout: COMPILE_MS });
+  const made = spawnSync(programPath('cc') ?? 'cc', flags, {
+    encoding: 'utf8',
+    timeout: COMPILE_MS,
+  });
   if (made.status !== 0) throw new Error(`the delegate does not compile: ${made.stderr}`);
 }
 
@@ -47,23 +50,31 @@ export async function withStick(speedMbps: number): Promise<Facts> {
   return { ...(await probe()), accelerators };
 }
 
-const SIDE = 48;
+const SIDE = 40;
 const CHANNELS = 16;
-const LAYERS = 12;
+const LAYERS = 3;
+const SIZE = SIDE * SIDE * CHANNELS;
+/** Of a 3x3 kernel. */
+const CENTRE = 4;
 
 /**
- * The identity, the long way: 1x1 convolutions with the unit matrix. So the stand-in, which hands its
- * input through, answers right, and is faster than any CPU.
+ * The identity, the long way: 3x3 convolutions that look at the centre only, and a reshape. So the
+ * stand-in, which hands its input through, answers right, and is faster than any CPU.
  */
 export function slowIdentity(): Uint8Array {
   const shape = [1, SIDE, SIDE, CHANNELS];
-  const unit = Float32Array.from({ length: CHANNELS ** 2 }, (_, at) =>
-    at % (CHANNELS + 1) === 0 ? 1 : 0,
-  );
-  const operators = Array.from({ length: LAYERS }, (_, at) =>
+  const kernel = new Float32Array(CHANNELS * 9 * CHANNELS);
+  for (let c = 0; c < CHANNELS; c += 1) kernel[(c * 9 + CENTRE) * CHANNELS + c] = 1;
+  const [kernelAt, biasAt, shapeAt, end] = [1, 2, 3, 4].map((more) => LAYERS + more) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const layers = Array.from({ length: LAYERS }, (_, at) =>
     makeOperator({
       op: 'CONV_2D',
-      inputs: [at, LAYERS + 1, LAYERS + 2],
+      inputs: [at, kernelAt, biasAt],
       outputs: [at + 1],
       options: {
         kind: 'Conv2DOptions',
@@ -77,24 +88,26 @@ export function slowIdentity(): Uint8Array {
       },
     }),
   );
+  const flatten = makeOperator({ op: 'RESHAPE', inputs: [LAYERS, shapeAt], outputs: [end] });
   return tfliteBytes(
     tinyTflite({
       tensors: [
         ...Array.from({ length: LAYERS + 1 }, (_, at) => value(`v${at}`, shape)),
-        constant('unit', unit, { shape: [CHANNELS, 1, 1, CHANNELS] }),
+        constant('kernel', kernel, { shape: [CHANNELS, 3, 3, CHANNELS] }),
         constant('zero', new Float32Array(CHANNELS)),
+        constant('flat', Int32Array.of(1, SIZE)),
+        value('y', [1, SIZE]),
       ],
       inputs: [0],
-      outputs: [LAYERS],
-      operators,
+      outputs: [end],
+      operators: [...layers, flatten],
     }),
   );
 }
 
 /** `count` inputs of `slowIdentity` as a .npy file. */
 export function identitySamples(count: number): Buffer {
-  const size = SIDE * SIDE * CHANNELS;
-  const values = Float32Array.from({ length: count * size }, (_, at) => Math.sin(at * 0.37));
+  const values = Float32Array.from({ length: count * SIZE }, (_, at) => Math.sin(at * 0.37));
   const shape = `(${count}, ${SIDE}, ${SIDE}, ${CHANNELS})`;
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;
   const header = Buffer.from(`${text.padEnd(117)}\n`, 'latin1');
