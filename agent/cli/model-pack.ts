@@ -153,10 +153,11 @@ function readGates({ maxAccuracyDrop, minSqnr, maxP90Ms, maxRssMb }: PackOptions
   };
 }
 
+const count = (n: number | null) => (n === null ? 'none' : String(n));
+
 /** What is in the package, for people. */
 export function renderPack(report: PackReport, width: number): string {
   const { output, name, version, bytes, files, variants, samples, warnings, sha256 } = report;
-  const count = (n: number | null) => (n === null ? 'none' : String(n));
   const lines = [
     ...hang('Packed    ', `${plain(name)} ${version}: ${output}`, width),
     `Size      ${bytesText(bytes)} in ${counted(files.length + 1, 'file')}`,

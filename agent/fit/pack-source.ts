@@ -26,7 +26,11 @@ export async function openForPack(request: PackInput, hooks: Hooks): Promise<Pac
     const { package: described, loaded, samples } = subject;
     // A translated model is a file of this run: the package gets the given one.
     const original = await loadModel(described.modelPath);
-    const given = await Promise.all(request.variants.map((path) => describeVariant(path)));
+    const variants: PackVariantFile[] = [];
+    // oxlint-disable-next-line no-await-in-loop -- one model in memory at a time
+    for (const spec of described.variants) variants.push(await declared(spec));
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    for (const path of request.variants) variants.push(await describeVariant(path));
     return {
       name: described.name,
       version: described.version,
@@ -36,7 +40,7 @@ export async function openForPack(request: PackInput, hooks: Hooks): Promise<Pac
       labels: described.labels,
       calibration: setOf(samples.calibration, subject.calibrationInfo?.count ?? null),
       evaluation: setOf(samples.evaluation, subject.evaluationInfo?.count ?? null),
-      variants: [...(await Promise.all(described.variants.map(declared))), ...given],
+      variants,
       gates: described.gates,
       extra: described.extra,
       integerOnly: isIntegerOnly(loaded.model),
@@ -101,15 +105,18 @@ function isIntegerOnly(model: Subject['loaded']['model']): boolean {
 async function declared({
   path,
   sha256,
-  bytes: _,
-  ...spec
+  precision,
+  runtime,
+  accelerators,
+  ops,
 }: VariantSpec): Promise<PackVariantFile> {
   const found = await describeVariant(path);
   if (sha256 !== undefined && sha256 !== found.sha256) {
     const why = 'its sha256 differs from the one in the manifest';
     throw new FitError('bad-manifest', `${path} cannot be packed: ${why}`);
   }
-  return { ...found, spec };
+  const given = { ...(accelerators && { accelerators }), ...(ops && { ops }) };
+  return { ...found, spec: { precision, runtime, ...given } };
 }
 
 /** What a model file that is ready to run is. Throws FitError with the path. */

@@ -79,14 +79,15 @@ function checked({ count, title }: ArrayMember, { from, to = count }: Rows): Req
 /** The array from `place` on; its length and checksum. */
 async function writeMember(
   file: FileHandle,
-  { header, open: openAt }: ArrayMember,
+  member: ArrayMember,
   { from, to = from }: Rows,
   place = 0,
 ): Promise<Written> {
+  const { header } = member;
   const start = npyHeader(header.dtype, [to - from, ...header.shape.slice(1)]);
   let bytes = (await file.write(start, 0, null, place)).bytesWritten;
   let crc = crc32(start);
-  const reader = await openAt(from);
+  const reader = await member.open(from);
   try {
     for (let row = from; row < to; row += 1) {
       // oxlint-disable-next-line no-await-in-loop -- a stream

@@ -52,7 +52,7 @@ const BANNER =
 export function compilerWords(text: string): string {
   const lines = text
     .split(/\r?\n/)
-    .map((line) => line.replaceAll(/[\u0000-\u001f\u007f]/g, ' ').trim())
+    .map((line) => line.replaceAll(/\p{Cc}/gu, ' ').trim())
     .filter((line) => line !== '' && !BANNER.test(line));
   const words = lines.slice(-MOST_LINES).join('; ');
   if (words === '') return 'it does not say why';
