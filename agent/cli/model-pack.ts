@@ -153,7 +153,7 @@ function readGates({ maxAccuracyDrop, minSqnr, maxP90Ms, maxRssMb }: PackOptions
   };
 }
 
-const count = (n: number | null) => (n === null ? 'none' : String(n));
+const countText = (n: number | null) => (n === null ? 'none' : String(n));
 
 /** What is in the package, for people. */
 export function renderPack(report: PackReport, width: number): string {
@@ -162,7 +162,7 @@ export function renderPack(report: PackReport, width: number): string {
     ...hang('Packed    ', `${plain(name)} ${version}: ${output}`, width),
     `Size      ${bytesText(bytes)} in ${counted(files.length + 1, 'file')}`,
     `Manifest  ${report.manifest}, sha256 ${sha256}`,
-    `Samples   ${count(samples.calibration)} for calibration, ${count(samples.evaluation)} for evaluation`,
+    `Samples   ${countText(samples.calibration)} for calibration, ${countText(samples.evaluation)} for evaluation`,
     ...variants.flatMap(({ path, precision, runtime, accelerators = [], ops }, at) => {
       const where = accelerators.length === 0 ? 'CPU' : accelerators.join(' or ');
       const parts =

@@ -15,8 +15,10 @@ const POINTS = 100;
 /** Differences below this are rounding of the subtraction, not of the model. */
 const EPSILON = 1e-9;
 
-/** Fills in the defaults. Throws `FitError` when a limit was given that
- * these samples cannot check; a gate of the package is left out then (gateWarnings tells). */
+/**
+ * Fills in the defaults. Throws `FitError` when a limit was given that these samples cannot check; a
+ * gate of the package is left out then (gateWarnings tells).
+ */
 export function resolveObjective(request: ObjectiveRequest, labelled: boolean): Objective {
   if (labelled) {
     return { ...request, maxAccuracyDrop: request.maxAccuracyDrop ?? DEFAULT_MAX_DROP };
