@@ -10,6 +10,7 @@ import {
   namesFrom,
   numberWithin,
   parseChannels,
+  parseCoolDown,
   parseDeviations,
   parseImageSize,
   parseMinTime,
@@ -47,12 +48,15 @@ export interface MeasureOptions extends SampleOptions {
   readonly maxP90Ms?: number;
   readonly maxRssMb?: number;
   readonly minTime: number;
+  /** False for --no-cool-down. */
+  readonly coolDown: number | false;
   readonly delegate?: string;
   readonly delegateOption?: DelegatePairs;
   readonly json?: boolean;
 }
 
 const DEFAULT_MIN_TIME_SECONDS = 1;
+const DEFAULT_COOL_DOWN_SECONDS = 60;
 const positive = numberWithin({ above: 0 });
 
 export function addSampleOptions(command: Command): Command {
@@ -134,7 +138,14 @@ export function addMeasureOptions(command: Command): Command {
       'measure every candidate at least this long',
       parseMinTime,
       DEFAULT_MIN_TIME_SECONDS,
-    );
+    )
+    .option(
+      '--cool-down <seconds>',
+      'how long to wait for a throttled machine to cool before a turn is taken again',
+      parseCoolDown,
+      DEFAULT_COOL_DOWN_SECONDS,
+    )
+    .option('--no-cool-down', 'never wait: mark what was measured on a throttled machine');
   return command;
 }
 
@@ -208,5 +219,6 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
     observer: options.observer,
     ...readDelegate(options),
     minTimeSeconds: options.minTime,
+    coolDownSeconds: options.coolDown === false ? null : options.coolDown,
   };
 }

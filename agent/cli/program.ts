@@ -4,6 +4,7 @@ import type { CliContext, Outcome } from './context.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
+import { fleetCommand } from './fleet.ts';
 import { inspectCommand } from './inspect.ts';
 import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
@@ -57,21 +58,23 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     fitCommand(context, outcome),
     quantizeCommand(context),
     inspectCommand(context),
-    modelCommand(context),
     doctorCommand(context, outcome),
+    modelCommand(context),
+    fleetCommand(context),
   ];
   for (const command of commands) program.addCommand(command);
-  const all = commands.flatMap(withParts);
-  for (const command of all) command.option('--debug', 'show where an error came from');
-  for (const command of [program, ...all]) speakOurWay(command, context);
+  for (const command of commands.flatMap(withSubcommands)) {
+    if (command.commands.length === 0) command.option('--debug', 'show where an error came from');
+  }
+  for (const command of withSubcommands(program)) speakOurWay(command, context);
   return program;
 }
 
-/** A command with those below it: `model`, `model pack`. */
-function withParts(command: Command): readonly Command[] {
-  return [command, ...command.commands.flatMap(withParts)];
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
+/** `agent model publish`, from the program down. */
 function fullName(command: Command): string {
   return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }

@@ -1,5 +1,6 @@
-import type { CandidateRow } from '../contracts/bench.ts';
+import type { CandidateRow, Conditions } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
+import { hottest } from '../hardware/thermal.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
 import type { VersionMaker } from './version-maker.ts';
@@ -19,6 +20,8 @@ export interface CompareOptions {
   readonly maker: VersionMaker;
   readonly objective: ObjectiveRequest;
   readonly minTimeSeconds: number;
+  /** The longest wait for a throttled machine to cool; null: none. */
+  readonly coolDownSeconds: number | null;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -31,6 +34,7 @@ export interface Comparison {
   readonly objective: Objective;
   readonly chosen: string | null;
   readonly warnings: readonly string[];
+  readonly conditions: Conditions;
 }
 
 /** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
@@ -50,6 +54,11 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     {
       feeds,
       minTimeSeconds: options.minTimeSeconds,
+      machine: {
+        coolDownSeconds: options.coolDownSeconds,
+        startCelsius: hottest(subject.facts.thermal),
+        power: true,
+      },
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
       scratch,
@@ -65,6 +74,11 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     files,
     objective,
     chosen: decision.chosen,
+    conditions: {
+      ...measured.conditions,
+      powerMode: subject.facts.power?.mode ?? null,
+      clocksLocked: subject.facts.power?.clocksLocked ?? null,
+    },
     warnings: [...maker.warnings, ...judged.warnings, ...measured.warnings, ...decision.warnings],
   };
 }

@@ -1,20 +1,20 @@
 import { Command } from 'commander';
-import type { Gates } from '../contracts/manifest.ts';
-import type { PackReport } from '../contracts/pack.ts';
-import { bytesText, counted } from '../fit/words.ts';
-import type { CliContext } from './context.ts';
+import type { Gates } from '../../contracts/manifest.ts';
+import type { PackReport } from '../../contracts/pack.ts';
+import { bytesText, counted } from '../../fit/words.ts';
+import type { CliContext } from '../context.ts';
 import {
   addInputOptions,
   readAudio,
   readImage,
   readSamples,
   type SampleOptions,
-} from './options.ts';
-import { widthOf, writeJson } from './output.ts';
-import { UsageError } from './errors.ts';
-import { numberWithin } from './parsers.ts';
-import { createProgress } from './progress.ts';
-import { hang, plain } from './text.ts';
+} from '../options.ts';
+import { widthOf, writeJson } from '../output.ts';
+import { UsageError } from '../errors.ts';
+import { numberWithin } from '../parsers.ts';
+import { createProgress } from '../progress.ts';
+import { hang, plain } from '../text.ts';
 
 interface PackOptions extends SampleOptions {
   readonly output: string;
@@ -106,11 +106,11 @@ async function pack(
   }
   const inputs = { samples, image: readImage(options), audio: readAudio(options) };
   const [{ packModel }, { findCompiler }, { copySubset }, fit, source] = await Promise.all([
-    import('../deploy/pack/pack.ts'),
-    import('../deploy/pack/compiler.ts'),
-    import('../calibration/samples/subset.ts'),
+    import('../../deploy/pack/pack.ts'),
+    import('../../deploy/pack/compiler.ts'),
+    import('../../calibration/samples/subset.ts'),
     loadFit(),
-    import('../fit/pack-source.ts'),
+    import('../../fit/pack-source.ts'),
   ]);
   const progress = createProgress(io.stderr);
   const hooks = { signal, progress: progress.report };
