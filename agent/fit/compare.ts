@@ -2,7 +2,7 @@ import type { CandidateRow, Conditions } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
 import { hottest } from '../hardware/thermal.ts';
 import type { Trtexec } from '../runtime/tensorrt/tool.ts';
-import type { DelegateOptions, Feeds } from '../runtime/types.ts';
+import type { Feeds } from '../runtime/types.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
 import type { VersionMaker } from './version-maker.ts';
@@ -23,8 +23,6 @@ export interface CompareOptions {
   readonly objective: ObjectiveRequest;
   /** What builds and runs the candidates for TensorRT. */
   readonly trtexec?: Trtexec | undefined;
-  /** Of the measured sessions; TFLite only. */
-  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   /** The longest wait for a throttled machine to cool; null: none. */
   readonly coolDownSeconds: number | null;
@@ -101,9 +99,9 @@ async function compareFiles(
   feeds: Feeds,
   options: CompareOptions,
 ): Promise<Part> {
-  const { subject, maker, delegate, scratch, hooks } = options;
+  const { subject, maker, scratch, hooks } = options;
   const files = await makeFiles(candidates, subject, maker, scratch, hooks);
-  const judged = await judgeFiles(files, { subject, feeds, delegate, scratch, hooks });
+  const judged = await judgeFiles(files, { subject, feeds, scratch, hooks });
   const measured = await measureAll(
     files.flatMap(({ candidate, file }) =>
       // What crashed or hung on the samples is not loaded again for every number of threads.
@@ -113,7 +111,6 @@ async function compareFiles(
     ),
     {
       feeds,
-      delegate,
       minTimeSeconds: options.minTimeSeconds,
       machine: {
         coolDownSeconds: options.coolDownSeconds,

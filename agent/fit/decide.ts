@@ -7,7 +7,7 @@ import {
   accuracyWords,
   fewSamplesWarning,
   isReference,
-  latencyObstacle,
+  limitObstacle,
 } from './objective.ts';
 import { moreText, msAgainst, threeDigits } from './words.ts';
 import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
@@ -16,7 +16,8 @@ import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
  * Chooses one row and says of every other why not. Pure: the same rows give the same decision.
  *
  * A smaller version that is slower here than the file as it is, or less accurate than allowed, is
- * never chosen. A limit on p90 counts where a row meets it; where none does, the best is chosen.
+ * never chosen. Limits on p90 and memory count where a row meets them; where none does, the best
+ * is chosen.
  * @param gains how much faster some precisions must be here; they count where speed is the objective
  */
 export function decide(
@@ -40,7 +41,7 @@ export function decide(
     }),
   );
   const able = rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
-  const inTime = able.filter((row) => latencyObstacle(row, objective) === undefined);
+  const inTime = able.filter((row) => limitObstacle(row, objective) === undefined);
   const eligible = inTime.length === 0 ? able : inTime;
   const [first, ...others] = eligible;
   if (first === undefined) {
@@ -128,8 +129,8 @@ function lostVerdict(
   if (failed(row)) return failure(row);
   const against = obstacles.get(id) ?? [];
   if (against.length > 0) return { id, verdict: 'rejected', reason: against.join('; ') };
-  const late = latencyObstacle(row, objective);
-  if (late !== undefined && latencyObstacle(ranking.best, objective) === undefined) {
+  const late = limitObstacle(row, objective);
+  if (late !== undefined && limitObstacle(ranking.best, objective) === undefined) {
     return { id, verdict: 'rejected', reason: late };
   }
   const reason = lossReason(row, ranking, CRITERIA[objective.optimize]);
@@ -155,7 +156,7 @@ function choiceReason(
     compared,
     accuracyWords(best, objective),
     othersOut ? 'no smaller version is both as fast and accurate enough' : '',
-    latencyObstacle(best, objective) ?? '',
+    limitObstacle(best, objective) ?? '',
   ];
   return parts.filter((part) => part !== '').join('; ');
 }

@@ -66,7 +66,8 @@ async function readStick(
   const speed = stick.speed === null ? '' : `, ${stick.speed} Mb/s`;
   const slow = stick.speed !== null && stick.speed < 5000 ? ' (USB 2: transfers dominate)' : '';
   const device = `usb ${stick.name} ${usbId(stick)}${speed}${slow}`;
-  return accelerator('edgetpu-usb', device, stickProblem(state));
+  const found = accelerator('edgetpu-usb', device, stickProblem(state));
+  return stick.speed === null ? found : { ...found, usbMbps: stick.speed };
 }
 
 export interface StickState {
