@@ -17,9 +17,10 @@ const SAMPLES = 4;
  * @param {string} folder
  * @param {string} work a folder for files that may be thrown away
  * @param {readonly string[]} schemes
+ * @param {number} timeoutMs for one model and scheme
  * @returns {Promise<string>}
  */
-export async function lookAtModels(folder, work, schemes) {
+export async function lookAtModels(folder, work, schemes, timeoutMs) {
   const models = readdirSync(folder)
     .filter((file) => file.endsWith('.tflite'))
     .toSorted();
@@ -34,7 +35,7 @@ export async function lookAtModels(folder, work, schemes) {
       const samples = join(work, 'samples.npz');
       const given = writeSamples(path, samples) ? ['--samples', samples] : [];
       const output = join(work, 'made.tflite');
-      const { error } = await quantize(path, ['--to', scheme, ...given], output);
+      const { error } = await quantize(path, ['--to', scheme, ...given], output, timeoutMs);
       if (error === null) made += 1;
       else reasons.set(reasonOf(error, path), (reasons.get(reasonOf(error, path)) ?? 0) + 1);
     }
