@@ -59,7 +59,7 @@ const work = mkdtempSync(join(tmpdir(), 'tflite-table-'));
 process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 
 if (asked.models === undefined) await lookAtPackages();
-else console.log(await lookAtModels(asked.models, work, SCHEMES, CELL_MS));
+else await lookAtModels(asked.models, work, SCHEMES, CELL_MS, (line) => console.log(line));
 
 async function lookAtPackages() {
   /** @type {Row[]} */

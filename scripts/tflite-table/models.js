@@ -14,17 +14,19 @@ const { uniqueTensorNames } = await import(join(built, 'model/tflite/tensor-name
 const SAMPLES = 4;
 
 /**
+ * A Markdown table, line by line, as the lines come to be known.
  * @param {string} folder
  * @param {string} work a folder for files that may be thrown away
  * @param {readonly string[]} schemes
  * @param {number} timeoutMs for one model and scheme
- * @returns {Promise<string>}
+ * @param {(line: string) => void} print
  */
-export async function lookAtModels(folder, work, schemes, timeoutMs) {
+export async function lookAtModels(folder, work, schemes, timeoutMs, print) {
   const models = readdirSync(folder)
     .filter((file) => file.endsWith('.tflite'))
     .toSorted();
-  const lines = ['| scheme | made and run | refused or failed |', '| --- | --- | --- |'];
+  print('| scheme | made | refused or failed |');
+  print('| --- | --- | --- |');
   /* oxlint-disable no-await-in-loop -- one after the other */
   for (const scheme of schemes) {
     let made = 0;
@@ -41,10 +43,9 @@ export async function lookAtModels(folder, work, schemes, timeoutMs) {
     }
     const list = [...reasons].toSorted(([, a], [, b]) => b - a);
     const said = list.map(([why, count]) => `${count}: ${why}`).join('; ') || 'none';
-    lines.push(`| ${scheme} | ${made} of ${models.length} | ${said.replaceAll('|', '/')} |`);
+    print(`| ${scheme} | ${made} of ${models.length} | ${said.replaceAll('|', '/')} |`);
   }
   /* oxlint-enable no-await-in-loop */
-  return lines.join('\n');
 }
 
 /** The same reason of different models is one. @param {string} error @param {string} path */

@@ -4,7 +4,8 @@ import { COPY_LIMIT, padding } from './output.ts';
 
 /**
  * Decides where the bytes of a model go in the file that is being written. The same bytes in memory
- * are stored once, short ones also where they are the same by chance, such as shapes. The first buffer is empty: a tensor without values refers to it.
+ * are stored once, short ones also where they are the same by chance, such as shapes. The first buffer
+ * is empty: a tensor without values refers to it.
  */
 export class BufferPlan {
   readonly tables: BufferTable[] = [{ offset: 0, size: 0 }];

@@ -6,8 +6,8 @@ import { PagedFile } from './paged-file.ts';
 /*
  * What the C API does not tell about a model: which dimensions are open, which tensors keep their
  * values from one run to the next, what the signatures call inputs and outputs, and whether something
- * is computed for nobody. Field numbers
- * are those of the format's schema (tensorflow/lite/schema/schema.fbs, version 3).
+ * is computed for nobody. Field numbers are those of the format's schema
+ * (tensorflow/lite/schema/schema.fbs, version 3).
  */
 
 export interface TensorFacts {
