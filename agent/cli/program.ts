@@ -4,7 +4,9 @@ import type { CliContext, Outcome } from './context.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
+import { fleetCommand } from './fleet.ts';
 import { inspectCommand } from './inspect.ts';
+import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
@@ -56,17 +58,29 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     quantizeCommand(context),
     inspectCommand(context),
     doctorCommand(context, outcome),
+    modelCommand(context),
+    fleetCommand(context),
   ];
-  for (const command of commands) {
-    program.addCommand(command.option('--debug', 'show where an error came from'));
+  for (const command of commands) program.addCommand(command);
+  for (const command of commands.flatMap(withSubcommands)) {
+    if (command.commands.length === 0) command.option('--debug', 'show where an error came from');
   }
-  for (const command of [program, ...commands]) speakOurWay(command, context);
+  for (const command of withSubcommands(program)) speakOurWay(command, context);
   return program;
+}
+
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
+/** `agent model publish`, from the program down. */
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
 /** Errors on one line with a hint, streams from outside, and no process.exit inside commander. */
 function speakOurWay(command: Command, { io }: CliContext): void {
-  const name = command.parent === null ? 'agent' : `agent ${command.name()}`;
+  const name = fullName(command);
   command.exitOverride().configureOutput({
     writeOut: (text) => io.stdout.write(text),
     writeErr: (text) => io.stderr.write(text),
