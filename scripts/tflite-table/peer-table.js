@@ -58,10 +58,6 @@ function bestOf(rows, variants) {
 /** @param {Row} row @param {string} scheme @param {PeerRow} theirs */
 function line({ name, figures }, scheme, theirs) {
   const { float, [scheme]: ours } = figures;
-  const drop = (
-    /** @type {number | null | undefined} */ before,
-    /** @type {number | null | undefined} */ after,
-  ) => (before == null || after == null ? '-' : ((before - after) * 100).toFixed(2));
   return [
     name,
     scheme,
@@ -75,5 +71,14 @@ function line({ name, figures }, scheme, theirs) {
 /** 999 stands for a file that computes what float does. @param {number | null} one */
 const decibels = (one) => (one === null || one === 999 ? 'same' : one.toFixed(1));
 
-/** @param {number | null | undefined} a @param {number | null | undefined} b */
-const ratio = (a, b) => (a == null || b == null ? '-' : (a / b).toFixed(2));
+/** @typedef {number | null | undefined} Known */
+
+/** In points. @param {Known} before @param {Known} after */
+const drop = (before, after) =>
+  isKnown(before) && isKnown(after) ? ((before - after) * 100).toFixed(2) : '-';
+
+/** @param {Known} a @param {Known} b */
+const ratio = (a, b) => (isKnown(a) && isKnown(b) ? (a / b).toFixed(2) : '-');
+
+/** @param {Known} one @returns {one is number} */
+const isKnown = (one) => one !== null && one !== undefined;
