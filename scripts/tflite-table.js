@@ -122,10 +122,10 @@ async function look(given) {
   for (const scheme of SCHEMES) await make(scheme, ['--to', scheme]);
   const theirs = published.int8 === undefined ? undefined : resolve(dirname(given), published.int8);
   if (theirs !== undefined) {
-    const model = openTflite(readFileSync(theirs));
-    await make('like-published', ['--to', 'int8-static', '--io', interfaceOf(model)]);
+    const other = openTflite(readFileSync(theirs));
+    await make('like-published', ['--to', 'int8-static', '--io', interfaceOf(other)]);
     files['published'] = join(work, basename(theirs));
-    put(files['published'], writeTflite(renamed(model, float)));
+    put(files['published'], writeTflite(renamed(other, float)));
   }
   console.error(`${name}: measuring`);
   try {
