@@ -8,6 +8,7 @@ import { inspectCommand } from './inspect.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
+import { runCommand } from './run.ts';
 
 const EXAMPLES = `
 Examples:
@@ -56,6 +57,7 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     quantizeCommand(context),
     inspectCommand(context),
     doctorCommand(context, outcome),
+    runCommand(context, outcome),
   ];
   for (const command of commands) {
     program.addCommand(command.option('--debug', 'show where an error came from'));
