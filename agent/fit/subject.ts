@@ -45,13 +45,14 @@ export async function openSubject(
     image,
     audio,
     delegate,
-  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio' | 'delegate'>,
+    machineRoot,
+  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio' | 'delegate' | 'machineRoot'>,
   scratch: Scratch,
   { signal, progress }: Hooks,
 ): Promise<Subject> {
   progress({ phase: 'reading the model' });
   const described = await readPackage(modelPath);
-  const machine = probeMachine();
+  const machine = probeMachine(machineRoot);
   // It is awaited later or, when the model cannot be read, never.
   machine.catch(() => undefined);
   const read = await loadModel(described.modelPath);
@@ -110,8 +111,8 @@ export async function openSubject(
   });
 }
 
-async function probeMachine(): Promise<Pick<Subject, 'facts' | 'profile'>> {
-  const facts = await probe();
+async function probeMachine(root?: string): Promise<Pick<Subject, 'facts' | 'profile'>> {
+  const facts = await probe({ root });
   const profile = (await loadProfiles()).find(({ id }) => id === facts.profile.id);
   if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
   return { facts, profile };

@@ -265,7 +265,7 @@ test('a TFLite file runs with TFLite, whatever the profile prefers', () => {
 
 test('nothing can run the file', () => {
   expect(() => plan(summary(), cpu(), profile(), request({ runtimes: ['tflite'] }))).toThrow(
-    'tflite cannot run this onnx file: use --runtime onnxruntime',
+    'cannot run this onnx file as asked (tflite: it does not run onnx files): use --runtime onnxruntime',
   );
 });
 
