@@ -60,7 +60,7 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
   // A task of a kind without a metric has labels but no accuracy.
   const isScored = rows.some((row) => row.accuracy !== null);
   const objective = resolveObjective(options.objective, isScored);
-  const decision = decide(rows, objective);
+  const decision = decide(rows, objective, subject.profile.gains);
   return {
     rows: applyDecision(rows, decision),
     files: parts.flatMap(({ files }) => files),

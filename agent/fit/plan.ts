@@ -1,7 +1,7 @@
 import type { Precision, RuntimeName } from '../contracts/facts.ts';
 import { noScheme } from '../contracts/scheme.ts';
 import { schemesFor, type SchemeChoice } from './schemes.ts';
-import { chooseRuntimes } from './runtimes.ts';
+import { chooseRuntimes, unusableHere } from './runtimes.ts';
 import { obstacleTo, whyWorthIt, type Method } from './rules.ts';
 import { ENGINE_THREADS, engineCandidates } from './tensorrt/candidates.ts';
 import { threadCounts } from './threads.ts';
@@ -32,7 +32,8 @@ export function plan(
   request: PlanRequest,
 ): Plan {
   const { format } = summary;
-  const runtimes = chooseRuntimes(format, profile, request.runtimes, request.unusable);
+  const unusable = unusableHere(facts, request.unusable);
+  const runtimes = chooseRuntimes(format, profile, request.runtimes, unusable);
   const threads = threadCounts(request.threads, facts, profile);
   const parts = runtimes.chosen.map((runtime) => {
     const { variants, notTried } = planVariants(summary, facts, profile, request, runtime);

@@ -88,7 +88,9 @@ const alreadySmall: Rule = ({ method, summary }) => {
 const profileAdvice: Rule = ({ method, profile, request, runtime }) => {
   if (wasAsked(method, request)) return undefined;
   const advice = profile.notWorthTrying.find(
-    ({ precision }) => precision === method || precision === precisionOf(method),
+    ({ precision, runtimes }) =>
+      (precision === method || precision === precisionOf(method)) &&
+      (runtimes?.includes(runtime) ?? true),
   );
   if (advice !== undefined) return advice.why;
   return listedSchemes(profile, method, runtime).length > 0

@@ -60,7 +60,12 @@ export interface PlanProfile {
   readonly precisions: readonly Precision[];
   readonly runtimes: readonly RuntimeName[];
   readonly schemes: readonly ProfileScheme[];
-  readonly notWorthTrying: readonly { readonly precision: string; readonly why: string }[];
+  readonly notWorthTrying: readonly {
+    readonly precision: string;
+    /** Only with these runtimes; with every one when absent. */
+    readonly runtimes?: readonly RuntimeName[] | undefined;
+    readonly why: string;
+  }[];
   /** The most threads worth using; null: every usable core. */
   readonly threads: { readonly max: number | null };
 }

@@ -149,6 +149,6 @@ function warningsOf({ built, heat }: EngineTimes): readonly string[] {
   const told = built.engine.warnings.filter((text) => TELLING.test(text)).slice(0, 3);
   return [
     ...told.map((text) => `${name}: ${text}`),
-    ...heat.after.throttled.map((reason) => `the machine is throttled: ${reason}`),
+    ...(heat.after.throttling?.now ?? []).map((reason) => `the machine is throttled: ${reason}`),
   ];
 }

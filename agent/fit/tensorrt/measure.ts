@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { summarize } from '../../bench/statistics.ts';
 import type { LatencyMs } from '../../contracts/bench.ts';
-import { sampleHeat, type HeatSample } from '../../hardware/heat.ts';
+import { openHeat, type HeatReader, type HeatSample } from '../../hardware/heat.ts';
 import { profileArguments, timeArguments } from '../../runtime/tensorrt/command.ts';
 import { parseProfile, parseTimes, type LayerTime } from '../../runtime/tensorrt/json.ts';
 import { integerShare } from '../../runtime/tensorrt/layer-info.ts';
@@ -53,6 +53,7 @@ export async function timeEngines(
     return { built, ...lists, before: null };
   });
   const failed = new Map<string, string>();
+  const heat = await openHeat();
   for (let round = 0; round < ROUNDS; round++) {
     const order = round % 2 === 0 ? turns : turns.toReversed();
     for (const [index, turn] of order.entries()) {
@@ -61,11 +62,11 @@ export async function timeEngines(
       const [done, total] = [round * turns.length + index, ROUNDS * turns.length];
       tools.hooks.progress({ phase: 'measuring engines in turn', done, total });
       // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
-      const problem = await attempt(tools, () => takeTurn(turn, tools));
+      const problem = await attempt(tools, () => takeTurn(turn, tools, heat));
       if (problem !== undefined) failed.set(id, problem);
     }
   }
-  const after = await sampleHeat();
+  const after = await heat.read({ fresh: true });
   return new Map(
     turns.map((turn) => {
       const { id } = turn.built.file.candidate;
@@ -88,8 +89,8 @@ async function attempt(
   }
 }
 
-async function takeTurn(turn: Turns, tools: EngineTools): Promise<void> {
-  turn.before ??= await sampleHeat();
+async function takeTurn(turn: Turns, tools: EngineTools, heat: HeatReader): Promise<void> {
+  turn.before ??= await heat.read({ fresh: true });
   try {
     await timeOnce(turn, tools);
   } catch (error) {
