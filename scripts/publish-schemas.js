@@ -85,6 +85,13 @@ const CONTRACTS = [
     title: 'A message kept on the device until its broker takes it',
   },
   {
+    file: 'config',
+    module: 'config',
+    name: 'configSchema',
+    io: 'input',
+    title: 'Configuration of the daemon: /etc/edgefit/agent.yaml',
+  },
+  {
     file: 'model',
     module: 'manifest',
     name: 'manifestSchema',

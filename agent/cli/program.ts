@@ -9,6 +9,7 @@ import { inspectCommand } from './inspect.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
+import { runCommand } from './run.ts';
 
 const EXAMPLES = `
 Examples:
@@ -58,6 +59,7 @@ export function buildProgram(context: CliContext, outcome: Outcome): Command {
     quantizeCommand(context),
     inspectCommand(context),
     doctorCommand(context, outcome),
+    runCommand(context, outcome),
     completionCommand(context),
   ];
   for (const command of commands) {
