@@ -27,6 +27,10 @@ export function completionCommand({ io }: CliContext): Command {
     .addArgument(new Argument('<shell>', 'your shell').choices(Object.keys(SHELLS)))
     .addHelpText('after', EXAMPLES)
     .action((shell: keyof typeof SHELLS, _flags: unknown, command: Command) => {
-      io.stdout.write(SHELLS[shell](commandTree(command.parent ?? command), NAMES));
+      io.stdout.write(completionFor(shell, command.parent ?? command));
     });
+}
+
+export function completionFor(shell: keyof typeof SHELLS, program: Command): string {
+  return SHELLS[shell](commandTree(program), NAMES);
 }
