@@ -81,8 +81,8 @@ async function fill(target, scratch, platform) {
   placeDocumentation(root, target, {
     program,
     completions: await completions(root, program),
-    version,
-    date: new Date(epochSeconds() * 1000).toISOString().slice(0, 10),
+    version: debianVersion(version),
+    epochSeconds: epochSeconds(),
   });
 }
 

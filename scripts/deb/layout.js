@@ -5,6 +5,7 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { bundledPackages, copyrightFile } from './copyright.js';
+import { debianChangelog } from './control.js';
 import { manPage } from './man-page.js';
 import { NODE_VERSION } from './node-runtime.js';
 import { isWanted } from './select-files.js';
@@ -105,9 +106,10 @@ export function placeSystemFiles(root, target) {
  * @param {string} root
  * @param {string} target
  * @param {{ program: import('commander').Command, completions: Record<'bash' | 'zsh' | 'fish', string>,
- *   version: string, date: string }} made
+ *   version: string, epochSeconds: number }} made
  */
-export function placeDocumentation(root, target, { program, completions, version, date }) {
+export function placeDocumentation(root, target, { program, completions, version, epochSeconds }) {
+  const date = new Date(epochSeconds * 1000).toISOString().slice(0, 10);
   const share = join(target, 'usr/share');
   const manual = join(share, 'man/man1');
   write(join(manual, 'edgefit.1.gz'), gzipped(manPage(program, { version, date })));
@@ -120,8 +122,10 @@ export function placeDocumentation(root, target, { program, completions, version
   write(join(fish, 'edgefit.fish'), completions.fish);
   symlinkSync('edgefit.fish', join(fish, 'agent.fish'));
   const bundled = bundledPackages(join(target, HOME, 'node_modules'));
-  write(join(share, 'doc/edgefit/copyright'), copyrightFile(bundled, NODE_VERSION));
-  write(join(share, 'doc/edgefit/changelog.gz'), gzipped(readFileSync(join(root, 'CHANGELOG.md'))));
+  const documents = join(share, 'doc/edgefit');
+  write(join(documents, 'copyright'), copyrightFile(bundled, NODE_VERSION));
+  write(join(documents, 'changelog.gz'), gzipped(debianChangelog({ version, epochSeconds })));
+  write(join(documents, 'NEWS.gz'), gzipped(readFileSync(join(root, 'CHANGELOG.md'))));
 }
 
 /** @param {string | Uint8Array} content */

@@ -4,8 +4,8 @@ import { elfMachine } from './elf.js';
 
 /** Sources, types and build files: nothing that runs. */
 const NOT_RUN =
-  /\.(?:map|[cm]?tsx?|markdown|c|cc|cpp|cxx|h|hpp|gypi?|cmake|flow|vcxproj|tgz|min\.js)$/i;
-const TEXT = /\.(?:md|txt|rst)$/i;
+  /\.(?:map|[cm]?tsx?|tsbuildinfo|c|cc|cpp|cxx|h|hh|hpp|inc|in|def|s|asm|gypi?|cmake|vcxproj|patch|sh|flow|html|css|tgz|min\.js)$/i;
+const TEXT = /\.(?:md|markdown|txt|rst)$/i;
 /** The licences stay, whatever their names end with. */
 const LICENCE = /^(?:licen[cs]e|copying|notice|copyright|third[-_]?party)/i;
 /** Only at the top of a package: `doc` and `test` deeper down can be modules. */
