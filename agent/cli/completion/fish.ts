@@ -9,7 +9,7 @@ export function fishCompletion(tree: CommandNode, names: readonly string[]): str
 function __edgefit_at
     set -l path
     for word in (commandline -opc)[2..-1]
-        if contains -- (string join ' ' $path $word) ${paths.map(quoted).join(' ')}
+        if contains -- (string join -- ' ' $path $word) ${paths.map(quoted).join(' ')}
             set -a path $word
         end
     end
