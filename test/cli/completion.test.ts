@@ -107,10 +107,10 @@ describe('zsh and fish', () => {
         .map((offer) => offer.split('\t')[0])
         .filter((offer) => offer !== '');
     };
-    expect(ask('agent ').slice(0, 2).toSorted()).toEqual(['bench', 'config']);
-    expect(ask('agent config ').toSorted()).toEqual(['check', 'show']);
+    expect(new Set(ask('agent ').slice(0, 2))).toEqual(new Set(['bench', 'config']));
+    expect(new Set(ask('agent config '))).toEqual(new Set(['check', 'show']));
     expect(ask('agent bench --o')).toEqual(['--output']);
-    expect(ask('edgefit bench --speed ').toSorted()).toEqual(['fast', 'slow']);
+    expect(new Set(ask('edgefit bench --speed '))).toEqual(new Set(['fast', 'slow']));
   });
 
   test('what shells would expand stays text', () => {
