@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
 import { completionCommand } from './completion.ts';
+import { configCommand } from './config.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { doctorCommand } from './doctor.ts';
+import { enrolCommand } from './enrol.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
 import { inspectCommand } from './inspect.ts';
@@ -61,17 +63,20 @@ export function buildProgram(context: CliContext, outcome: Outcome): Command {
     doctorCommand(context, outcome),
     runCommand(context, outcome),
     completionCommand(context),
+    enrolCommand(context),
+    configCommand(context, outcome),
   ];
   for (const command of commands) {
     program.addCommand(command.option('--debug', 'show where an error came from'));
   }
-  for (const command of [program, ...commands]) speakOurWay(command, context);
+  const all = [program, ...commands, ...commands.flatMap((command) => command.commands)];
+  for (const command of all) speakOurWay(command, context);
   return program;
 }
 
 /** Errors on one line with a hint, streams from outside, and no process.exit inside commander. */
 function speakOurWay(command: Command, { io }: CliContext): void {
-  const name = command.parent === null ? 'agent' : `agent ${command.name()}`;
+  const name = fullName(command);
   command.exitOverride().configureOutput({
     writeOut: (text) => io.stdout.write(text),
     writeErr: (text) => io.stderr.write(text),
@@ -86,4 +91,9 @@ function speakOurWay(command: Command, { io }: CliContext): void {
       write(`agent: ${line}; see '${name} --help'\n`);
     },
   });
+}
+
+/** As it is typed: `agent config check`. */
+function fullName(command: Command): string {
+  return command.parent === null ? 'agent' : `${fullName(command.parent)} ${command.name()}`;
 }
