@@ -62,9 +62,9 @@ export function buildProgram(context: CliContext, outcome: Outcome): Command {
     inspectCommand(context),
     doctorCommand(context, outcome),
     runCommand(context, outcome),
-    completionCommand(context),
     enrolCommand(context),
     configCommand(context, outcome),
+    completionCommand(context),
   ];
   for (const command of commands) {
     program.addCommand(command.option('--debug', 'show where an error came from'));
