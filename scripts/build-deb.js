@@ -20,7 +20,7 @@ import { builtProgram, completions } from './deb/program.js';
 import { fetchLibraries } from './fetch-tflite.js';
 import { must } from './install/toolchain.js';
 
-/** What issue trackers and small cards care about: the goal for everything installed together. */
+/** What everything installed together should stay under. */
 const GOAL_MB = 120;
 const root = dirname(import.meta.dirname);
 

@@ -26,13 +26,18 @@ function everyCommand(command: Command): Command[] {
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
+function fullName(command: Command): string {
+  const { parent } = command;
+  return parent === null ? command.name() : `${fullName(parent)} ${command.name()}`;
+}
+
 test('every command and every option of the program is in the page', () => {
   const program = realProgram();
   const page = manPage(program, FACTS);
   const commands = everyCommand(program);
   expect(commands.length).toBeGreaterThan(7);
   for (const command of commands.slice(1)) {
-    expect(page).toContain(`agent ${command.name()}`);
+    expect(page).toContain(`.SS "${fullName(command)} `);
     for (const { long } of command.options) expect(page).toContain(long?.replaceAll('-', '\\-'));
   }
   expect(page).toContain('\\-\\-mqtt\\-password\\-file');
