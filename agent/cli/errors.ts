@@ -17,8 +17,8 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export class UsageError extends AgentError {
   override readonly name = 'UsageError';
 
-  constructor(message: string) {
-    super('usage', message);
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super('usage', message, options);
   }
 }
 

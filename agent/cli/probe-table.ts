@@ -19,6 +19,7 @@ export function renderFacts(facts: Facts, profile: HardwareProfile, width: numbe
     ['Memory', memoryRows(facts.memory)],
     ['Accelerators', acceleratorRows(facts.accelerators)],
     ['Heat', heatRows(facts)],
+    ['Power', powerRows(facts)],
     ['Profile', profileRows(facts, profile)],
     ['Unknown', facts.unknown.map(({ fact, why }) => ['', `${fact}: ${why}`])],
   ];
@@ -91,6 +92,19 @@ function heatRows({ thermal, throttling }: Facts): readonly Row[] {
   return [
     ...zones,
     ['throttled', `${listed(throttling.now)}; since boot: ${listed(throttling.sinceBoot)}`],
+  ];
+}
+
+function powerRows({ power, gpu }: Facts): readonly Row[] {
+  const load = gpu?.loadShare ?? null;
+  const share = load === null ? '' : `, ${Math.round(load * 100)} % busy`;
+  return [
+    ...(power === undefined || power.mode === null ? [] : [['mode', power.mode] as const]),
+    ...(power?.rails ?? []).map(({ name, milliwatts }): Row => [
+      name,
+      milliwatts === null ? 'counts energy' : `${(milliwatts / 1000).toFixed(2)} W`,
+    ]),
+    ...(gpu === undefined ? [] : [['GPU', `${megahertz(gpu.frequencyHz)}${share}`] as const]),
   ];
 }
 

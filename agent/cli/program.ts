@@ -7,7 +7,9 @@ import { doctorCommand } from './doctor.ts';
 import { enrolCommand } from './enrol.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
+import { fleetCommand } from './fleet.ts';
 import { inspectCommand } from './inspect.ts';
+import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
@@ -61,17 +63,28 @@ export function buildProgram(context: CliContext, outcome: Outcome): Command {
     quantizeCommand(context),
     inspectCommand(context),
     doctorCommand(context, outcome),
+    modelCommand(context),
+    fleetCommand(context),
     runCommand(context, outcome),
     enrolCommand(context),
     configCommand(context, outcome),
     completionCommand(context),
   ];
-  for (const command of commands) {
-    program.addCommand(command.option('--debug', 'show where an error came from'));
+  for (const command of commands) program.addCommand(command);
+  for (const command of commands.flatMap(withSubcommands)) {
+    if (command.commands.length === 0) command.option('--debug', 'show where an error came from');
   }
-  const all = [program, ...commands, ...commands.flatMap((command) => command.commands)];
-  for (const command of all) speakOurWay(command, context);
+  for (const command of withSubcommands(program)) speakOurWay(command, context);
   return program;
+}
+
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
+/** `agent model publish`, from the program down. */
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
 /** Errors on one line with a hint, streams from outside, and no process.exit inside commander. */
@@ -91,9 +104,4 @@ function speakOurWay(command: Command, { io }: CliContext): void {
       write(`agent: ${line}; see '${name} --help'\n`);
     },
   });
-}
-
-/** As it is typed: `agent config check`. */
-function fullName(command: Command): string {
-  return command.parent === null ? 'agent' : `${fullName(command.parent)} ${command.name()}`;
 }

@@ -61,6 +61,27 @@ export const factsSchema = z.object({
       sinceBoot: z.array(z.string()),
     }),
   ),
+  power: z
+    .object({
+      mode: nullable(z.string()).describe('name of the power mode of a Jetson'),
+      clocksLocked: nullable(z.boolean()).describe('held at one frequency, as jetson_clocks does'),
+      totalMilliwatts: nullable(z.number()).describe('the input of the board, or all rails'),
+      rails: z.array(
+        z.object({
+          name: z.string(),
+          milliwatts: nullable(z.number()).describe('null for a counter of energy'),
+        }),
+      ),
+    })
+    .optional()
+    .describe('absent where a machine has neither power modes nor a power monitor'),
+  gpu: z
+    .object({
+      frequencyHz: nullable(z.number()),
+      loadShare: nullable(z.number()).describe('0 to 1'),
+    })
+    .optional()
+    .describe('absent where no file tells of a GPU'),
   os: z.object({
     name: nullable(z.string()),
     kernel: nullable(z.string()),

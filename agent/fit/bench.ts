@@ -44,6 +44,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     maker: await makerFor(subject, scratch, hooks),
     objective: request.objective,
     minTimeSeconds: request.minTimeSeconds,
+    coolDownSeconds: request.coolDownSeconds,
     scratch,
     hooks,
   });
@@ -71,6 +72,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
       source: subject.evaluationInfo?.describe ?? 'none: made-up inputs, good for timing only',
     },
     objective: compared.objective,
+    conditions: compared.conditions,
     candidates: [...compared.rows],
     notTried: [...planned.notTried],
     warnings: [...new Set(warnings)],

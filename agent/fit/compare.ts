@@ -1,5 +1,6 @@
-import type { CandidateRow } from '../contracts/bench.ts';
+import type { CandidateRow, Conditions } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
+import { hottest } from '../hardware/thermal.ts';
 import type { DelegateOptions } from '../runtime/types.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
@@ -22,6 +23,8 @@ export interface CompareOptions {
   /** Of the measured sessions; TFLite only. */
   readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
+  /** The longest wait for a throttled machine to cool; null: none. */
+  readonly coolDownSeconds: number | null;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -34,6 +37,7 @@ export interface Comparison {
   readonly objective: Objective;
   readonly chosen: string | null;
   readonly warnings: readonly string[];
+  readonly conditions: Conditions;
 }
 
 /** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
@@ -54,6 +58,11 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
       feeds,
       delegate,
       minTimeSeconds: options.minTimeSeconds,
+      machine: {
+        coolDownSeconds: options.coolDownSeconds,
+        startCelsius: hottest(subject.facts.thermal),
+        power: true,
+      },
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
       scratch,
@@ -69,6 +78,11 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     files,
     objective,
     chosen: decision.chosen,
+    conditions: {
+      ...measured.conditions,
+      powerMode: subject.facts.power?.mode ?? null,
+      clocksLocked: subject.facts.power?.clocksLocked ?? null,
+    },
     warnings: [...maker.warnings, ...judged.warnings, ...measured.warnings, ...decision.warnings],
   };
 }

@@ -30,6 +30,7 @@ export function factLines(report: BenchReport): readonly FactLine[] {
     { label: 'CPU', texts: [cpu(report.device.cpu)] },
     { label: 'Memory', texts: [memory(report.device.memory)] },
     { label: 'Accelerator', texts: accelerators(report) },
+    { label: 'Power', texts: power(report) },
     { label: 'Profile', texts: [profile(report)] },
     { label: 'Model', texts: [model(report)] },
     { label: 'Samples', texts: [samples(report)] },
@@ -82,6 +83,19 @@ function accelerators({ device }: BenchReport): readonly string[] {
   return device.accelerators.map(({ kind, usable, problem }) =>
     usable ? kind : `${kind}, not usable: ${problem ?? 'unknown reason'}`,
   );
+}
+
+/** The power mode, whether clocks are held, and the meter, as far as a machine has them. */
+function power({ device, conditions }: BenchReport): readonly string[] {
+  const { mode = null, clocksLocked = null } = device.power ?? {};
+  const source = conditions?.powerSource ?? null;
+  const clocks = clocksLocked === true ? 'clocks held' : 'clocks vary';
+  const parts = [
+    mode === null ? '' : `mode ${mode}`,
+    clocksLocked === null ? '' : clocks,
+    source === null ? '' : `measured by ${source}`,
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? [] : [parts.join(', ')];
 }
 
 function profile({ device }: BenchReport): string {

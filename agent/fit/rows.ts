@@ -3,7 +3,8 @@ import { throughputPerSecond } from '../bench/statistics.ts';
 import type { Fidelity } from '../contracts/bench.ts';
 import type { Judgements } from './judge.ts';
 import type { MadeFile } from './make-files.ts';
-import type { Measurement, Measurements } from './measure.ts';
+import type { Measurements } from './measure.ts';
+import type { Measurement } from './running.ts';
 import type { MeasuredRow } from './types.ts';
 
 const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
@@ -63,18 +64,8 @@ const UNMEASURED = {
 } as const;
 
 function figures(measurement: Measurement) {
-  const { latencyMs, loadMs, peakRssBytes, ownOverheadMs, heat } = measurement;
   return {
-    latencyMs,
-    throughputPerSecond: throughputPerSecond(latencyMs),
-    loadMs,
-    peakRssBytes,
-    ownOverheadMs,
-    heat: {
-      beforeCelsius: heat.before.celsius,
-      afterCelsius: heat.after.celsius,
-      beforeHz: heat.before.frequencyHz,
-      afterHz: heat.after.frequencyHz,
-    },
+    ...measurement,
+    throughputPerSecond: throughputPerSecond(measurement.latencyMs),
   };
 }

@@ -153,6 +153,8 @@ export interface BenchRequest {
   readonly delegate?: DelegateOptions | undefined;
   /** Measure every candidate at least this long. */
   readonly minTimeSeconds: number;
+  /** The longest wait for a throttled machine to cool; null: mark it and go on. */
+  readonly coolDownSeconds: number | null;
 }
 
 export interface QuantizeRequest {

@@ -9,6 +9,7 @@ import { readMemory } from './memory.ts';
 import { readNvidia } from './nvidia.ts';
 import { readOs } from './os.ts';
 import { loadProfiles, matchProfile, runtimesFor } from './profiles.ts';
+import { readPower } from './power.ts';
 import { readThermal } from './thermal.ts';
 import { readThrottling } from './throttling.ts';
 import { openTree } from './tree.ts';
@@ -64,6 +65,7 @@ async function readAll(reading: Reading): Promise<Read> {
     ],
     thermal: await readThermal(reading),
     throttling: await readThrottling(reading),
+    ...(await readPower(reading)),
     os: await readOs(reading),
   };
 }

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import type { PackageNames, PublishReport } from '../../contracts/publish.ts';
+import { fileError } from '../../util/files.ts';
+import type { CliContext } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import { writeJson } from '../output.ts';
+import { wholeNumber } from '../parsers.ts';
+import { bytesText } from '../../fit/words.ts';
+import { signingOptions } from './shared.ts';
+
+interface Flags {
+  readonly key: readonly string[];
+  readonly passphraseFile?: string;
+  readonly repository: string;
+  readonly name?: string;
+  readonly release?: number;
+  readonly modelVersion?: string;
+  readonly json?: true;
+}
+
+const EXAMPLES = `
+Every file of the package becomes a signed file of the repository. Name and version are
+those of its manifest. A version is published once: devices may have it.
+
+Examples:
+  agent model publish kws-2.1.0/ --repository repository/ \\
+    --key release.key --key online.key
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
+
+/** `agent model publish PACKAGE`: a release into the repository. */
+export function publishCommand({ io }: CliContext): Command {
+  const command = new Command('publish')
+    .summary('add a package to a signed repository')
+    .description('Adds a model package to a signed repository, as the next release of its model.')
+    .argument('<package>', "the package's folder, as agent model pack makes it")
+    .addOption(new Option('--repository <folder>', 'the repository').makeOptionMandatory())
+    .option('--name <name>', 'name of the model, instead of the one in the manifest')
+    .option('--model-version <version>', 'version, instead of the one in the manifest')
+    .option('--release <n>', 'release counter; one more than the highest', wholeNumber({ min: 1 }))
+    .option('--json', 'print the release as JSON (edgefit/publish/1)');
+  return signingOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action(async (packageFolder: string, flags: Flags) => {
+      const named = await namesIn(packageFolder);
+      const model = flags.name ?? named.name;
+      const version = flags.modelVersion ?? named.version;
+      if (model === undefined || version === undefined) {
+        const missing = model === undefined ? 'name (--name)' : 'version (--model-version)';
+        throw new UsageError(`the manifest of ${packageFolder} gives no ${missing}`);
+      }
+      const { openKeys } = await import('./passphrase.ts');
+      const { publishPackage } = await import('../../deploy/publish.ts');
+      const published = await publishPackage({
+        folder: flags.repository,
+        keys: await openKeys(flags, io),
+        nowMs: Date.now(),
+        packageFolder,
+        model,
+        version,
+        releaseCounter: flags.release,
+      });
+      const report: PublishReport = { schema: 'edgefit/publish/1', ...published };
+      if (flags.json === true) writeJson(io, report);
+      else io.stdout.write(`${describe(report)}\n`);
+    });
+}
+
+function describe({ model, version, releaseCounter, files, bytes }: PublishReport): string {
+  return `${model} ${version} is release ${releaseCounter}: ${files} files, ${bytesText(bytes)}`;
+}
+
+/** The two names alone: the rest of the manifest is checked by whoever uses the package. */
+async function namesIn(folder: string): Promise<PackageNames> {
+  const path = join(folder, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fileError('read', path, error);
+  });
+  const { packageNamesSchema } = await import('../../contracts/publish.ts');
+  try {
+    return packageNamesSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    const message = `${path} is no package manifest: make one with 'agent model pack'`;
+    throw new UsageError(message, { cause });
+  }
+}

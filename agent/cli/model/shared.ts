@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { fileError } from '../../util/files.ts';
+
+/** One more value of an option that may be given several times. */
+export function addOne(text: string, before: readonly string[] = []): readonly string[] {
+  if (before.includes(text)) throw new InvalidArgumentError(`"${text}" is given twice.`);
+  return [...before, text];
+}
+
+/** The options of every command that signs. */
+export function signingOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--key <file>', 'key file to sign with; several times for several keys')
+        .argParser(addOne)
+        .makeOptionMandatory(),
+    )
+    .option('--passphrase-file <file>', 'file that holds the passphrase of the keys');
+}
+
+/** The public halves in these key files, hexadecimal. */
+export async function publicKeys(paths: readonly string[]): Promise<readonly string[]> {
+  const { parseKeyFile } = await import('../../deploy/key-file.ts');
+  return Promise.all(
+    paths.map(async (path) => {
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        throw fileError('read', path, error);
+      });
+      return parseKeyFile(text, path).public;
+    }),
+  );
+}
