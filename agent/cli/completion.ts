@@ -13,8 +13,8 @@ const EXAMPLES = `
 The Debian package installs all three.
 
 Examples:
-  source <(agent completion bash)            in ~/.bashrc
-  agent completion zsh > ~/.zfunc/_edgefit   in a folder of fpath
+  agent completion bash > ~/.local/share/bash-completion/completions/agent
+  agent completion zsh > ~/.zfunc/_edgefit          a folder of fpath
   agent completion fish > ~/.config/fish/completions/agent.fish
 
 Exit codes: 0 done, 2 bad usage.`;
