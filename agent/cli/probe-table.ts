@@ -17,6 +17,7 @@ export function renderFacts(facts: Facts, profile: HardwareProfile, width: numbe
     ['Board', boardRows(facts)],
     ['CPU', cpuRows(facts.cpu)],
     ['Memory', memoryRows(facts.memory)],
+    ['Jetson', facts.jetson === undefined ? [] : jetsonRows(facts.jetson)],
     ['Accelerators', acceleratorRows(facts.accelerators)],
     ['Heat', heatRows(facts)],
     ['Power', powerRows(facts)],
@@ -57,7 +58,10 @@ function cpuRows(cpu: Facts['cpu']): readonly Row[] {
     cpu.frequencyCappedToHz === null ? '' : `, capped to ${megahertz(cpu.frequencyCappedToHz)}`;
   const clocks = `${megahertz(cpu.currentFrequencyHz)} of ${megahertz(cpu.maxFrequencyHz)}${cap}`;
   return [
-    ['architecture', cpu.arch],
+    [
+      'architecture',
+      cpu.userland === undefined ? cpu.arch : `${cpu.arch}, programs ${cpu.userland}`,
+    ],
     ['model', cpu.model ?? '?'],
     ['cores', `${cpu.coresOnline ?? '?'} online${usable}`],
     ['features', cpu.features.join(' ') || 'none that matter'],
@@ -72,6 +76,19 @@ function memoryRows(memory: Facts['memory']): readonly Row[] {
     ['available', bytes(memory.availableBytes)],
     ['limit', memory.limitBytes === null ? 'none' : bytes(memory.limitBytes)],
     ['swap', bytes(memory.swapBytes)],
+  ];
+}
+
+function jetsonRows(jetson: NonNullable<Facts['jetson']>): readonly Row[] {
+  const others = jetson.powerModes.filter((name) => name !== jetson.powerMode);
+  const also = others.length === 0 ? '' : ` (others: ${others.join(', ')})`;
+  const unflashed = jetson.superMode === false ? '; flashed without the Super modes' : '';
+  return [
+    ['SoC', jetson.soc ?? '?'],
+    ['JetPack', `${jetson.jetpack ?? '?'} (L4T ${jetson.l4t ?? '?'})`],
+    ['CUDA', jetson.cuda ?? '?'],
+    ['TensorRT', jetson.tensorrt ?? '?'],
+    ['power mode', `${jetson.powerMode ?? '?'}${also}${unflashed}`],
   ];
 }
 

@@ -22,6 +22,7 @@ Examples:
   agent fit package.json -o fitted/          keep the best version of a model
   agent quantize model.onnx --to fp16 -o small.onnx
   agent inspect model.onnx small.onnx --samples data.npz
+  agent model pack package.json -o package/  a model with all a device needs
   agent doctor                               what is missing here
 
 Results go to stdout, everything else to stderr. Every command has --help.`;

@@ -32,6 +32,10 @@ export const cpuSchema = z.object({
   maxFrequencyHz: nullable(z.number()),
   currentFrequencyHz: nullable(z.number()),
   frequencyCappedToHz: nullable(z.number()).describe('set when a power mode caps the clock'),
+  userland: z
+    .string()
+    .optional()
+    .describe('architecture of the programs, where it is not that of the kernel: arm on arm64'),
 });
 
 export const memorySchema = z.object({
@@ -46,6 +50,20 @@ export const acceleratorSchema = z.object({
   usable: z.boolean(),
   problem: z.string().optional().describe('why it cannot be used, and the fix'),
   device: z.string().optional(),
+  usbMbps: z.number().optional().describe('speed of its USB link: 480 is USB 2'),
+});
+
+export const jetsonSchema = z.object({
+  soc: nullable(z.string()).describe('tegra234, ...'),
+  l4t: nullable(z.string()).describe('release of the system: 36.4.3'),
+  jetpack: nullable(z.string()).describe(
+    'the bundle it came with: 6.2; 6 where only that is known',
+  ),
+  cuda: nullable(z.string()),
+  tensorrt: nullable(z.string()),
+  powerMode: nullable(z.string()).describe('name of the mode that is set: MAXN, 15W, ...'),
+  powerModes: z.array(z.string()).describe('names of all modes of this board'),
+  superMode: nullable(z.boolean()).describe('Orin Nano and NX: flashed with the faster modes'),
 });
 
 export const factsSchema = z.object({
@@ -87,6 +105,7 @@ export const factsSchema = z.object({
     kernel: nullable(z.string()),
     container: z.boolean(),
   }),
+  jetson: jetsonSchema.optional().describe('only on a Jetson'),
   profile: z.object({
     id: z.string(),
     precisions: z.array(z.enum(precisions)).describe('in the order to try'),

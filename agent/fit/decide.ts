@@ -1,11 +1,13 @@
 import type { CandidateRow } from '../contracts/bench.ts';
+import type { ProfileGain } from '../contracts/profile.ts';
 import { CRITERIA, gainText, lossReason, rank, SAME, tieWords, type Ranking } from './criteria.ts';
+import { gainObstacle } from './gains.ts';
 import {
   accuracyObstacle,
   accuracyWords,
   fewSamplesWarning,
   isReference,
-  latencyObstacle,
+  limitObstacle,
 } from './objective.ts';
 import { moreText, msAgainst, threeDigits } from './words.ts';
 import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
@@ -14,14 +16,32 @@ import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
  * Chooses one row and says of every other why not. Pure: the same rows give the same decision.
  *
  * A smaller version that is slower here than the file as it is, or less accurate than allowed, is
- * never chosen. A limit on p90 counts where a row meets it; where none does, the best is chosen.
+ * never chosen. Limits on p90 and memory count where a row meets them; where none does, the best
+ * is chosen.
+ * @param gains how much faster some precisions must be here; they count where speed is the objective
  */
-export function decide(rows: readonly MeasuredRow[], objective: Objective): Decision {
+export function decide(
+  rows: readonly MeasuredRow[],
+  objective: Objective,
+  gains: readonly ProfileGain[] = [],
+): Decision {
   const warning = fewSamplesWarning(rows, objective);
   const warnings = warning === undefined ? [] : [warning];
-  const obstacles = new Map(rows.map((row) => [row.id, obstaclesOf(row, rows, objective)]));
+  const demands = objective.optimize === 'latency' ? gains : [];
+  const rivals = rows.filter(
+    (row) => !failed(row) && accuracyObstacle(row, objective) === undefined,
+  );
+  const obstacles = new Map(
+    rows.map((row) => {
+      const clearly = gainObstacle(row, rivals, demands, medianOf);
+      return [
+        row.id,
+        [...obstaclesOf(row, rows, objective), ...(clearly === undefined ? [] : [clearly])],
+      ];
+    }),
+  );
   const able = rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
-  const inTime = able.filter((row) => latencyObstacle(row, objective) === undefined);
+  const inTime = able.filter((row) => limitObstacle(row, objective) === undefined);
   const eligible = inTime.length === 0 ? able : inTime;
   const [first, ...others] = eligible;
   if (first === undefined) {
@@ -49,6 +69,8 @@ export function applyDecision(
     reason: verdicts.get(row.id)?.reason ?? error ?? '',
   }));
 }
+
+const medianOf = (row: MeasuredRow): number => row.latencyMs?.p50 ?? Infinity;
 
 function failed(row: MeasuredRow): boolean {
   return row.error !== undefined || row.latencyMs === null || !Number.isFinite(row.latencyMs.p50);
@@ -107,8 +129,8 @@ function lostVerdict(
   if (failed(row)) return failure(row);
   const against = obstacles.get(id) ?? [];
   if (against.length > 0) return { id, verdict: 'rejected', reason: against.join('; ') };
-  const late = latencyObstacle(row, objective);
-  if (late !== undefined && latencyObstacle(ranking.best, objective) === undefined) {
+  const late = limitObstacle(row, objective);
+  if (late !== undefined && limitObstacle(ranking.best, objective) === undefined) {
     return { id, verdict: 'rejected', reason: late };
   }
   const reason = lossReason(row, ranking, CRITERIA[objective.optimize]);
@@ -134,7 +156,7 @@ function choiceReason(
     compared,
     accuracyWords(best, objective),
     othersOut ? 'no smaller version is both as fast and accurate enough' : '',
-    latencyObstacle(best, objective) ?? '',
+    limitObstacle(best, objective) ?? '',
   ];
   return parts.filter((part) => part !== '').join('; ');
 }

@@ -1,6 +1,6 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import { labelOf } from './columns.ts';
-import { bytesText, counted } from './words.ts';
+import { bytesText, counted, threeDigits } from './words.ts';
 
 /** A heading and the lines under it, for text and Markdown alike. */
 export interface FactLine {
@@ -36,6 +36,7 @@ export function factLines(report: BenchReport): readonly FactLine[] {
     { label: 'Samples', texts: [samples(report)] },
     { label: 'Objective', texts: [objective(report)] },
     { label: 'Tried', texts: tried(report) },
+    { label: 'Engines', texts: engines(report) },
     { label: 'Not tried', texts: report.notTried.map((one) => `${one.precision}: ${one.why}`) },
   ].filter(({ texts }) => texts.length > 0);
 }
@@ -80,8 +81,10 @@ function memory({
 }
 
 function accelerators({ device }: BenchReport): readonly string[] {
-  return device.accelerators.map(({ kind, usable, problem }) =>
-    usable ? kind : `${kind}, not usable: ${problem ?? 'unknown reason'}`,
+  return device.accelerators.map(({ kind, usable, problem, device: where }) =>
+    usable
+      ? [kind, ...(where === undefined ? [] : [where])].join(': ')
+      : `${kind}, not usable: ${problem ?? 'unknown reason'}`,
   );
 }
 
@@ -112,7 +115,9 @@ function samples({ samples: { calibration, evaluation, labelled, source } }: Ben
   return `${calibration} for calibration, ${evaluation} for evaluation (${labels}): ${source}`;
 }
 
-function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms } }: BenchReport) {
+function objective({
+  objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms, maxRssBytes, gates = [] },
+}: BenchReport) {
   const goal = { latency: 'lowest latency', size: 'smallest file', memory: 'least memory' };
   const parts = [
     goal[optimize],
@@ -121,6 +126,10 @@ function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms
       : `may lose up to ${maxAccuracyDrop.toFixed(1)} points of the task metric`,
     minSqnrDb === null ? '' : `SQNR at least ${minSqnrDb} dB`,
     maxP90Ms === null || maxP90Ms === undefined ? '' : `p90 at most ${maxP90Ms} ms`,
+    maxRssBytes === null || maxRssBytes === undefined
+      ? ''
+      : `peak memory at most ${bytesText(maxRssBytes)}`,
+    gates.length === 0 ? '' : `set by the package: ${gates.join(', ')}`,
   ];
   return parts.filter((part) => part !== '').join('; ');
 }
@@ -128,4 +137,20 @@ function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms
 /** One line per precision, whatever the thread counts. */
 function tried({ candidates }: BenchReport): readonly string[] {
   return [...new Set(candidates.map((row) => `${labelOf(row)}: ${row.why}`))];
+}
+
+/** What TensorRT built, and how long that takes on this device. */
+function engines({ candidates }: BenchReport): readonly string[] {
+  return candidates.flatMap((row) => {
+    const { engine } = row;
+    if (engine === undefined) return [];
+    const { tensorrt, gpu, bytes, buildSeconds, cached, dlaLayers, gpuLayers } = engine;
+    const parts = [
+      `TensorRT ${tensorrt ?? 'of unknown version'}${gpu === null ? '' : ` on ${gpu}`}`,
+      bytesText(bytes),
+      `built in ${threeDigits(buildSeconds)} s${cached ? ' by an earlier run' : ''}`,
+      dlaLayers === undefined ? '' : `${dlaLayers} layers on the DLA, ${gpuLayers ?? 0} on the GPU`,
+    ];
+    return [`${labelOf(row)}: ${parts.filter((part) => part !== '').join(', ')}`];
+  });
 }

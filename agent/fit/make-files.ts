@@ -2,6 +2,7 @@ import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { extensionOf, writeModel } from '../model/open.ts';
 import { messageOf } from '../util/errors.ts';
+import { calibrationBytes } from './calibration-budget.ts';
 import { keepAccuracy } from './keep-accuracy.ts';
 import { OnnxMaker } from './make.ts';
 import type { VersionMaker } from './version-maker.ts';
@@ -36,7 +37,8 @@ export async function makeFiles(
 ): Promise<readonly MadeFile[]> {
   const tools = { subject, maker, scratch, hooks };
   const made = new Map<string, Made>();
-  for (const { scheme, id } of candidates) {
+  for (const { scheme, id, prebuilt } of candidates) {
+    if (prebuilt !== undefined) continue;
     const key = JSON.stringify(scheme);
     if (made.has(key)) continue;
     const name = id.replace(/\/t\d+$/, extensionOf(subject.loaded.model));
@@ -44,6 +46,7 @@ export async function makeFiles(
     made.set(key, await makeFile(scheme, scratch.file(name), tools));
   }
   return candidates.map((candidate) => {
+    if (candidate.prebuilt !== undefined) return { candidate, file: candidate.prebuilt.file };
     const { file, given } = made.get(JSON.stringify(candidate.scheme)) ?? NOT_MADE;
     if (given === 0) return { candidate, file };
     const nodes = given === 1 ? 'node' : 'nodes';
@@ -95,6 +98,7 @@ export async function makerFor(
     calibration: samples.calibration,
     calibrationCount: calibrationInfo?.count ?? null,
     threads: workThreads(subject),
+    exposedBytes: calibrationBytes(subject.profile, subject.facts.memory),
     ranges,
     scratch,
     hooks,

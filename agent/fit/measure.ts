@@ -1,7 +1,7 @@
 import { SAMPLE_EVERY_MS, takeSample } from '../bench/sampling.ts';
 import type { Conditions } from '../contracts/bench.ts';
 import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
-import type { DelegateOptions, Feeds } from '../runtime/types.ts';
+import type { Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
 import { openMachine, type Machine, type MachineOptions } from './machine.ts';
@@ -22,7 +22,6 @@ export interface Measurements {
 
 export interface MeasureOptions {
   readonly feeds: Feeds;
-  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   /** A turn of a slow model ends after this long, also with fewer inferences than others make. */
   readonly maxRoundMs?: number | undefined;
@@ -155,9 +154,9 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
 async function start(
   entry: Entry,
   { instruments }: Machine,
-  { feeds, delegate, hooks, scratch }: MeasureOptions,
+  { feeds, hooks, scratch }: MeasureOptions,
 ): Promise<Running> {
-  const { id, threads } = entry.candidate;
+  const { id, threads, delegate } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {

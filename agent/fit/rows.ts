@@ -7,7 +7,7 @@ import type { Measurements } from './measure.ts';
 import type { Measurement } from './running.ts';
 import type { MeasuredRow } from './types.ts';
 
-const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
+export const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
 
 /** All that is known of one candidate. */
 export function toRow(
@@ -15,8 +15,9 @@ export function toRow(
   judged: Judgements,
   measured: Measurements,
 ): MeasuredRow {
-  const { id, precision, method, runtime, threads, why } = candidate;
-  const base = { id, precision, method, runtime, threads, why };
+  const { id, precision, method, runtime, threads, prebuilt, why } = candidate;
+  const variant = prebuilt === undefined ? {} : { variant: prebuilt.variant };
+  const base = { id, precision, method, runtime, threads, ...variant, why };
   if ('error' in file) return { ...base, ...UNMEASURED, error: file.error };
   const { evaluation, integerCoverage, error } = judged.byPath.get(file.path) ?? {
     evaluation: null,
@@ -40,13 +41,16 @@ export function toRow(
   };
 }
 
-function accuracyOf(own: Evaluation | null, float: Evaluation | null): MeasuredRow['accuracy'] {
+export function accuracyOf(
+  own: Evaluation | null,
+  float: Evaluation | null,
+): MeasuredRow['accuracy'] {
   const [mine, reference] = [own?.accuracy ?? null, float?.accuracy ?? null];
   if (mine === null || reference === null) return null;
   return { ...mine, drop: reference.value - mine.value };
 }
 
-const NO_FIGURES = {
+export const NO_FIGURES = {
   latencyMs: null,
   throughputPerSecond: null,
   loadMs: null,
@@ -55,7 +59,7 @@ const NO_FIGURES = {
   heat: null,
 } as const;
 
-const UNMEASURED = {
+export const UNMEASURED = {
   ...NO_FIGURES,
   bytes: null,
   integerCoverage: null,

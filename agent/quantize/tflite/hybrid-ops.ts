@@ -11,7 +11,10 @@ import { weightInputs } from '../../model/tflite/weight-inputs.ts';
 import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { hasFiniteValues } from './symmetric.ts';
 
-/** TFLite's own quantizer stops here, too: smaller ones cost more in names and scales than they save. */
+/**
+ * TFLite's own quantizer stops here, too: fewer cost more in names and scales than they save. All of an
+ * operator's count, as they change together: a recurrent layer has eight matrices or more.
+ */
 export const MIN_ELEMENTS = 1024;
 
 export const NOT_FINITE = 'its weights are not finite';
@@ -97,8 +100,8 @@ function faultOf(graph: TfliteGraph, operator: TfliteOperator): string | undefin
 }
 
 function whyNotWorth(weights: readonly TfliteTensor[]): string | undefined {
-  const sizes = weights.map(({ shape }) => elementCount(shape));
-  if (Math.max(...sizes) < MIN_ELEMENTS) return `has fewer than ${MIN_ELEMENTS} weights`;
+  const count = weights.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (count < MIN_ELEMENTS) return `has fewer than ${MIN_ELEMENTS} weights`;
   if (weights.some(({ data, sparsity }) => data === null || sparsity !== undefined)) {
     return 'its weights are stored sparsely or in another file';
   }

@@ -159,7 +159,9 @@ export class StaticWriter {
     const grain = storedGrain(unit, this.plan.given);
     const perChannel = grain === undefined ? this.isPerChannel(unit) : grain === 'channel';
     const dense = perChannel ? denseShape(this.plan.given, unit) : undefined;
-    if (dense !== undefined) return this.writeDense(unit, dense, inputs);
+    if (dense !== undefined && this.isWorthPixels(dense, inputs)) {
+      return this.writeDense(unit, dense, inputs);
+    }
     const place = rule.weights;
     const form = { place, perChannel: perChannel && place.perChannel, needsBias: place.needsBias };
     this.placeWeights(unit, place, this.weightsOf(unit, form), inputs);
@@ -174,6 +176,11 @@ export class StaticWriter {
     return options !== null && 'asymmetricQuantizeInputs' in options
       ? { ...operator, version: 1, options: { ...options, asymmetricQuantizeInputs: false } }
       : { ...operator, version: 1 };
+  }
+
+  /** A small one is, too, where what it reads is there as pixels already. */
+  private isWorthPixels({ isLarge, inputs }: DenseShape, [from = -1]: readonly number[]): boolean {
+    return isLarge || this.pixels.get(from)?.channels === inputs;
   }
 
   /** A matrix product as a convolution of pixels, for the sake of its weights' scales. */
