@@ -23,7 +23,7 @@ export async function builtProgram(root, version) {
     version,
     signal: new AbortController().signal,
     loadFit: () => Promise.reject(new Error('nothing is run here')),
-    demo: { onnx: '', tflite: '' },
+    demo: { onnx: '', tflite: '', runtimesHere: async () => [] },
     reporting: mqttReporting(io, version),
   };
   return buildProgram(context, { code: 0 });

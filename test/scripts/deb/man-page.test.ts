@@ -14,7 +14,7 @@ function realProgram(): Command {
       version: '1.2.3',
       signal: new AbortController().signal,
       loadFit: () => Promise.reject(new Error('not here')),
-      demo: { onnx: '', tflite: '' },
+      demo: { onnx: '', tflite: '', runtimesHere: async () => [] },
       reporting: mqttReporting(io, '1.2.3'),
     },
     { code: 0 },
