@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
+import { completionCommand } from './completion.ts';
 import { configCommand } from './config.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { doctorCommand } from './doctor.ts';
@@ -49,7 +50,8 @@ function wantsDebug(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--debug');
 }
 
-function buildProgram(context: CliContext, outcome: Outcome): Command {
+/** The whole command line as data: what parses it also makes completions and the manual page. */
+export function buildProgram(context: CliContext, outcome: Outcome): Command {
   const program = new Command('agent')
     .description('Fits a trained model to the edge device it will run on.')
     .version(context.version)
@@ -67,6 +69,7 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     configCommand(context, outcome),
     modelCommand(context),
     fleetCommand(context),
+    completionCommand(context),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of commands.flatMap(withSubcommands)) {

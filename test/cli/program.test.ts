@@ -14,7 +14,7 @@ const commands = [
   'doctor',
   'run',
   'enrol',
-  'config',
+  'completion',
 ];
 
 test.each([[['--help']], ...commands.map((name) => [[name, '--help']])])(
