@@ -7,6 +7,10 @@ import { join } from 'node:path';
 
 const LIMIT_MS = 300;
 const runs = Number(process.argv[2] ?? 10);
+if (!Number.isInteger(runs) || runs < 1) {
+  console.error(`bench-probe: ${process.argv[2]} is no number of runs: give 1 or more`);
+  process.exit(2);
+}
 const agent = join(import.meta.dirname, '../dist/agent/cli/main.js');
 
 /** @param {readonly string[]} args */
