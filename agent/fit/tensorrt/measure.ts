@@ -139,11 +139,12 @@ function factsOf(
 
 const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
 
+const least = (values: readonly number[]) => (values.length === 0 ? null : Math.min(...values));
+
 function timesOf(one: Entrant, { machine }: EngineTools): EngineTimes {
   const runs = one.turns.map(({ sampled }) => sampled.result);
   const known = (value: (run: EngineRun) => number | null) =>
     runs.map(value).filter((found) => found !== null);
-  const least = (values: readonly number[]) => (values.length === 0 ? null : Math.min(...values));
   const peaks = known(({ peakRssBytes }) => peakRssBytes);
   return {
     built: one.built,
