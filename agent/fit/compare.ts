@@ -88,24 +88,27 @@ async function compareParts(
   const { subject, candidates, scratch, hooks, machineRoot: root, coolDownSeconds } = options;
   // First of all: samples that cannot be read end the run before the long work.
   const feeds = await timingFeeds(subject, scratch, hooks);
-  const { thermal, power } = subject.facts;
-  const startCelsius = hottest(thermal);
+  const { facts, profile } = subject;
+  const watched = {
+    root,
+    coolDownSeconds,
+    startCelsius: hottest(facts.thermal),
+    limit: profile.thermal,
+    totalRail: profile.power?.totalRail,
+    power: true,
+  };
   // The machine is as idle as it will be: nothing has been calibrated or judged yet.
-  return withMachine(
-    { root, coolDownSeconds, startCelsius, power: true },
-    hooks,
-    async (machine) => {
-      const engines = candidates.filter(({ runtime }) => runtime === 'tensorrt');
-      const others = candidates.filter(({ runtime }) => runtime !== 'tensorrt');
-      const timing = { feeds, machine };
-      const parts = [
-        ...(others.length === 0 ? [] : [await compareFiles(others, timing, options)]),
-        ...(engines.length === 0 ? [] : [await compareOnGpu(engines, timing, options)]),
-      ];
-      const { mode = null, clocksLocked = null } = power ?? {};
-      return { parts, conditions: { ...conditionsOf(machine), powerMode: mode, clocksLocked } };
-    },
-  );
+  return withMachine(watched, hooks, async (machine) => {
+    const engines = candidates.filter(({ runtime }) => runtime === 'tensorrt');
+    const others = candidates.filter(({ runtime }) => runtime !== 'tensorrt');
+    const timing = { feeds, machine };
+    const parts = [
+      ...(others.length === 0 ? [] : [await compareFiles(others, timing, options)]),
+      ...(engines.length === 0 ? [] : [await compareOnGpu(engines, timing, options)]),
+    ];
+    const { mode = null, clocksLocked = null } = facts.power ?? {};
+    return { parts, conditions: { ...conditionsOf(machine), powerMode: mode, clocksLocked } };
+  });
 }
 
 async function compareOnGpu(

@@ -10,13 +10,15 @@ import {
 } from '../bench/sampling.ts';
 import { isCool, type CoolBudget } from '../bench/throttle.ts';
 import type { Conditions } from '../contracts/bench.ts';
-import { openHeat } from '../hardware/heat.ts';
+import { openHeat, type HeatOptions } from '../hardware/heat.ts';
 import { openPowerMeter, type MeterOptions, type OpenedMeter } from '../hardware/power-meter.ts';
 import type { Hooks } from './types.ts';
 
 export interface MachineOptions extends MeterOptions {
   /** The longest wait for a throttled machine to cool; null: mark, but never wait. */
   readonly coolDownSeconds: number | null;
+  /** From where on it runs slower, where its own files do not say. */
+  readonly limit?: HeatOptions['limit'];
   /** Before anything was calibrated or judged; null when not known. */
   readonly startCelsius: number | null;
   /** False: what the machine draws is of no interest. */
@@ -47,7 +49,7 @@ async function openMachine(
   options: MachineOptions,
   { signal }: Pick<Hooks, 'signal'>,
 ): Promise<Machine> {
-  const heat = await openHeat(options.root);
+  const heat = await openHeat(options.root, { limit: options.limit });
   const gpuLoad = !heat.knowsGpuLoad;
   const { meter, gpu, why, close } = options.power
     ? await openPowerMeter(options, { gpuLoad })
