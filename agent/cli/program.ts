@@ -1,7 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
+import { completionCommand } from './completion.ts';
+import { configCommand } from './config.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { doctorCommand } from './doctor.ts';
+import { enrolCommand } from './enrol.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
 import { fleetCommand } from './fleet.ts';
@@ -10,6 +13,7 @@ import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
+import { runCommand } from './run.ts';
 
 const EXAMPLES = `
 Examples:
@@ -46,7 +50,8 @@ function wantsDebug(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--debug');
 }
 
-function buildProgram(context: CliContext, outcome: Outcome): Command {
+/** The whole command line as data: what parses it also makes completions and the manual page. */
+export function buildProgram(context: CliContext, outcome: Outcome): Command {
   const program = new Command('agent')
     .description('Fits a trained model to the edge device it will run on.')
     .version(context.version)
@@ -59,8 +64,12 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     quantizeCommand(context),
     inspectCommand(context),
     doctorCommand(context, outcome),
+    runCommand(context, outcome),
+    enrolCommand(context),
+    configCommand(context, outcome),
     modelCommand(context),
     fleetCommand(context),
+    completionCommand(context),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of commands.flatMap(withSubcommands)) {
