@@ -1,7 +1,7 @@
 import type { Finding } from '../util/check.ts';
 import type { Machine } from './checks.ts';
 import { listFolder, readOptional, startReading } from './facts-log.ts';
-import { hottest } from './thermal.ts';
+import { hottest, isNamed } from './thermal.ts';
 import type { Tree } from './tree.ts';
 
 /** So close to the limit, a benchmark reaches it. */
@@ -42,9 +42,7 @@ function relevantZones(
   zones: Machine['facts']['thermal'],
   sensors: readonly string[] | undefined,
 ): Machine['facts']['thermal'] {
-  const begins = (zone: string) =>
-    sensors?.some((name) => zone.toLowerCase().startsWith(name.toLowerCase())) ?? true;
-  const ours = zones.filter(({ zone }) => begins(zone));
+  const ours = zones.filter(({ zone }) => sensors === undefined || isNamed(zone, sensors));
   return ours.length === 0 ? zones : ours;
 }
 
