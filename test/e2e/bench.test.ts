@@ -50,6 +50,29 @@ test(
 );
 
 test(
+  '--runtime tflite without a model is the same demo as a TFLite file',
+  async () => {
+    const tflite = ['--runtime', 'tflite', '--precision', 'int8-static', '--json'];
+    const ran = await agent(['bench', ...QUICK, ...tflite], { deadlineMs: LIMIT_MS });
+    expect(ran).toMatchObject(DONE);
+    const report = benchSchema.parse(JSON.parse(ran.out));
+    expect(report.model).toMatchObject({ name: 'demo-shapes', format: 'tflite' });
+    expect(report.candidates.map(({ id }) => id)).toEqual([
+      'tflite/fp32/t1',
+      'tflite/int8-static/t1',
+    ]);
+    const [float, int8] = report.candidates;
+    // That of the ONNX file above: one network, the same labelled samples.
+    expect(float?.accuracy).toMatchObject({ metric: 'top1', value: 0.975, samples: 800 });
+    expect(int8?.integerCoverage).toBe(1);
+    expect(int8?.accuracy?.drop).toBeLessThan(0.01);
+    expect(int8?.fidelity?.sqnrDb).toBeGreaterThan(25);
+    expect(report.candidates.map(({ id }) => id)).toContain(report.chosen);
+  },
+  LIMIT_MS + 10_000,
+);
+
+test(
   'a limit that the choice misses gives exit code 3 and a line, after the table',
   async () => {
     const ran = await agent(['bench', DEMO_MODEL, '--as-is', ...QUICK, '--max-p90-ms', '0.000001']);
