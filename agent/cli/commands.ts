@@ -14,6 +14,21 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<MakeCommand>> = new Map
   ['quantize', async () => (await import('./quantize.ts')).quantizeCommand],
   ['inspect', async () => (await import('./inspect.ts')).inspectCommand],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand],
+  ['run', async () => (await import('./run.ts')).runCommand],
+  ['enrol', async () => (await import('./enrol.ts')).enrolCommand],
+  ['config', async () => (await import('./config.ts')).configCommand],
   ['model', async () => (await import('./model.ts')).modelCommand],
   ['fleet', async () => (await import('./fleet.ts')).fleetCommand],
+  ['completion', async () => (await import('./completion.ts')).completionCommand],
 ]);
+
+/** They describe all the others. */
+const NEED_ALL: readonly string[] = ['completion'];
+
+/**
+ * The commands to load for a command line: the one that it calls. Undefined where every name is needed:
+ * for help, for suggestions, for what is no command at all.
+ */
+export function commandsFor([name = '']: readonly string[]): readonly string[] | undefined {
+  return COMMANDS.has(name) && !NEED_ALL.includes(name) ? [name] : undefined;
+}

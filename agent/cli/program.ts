@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { COMMANDS } from './commands.ts';
+import { COMMANDS, commandsFor } from './commands.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { MIN_WIDTH } from './output.ts';
@@ -20,9 +20,7 @@ Results go to stdout, everything else to stderr. Every command has --help.`;
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.done };
   try {
-    const [name = ''] = args;
-    // Help, suggestions and what is no command at all need every name.
-    const program = await buildProgram(context, outcome, COMMANDS.has(name) ? [name] : undefined);
+    const program = await buildProgram(context, outcome, commandsFor(args));
     await program.parseAsync(args, { from: 'user' });
     return outcome.code;
   } catch (error) {
@@ -42,8 +40,8 @@ function wantsDebug(args: readonly string[]): boolean {
 }
 
 /**
- * The command line: the commands that are named, by default all of them, as for shell completions or a
- * manual page.
+ * The command line as data, with the commands that are named, by default all of them: what parses it
+ * also makes completions and the manual page.
  */
 export async function buildProgram(
   context: CliContext,

@@ -6,7 +6,17 @@ import { precisions, runtimeNames } from '../../agent/contracts/facts.ts';
 import { noScheme, observerNames, schemePresets } from '../../agent/contracts/scheme.ts';
 import { run } from './support.ts';
 
-const commands = ['probe', 'bench', 'fit', 'quantize', 'inspect', 'doctor'];
+const commands = [
+  'probe',
+  'bench',
+  'fit',
+  'quantize',
+  'inspect',
+  'doctor',
+  'run',
+  'enrol',
+  'completion',
+];
 
 test.each([[['--help']], ...commands.map((name) => [[name, '--help']])])(
   '%j fits 80 columns, shows examples and loads nothing',
@@ -27,6 +37,12 @@ test('every command is listed in order, and found by its own name', async () => 
     // oxlint-disable-next-line no-await-in-loop -- each builds a program of its own
     expect((await run([name, '--help'])).out).toContain(`Usage: agent ${name} `);
   }
+});
+
+test('a command that describes the others knows all of them', async () => {
+  const { code, out } = await run(['completion', 'bash']);
+  expect(code).toBe(0);
+  for (const name of COMMANDS.keys()) expect(out).toContain(name);
 });
 
 test('--version', async () => {
@@ -50,7 +66,8 @@ test.each(commands)('agent help %s', async (name) => {
   expect((await run(['--help'])).out).toMatch(new RegExp(`^  ${name} `, 'm'));
   const ran = await run(['help', name]);
   expect(ran).toMatchObject({ code: 0, err: '' });
-  expect(ran.out).toContain('--debug');
+  // Of a group of commands, each has it.
+  expect(ran.out).toContain(name === 'config' ? 'Commands:' : '--debug');
 });
 
 test.each(['probe', 'bench'])('%s says of an unknown option where its help is', async (name) => {

@@ -89,7 +89,7 @@ test('tensors are compared by name, integers as the numbers that they stand for'
 }, 30_000);
 
 test('a model without a tensor in common is refused in words', async () => {
-  const { subgraphs: [graph] = [] } = float;
+  const [graph] = float.subgraphs;
   const tensors = graph!.tensors.map((one, at) =>
     at < 2 ? one : { ...one, name: `${one.name}_2` },
   );
