@@ -53,7 +53,7 @@ test(
   '--runtime tflite without a model is the same demo as a TFLite file',
   async () => {
     const tflite = ['--runtime', 'tflite', '--precision', 'int8-static', '--json'];
-    const ran = await agent(['bench', ...QUICK, ...tflite], { deadlineMs: LIMIT_MS });
+    const ran = await agent(['bench', ...QUICK, ...tflite], { deadlineMs: 2 * LIMIT_MS });
     expect(ran).toMatchObject(DONE);
     const report = benchSchema.parse(JSON.parse(ran.out));
     expect(report.model).toMatchObject({ name: 'demo-shapes', format: 'tflite' });
@@ -69,7 +69,7 @@ test(
     expect(int8?.fidelity?.sqnrDb).toBeGreaterThan(25);
     expect(report.candidates.map(({ id }) => id)).toContain(report.chosen);
   },
-  LIMIT_MS + 10_000,
+  3 * LIMIT_MS,
 );
 
 test(
