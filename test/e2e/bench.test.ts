@@ -52,24 +52,18 @@ test(
 test(
   '--runtime tflite without a model is the same demo as a TFLite file',
   async () => {
-    const tflite = ['--runtime', 'tflite', '--precision', 'int8-static', '--json'];
-    const ran = await agent(['bench', ...QUICK, ...tflite], { deadlineMs: 2 * LIMIT_MS });
+    const ran = await agent(['bench', ...QUICK, '--runtime', 'tflite', '--as-is', '--json'], {
+      deadlineMs: LIMIT_MS,
+    });
     expect(ran).toMatchObject(DONE);
     const report = benchSchema.parse(JSON.parse(ran.out));
     expect(report.model).toMatchObject({ name: 'demo-shapes', format: 'tflite' });
-    expect(report.candidates.map(({ id }) => id)).toEqual([
-      'tflite/fp32/t1',
-      'tflite/int8-static/t1',
-    ]);
-    const [float, int8] = report.candidates;
+    expect(report).toMatchObject({ chosen: 'tflite/fp32/t1', candidates: [{ verdict: 'chosen' }] });
     // That of the ONNX file above: one network, the same labelled samples.
-    expect(float?.accuracy).toMatchObject({ metric: 'top1', value: 0.975, samples: 800 });
-    expect(int8?.integerCoverage).toBe(1);
-    expect(int8?.accuracy?.drop).toBeLessThan(0.01);
-    expect(int8?.fidelity?.sqnrDb).toBeGreaterThan(25);
-    expect(report.candidates.map(({ id }) => id)).toContain(report.chosen);
+    const accuracy = { metric: 'top1', value: 0.975, samples: 800 };
+    expect(report.candidates[0]?.accuracy).toMatchObject(accuracy);
   },
-  3 * LIMIT_MS,
+  LIMIT_MS + 10_000,
 );
 
 test(
