@@ -55,8 +55,9 @@ export function pixelFilters(weights: TfliteTensor): TfliteTensor {
   return { ...weights, shape: [rows, 1, 1, inputs], shapeSignature: undefined };
 }
 
+/** @param operator the FULLY_CONNECTED whose place it takes */
 export function pixelConv(
-  { operator }: IntegerUnit,
+  operator: TfliteOperator,
   inputs: readonly number[],
   output: number,
 ): TfliteOperator {
