@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { EventEmitter, once } from 'node:events';
 import { z } from 'zod';
 import { connectBroker } from './broker-connection.ts';
 import type { BrokerSettings, ConnectOptions } from './broker-link.ts';
@@ -32,27 +32,24 @@ export async function hasDaemonBirth(
   connect: Omit<ConnectOptions, 'session' | 'onMessage'>,
   topic: string,
 ): Promise<boolean> {
-  let answer = (_is: boolean): void => undefined;
-  const retained = new Promise<boolean>((resolve) => {
-    answer = resolve;
-  });
+  const arrival = new EventEmitter();
+  // It may have come before anybody waits: in one piece with the acknowledgement.
+  const heard: { isDaemons?: boolean } = {};
   const connection = await connectBroker(broker, {
     ...connect,
-    onMessage: ({ payload }) => answer(isDaemons(String(payload))),
+    onMessage: ({ payload }) => {
+      heard.isDaemons = isDaemons(String(payload));
+      arrival.emit('birth');
+    },
   });
   try {
     const [granted] = await connection.subscribe([topic]);
     if (granted !== true) return false;
-    const patience = new AbortController();
-    const nothing = sleep(RETAINED_WAIT_MS, false, { signal: patience.signal });
-    try {
-      return await Promise.race([retained, nothing]);
-    } finally {
-      nothing.catch(() => undefined);
-      patience.abort();
-    }
+    const signal = AbortSignal.timeout(RETAINED_WAIT_MS);
+    if (heard.isDaemons === undefined) await once(arrival, 'birth', { signal });
+    return heard.isDaemons === true;
   } catch {
-    // The report itself will tell what is wrong with the connection.
+    // Nothing came in time; or the report itself will tell what is wrong with the connection.
     return false;
   } finally {
     await connection.close();
