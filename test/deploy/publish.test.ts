@@ -91,8 +91,8 @@ test('with a first root of their own, signers see that the repository was replac
 
 test('a repository is never made larger than devices read', async () => {
   const before = await readRepository(fixture.repository);
-  const add = Array.from({ length: 40_000 }, (_, index) => ({
-    path: `models/kws/2.0.0/samples/${String(index).padStart(60, '0')}.png`,
+  const add = Array.from({ length: 90 }, (_, index) => ({
+    path: `models/kws/2.0.0/${'long'.repeat(25_000)}/${index}`,
     bytes: 1,
     sha256: '0'.repeat(64),
     releaseCounter: 2,
