@@ -207,8 +207,16 @@ install_unit() {
     run systemd-tmpfiles --create edgefit.conf
     run systemctl daemon-reload
     run systemctl enable edgefit.service
+    reload_udev
   fi
   echo 'name a broker in /etc/edgefit/agent.yaml, then: systemctl restart edgefit'
+}
+
+# Devices that are plugged in already get their groups now.
+reload_udev() {
+  [ -d /run/udev ] && command -v udevadm >/dev/null || return 0
+  run udevadm control --reload || true
+  run udevadm trigger --action=change --subsystem-match=usb --subsystem-match=apex || true
 }
 
 copy() {
@@ -233,6 +241,7 @@ remove() {
   done
   run rm -f "$root/etc/systemd/system/edgefit.service" "$root/etc/sysusers.d/edgefit.conf" \
     "$root/etc/tmpfiles.d/edgefit.conf" "$root/etc/udev/rules.d/60-edgefit.rules"
+  if [ -z "$root" ] && [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
   run rm -rf "$root$prefix/lib/node_modules/edgefit"
   run rmdir --ignore-fail-on-non-empty -p "$root$prefix/lib/node_modules" "$root$prefix/bin" || true
   echo "kept: /etc/edgefit and /var/lib/edgefit"

@@ -59,6 +59,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     objective,
     minTimeSeconds: request.minTimeSeconds,
     coolDownSeconds: request.coolDownSeconds,
+    machineRoot: request.machineRoot,
     scratch,
     hooks,
   });

@@ -28,21 +28,16 @@ export function decide(
   const warning = fewSamplesWarning(rows, objective);
   const warnings = warning === undefined ? [] : [warning];
   const demands = objective.optimize === 'latency' ? gains : [];
-  const rivals = rows.filter(
-    (row) => !failed(row) && accuracyObstacle(row, objective) === undefined,
-  );
+  const own = new Map(rows.map((row) => [row.id, obstaclesOf(row, rows, objective)]));
+  // A row that cannot be chosen itself keeps no other from being chosen.
+  const rivals = withinLimits(ableOf(rows, own), objective);
   const obstacles = new Map(
     rows.map((row) => {
       const clearly = gainObstacle(row, rivals, demands, medianOf);
-      return [
-        row.id,
-        [...obstaclesOf(row, rows, objective), ...(clearly === undefined ? [] : [clearly])],
-      ];
+      return [row.id, [...(own.get(row.id) ?? []), ...(clearly === undefined ? [] : [clearly])]];
     }),
   );
-  const able = rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
-  const inTime = able.filter((row) => limitObstacle(row, objective) === undefined);
-  const eligible = inTime.length === 0 ? able : inTime;
+  const eligible = withinLimits(ableOf(rows, obstacles), objective);
   const [first, ...others] = eligible;
   if (first === undefined) {
     return { chosen: null, verdicts: rows.map((row) => hopeless(row, obstacles)), warnings };
@@ -76,6 +71,19 @@ function failed(row: MeasuredRow): boolean {
   return row.error !== undefined || row.latencyMs === null || !Number.isFinite(row.latencyMs.p50);
 }
 
+type Obstacles = ReadonlyMap<string, readonly string[]>;
+
+/** Rows that nothing speaks against. */
+function ableOf(rows: readonly MeasuredRow[], obstacles: Obstacles): readonly MeasuredRow[] {
+  return rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
+}
+
+/** Those that keep the limits on time and memory; where none does, all. */
+function withinLimits(rows: readonly MeasuredRow[], objective: Objective): readonly MeasuredRow[] {
+  const kept = rows.filter((row) => limitObstacle(row, objective) === undefined);
+  return kept.length === 0 ? rows : kept;
+}
+
 /** What forbids choosing a row whatever the others are; several may hold. */
 function obstaclesOf(
   row: MeasuredRow,
@@ -107,8 +115,6 @@ function fastestReference(rows: readonly MeasuredRow[]): MeasuredRow | undefined
     .filter((row) => isReference(row) && !failed(row))
     .toSorted((a, b) => (a.latencyMs?.p50 ?? 0) - (b.latencyMs?.p50 ?? 0))[0];
 }
-
-type Obstacles = ReadonlyMap<string, readonly string[]>;
 
 function hopeless(row: MeasuredRow, obstacles: Obstacles): Verdict {
   if (failed(row)) return failure(row);

@@ -164,6 +164,9 @@ export function apexProblem(state: ApexState): string | null {
   if (!state.present)
     return `${node} is missing: load the apex driver (modprobe apex) or pass it into the container`;
   if (!state.library) return NO_LIBRARY;
-  if (!state.writable) return `no permission for ${node}: usermod -aG apex USER, then log in again`;
+  if (!state.writable) {
+    // The rule of the driver says apex, that of our package edgefit.
+    return `no permission for ${node}: usermod -aG apex USER, or with the group that "ls -l ${node}" shows, then log in again`;
+  }
   return null;
 }

@@ -55,7 +55,11 @@ test('the default configuration is accepted, and so is what it suggests', async 
   const suggested = readFileSync(file, 'utf8').replaceAll(/^#(?! )|^#(?=  \w+:)/gm, '');
   const { parseYaml } = await import('../../agent/config/yaml-text.ts');
   const { configSchema } = await import('../../agent/contracts/config.ts');
-  const parsed = configSchema.parse(parseYaml(suggested, 'agent.yaml').value);
+  const { value } = parseYaml(suggested, 'agent.yaml');
+  const parsed = configSchema.parse(value);
   expect(parsed.mqtt.url).toBe('mqtts://broker.example:8883');
   expect(parsed.tags).toEqual(['site-a']);
+  // It says that these are all.
+  const { configLeaves } = await import('../../agent/config/environment.ts');
+  for (const { path } of configLeaves) expect(value).toHaveProperty([...path]);
 });

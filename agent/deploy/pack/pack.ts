@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import type { Manifest, PackedFile, SampleSetSpec, VariantSpec } from '../../contracts/manifest.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import type { PackReport } from '../../contracts/pack.ts';
+import { fileError } from '../../util/files.ts';
 import { makeForEdgeTpu } from './edge-tpu.ts';
 import type { EdgeTpuVersions } from './edge-tpu.ts';
 import type { PackModelFile, PackVariantFile } from '../../model/manifest/contents.ts';
@@ -24,9 +25,10 @@ export async function packModel(
 ): Promise<PackReport> {
   const { source, output } = request;
   const version = versionOf(request);
-  const name = request.name ?? source.name;
+  const name = nameOf(request);
   await checkOutput(output, request.replace);
   refuseInside(output, request);
+  await checkLabels(request.labels ?? source.labels);
   const scratch = await mkdtemp(join(tmpdir(), 'edgefit-pack-'));
   try {
     const made = await makeForEdgeTpu(request, join(scratch, 'edgetpu'), tools, hooks);
@@ -70,6 +72,20 @@ function versionOf({ version, source }: PackRequest): string {
   if (VERSION.test(found)) return found;
   const rule = '1 to 64 of A-Z a-z 0-9 . _ + and -';
   throw new PackError('no-version', `the version "${found}" cannot be used: take ${rule}`);
+}
+
+function nameOf({ name, source }: PackRequest): string {
+  const found = name ?? source.name;
+  if (found.trim() !== '') return found;
+  throw new PackError('bad-name', 'a package needs a name: give one with --name');
+}
+
+/** Before the long work: the labels are copied last. */
+async function checkLabels(path: string | null): Promise<void> {
+  if (path === null) return;
+  await readFile(path).catch((error: unknown) => {
+    throw fileError('read', path, error);
+  });
 }
 
 /** Replacing the folder would take away what is being packed. */

@@ -6,7 +6,7 @@ import { manPage, text } from '../../../scripts/deb/man-page.js';
 
 const FACTS = { version: '1.2.3', date: '2026-11-26' };
 
-function realProgram(): Command {
+function realProgram(): Promise<Command> {
   const io = { stdout: { write: () => true }, stderr: { write: () => true }, env: {} };
   return buildProgram(
     {
@@ -31,8 +31,8 @@ function fullName(command: Command): string {
   return parent === null ? command.name() : `${fullName(parent)} ${command.name()}`;
 }
 
-test('every command and every option of the program is in the page', () => {
-  const program = realProgram();
+test('every command and every option of the program is in the page', async () => {
+  const program = await realProgram();
   const page = manPage(program, FACTS);
   const commands = everyCommand(program);
   expect(commands.length).toBeGreaterThan(7);
@@ -43,8 +43,8 @@ test('every command and every option of the program is in the page', () => {
   expect(page).toContain('\\-\\-mqtt\\-password\\-file');
 });
 
-test('examples below the help are taken along, once', () => {
-  const page = manPage(realProgram(), FACTS);
+test('examples below the help are taken along, once', async () => {
+  const page = manPage(await realProgram(), FACTS);
   expect(page.split('agent probe \\-\\-json > facts.json')).toHaveLength(2);
 });
 
