@@ -3,7 +3,7 @@ import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type { PackedFile } from '../../contracts/manifest.ts';
 import { codeOf } from '../../util/errors.ts';
-import { checkCanWriteFolder, fileError, makeFolder } from '../../util/files.ts';
+import { checkCanWriteFolder, fileError, makeFolder, sync } from '../../util/files.ts';
 import { PackError } from './errors.ts';
 
 /** Of a folder that `agent model pack` may replace. */
@@ -126,16 +126,4 @@ async function syncAll(folder: string): Promise<void> {
   const paths = entries.map(({ parentPath, name }) => join(parentPath, name));
   // oxlint-disable-next-line no-await-in-loop -- the disk does one after the other anyway
   for (const path of [...paths, folder]) await sync(path);
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some file systems cannot sync a folder.
-    if (codeOf(error) !== 'EINVAL') throw error;
-  } finally {
-    await handle.close();
-  }
 }
