@@ -92,6 +92,20 @@ const CONTRACTS = [
     title: 'A signed document: what agent fleet sign makes and a device acts upon',
   },
   {
+    file: 'job',
+    module: 'job',
+    name: 'jobRecordSchema',
+    io: 'output',
+    title: 'How far a job is on a device, over MQTT',
+  },
+  {
+    file: 'release',
+    module: 'release',
+    name: 'releaseSchema',
+    io: 'output',
+    title: 'A model that a device has fitted: release.json beside it',
+  },
+  {
     file: 'key',
     module: 'key',
     name: 'keyFileSchema',
