@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ID_PATTERN } from '../../contracts/ids.ts';
@@ -15,6 +14,7 @@ import {
   syncFolder,
 } from '../../util/durable.ts';
 import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
+import { hashOfFile } from '../hash.ts';
 
 export type SlotErrorCode = 'release_incomplete' | 'no_previous' | 'bad_name';
 
@@ -117,11 +117,11 @@ export class Slots {
     for (const { path, bytes, sha256 } of release.files) {
       const file = join(this.releaseFolder(digest), path);
       // oxlint-disable-next-line no-await-in-loop -- one file after the other
-      const found = await hashOf(file).catch((cause: unknown) => {
+      const found = await hashOfFile(file).catch((cause: unknown) => {
         const message = `${file} cannot be read: ${messageOf(cause)}`;
         throw new SlotError('release_incomplete', message, { cause });
       });
-      if (found.bytes !== bytes || found.sha256 !== sha256) {
+      if (found?.bytes !== bytes || found.sha256 !== sha256) {
         throw new SlotError('release_incomplete', `${file} is not what was staged`);
       }
     }
@@ -203,19 +203,10 @@ async function describeFiles(folder: string): Promise<Release['files']> {
   const files: Release['files'] = [];
   for (const path of names) {
     // oxlint-disable-next-line no-await-in-loop -- one file after the other
-    files.push({ path, ...(await hashOf(join(folder, path))) });
+    const found = await hashOfFile(join(folder, path));
+    if (found !== null) files.push({ path, ...found });
   }
   return files;
-}
-
-async function hashOf(path: string): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const piece of createReadStream(path) as AsyncIterable<Uint8Array>) {
-    hash.update(piece);
-    bytes += piece.length;
-  }
-  return { bytes, sha256: hash.digest('hex') };
 }
 
 async function syncTree(folder: string, files: Release['files']): Promise<void> {

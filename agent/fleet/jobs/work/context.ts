@@ -1,0 +1,60 @@
+import type { TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
+import type { Counters } from '../counters.ts';
+
+/** What the phases of a job need of the device around them. */
+export interface WorkContext {
+  /** Folders below the state folder, on one file system. */
+  readonly folders: {
+    /** models/NAME/{releases,current,previous} */
+    readonly models: string;
+    /** Packages as they came, by model and version. */
+    readonly packages: string;
+    /** For what is being made; emptied at start. */
+    readonly scratch: string;
+    /** Trusted metadata. */
+    readonly tuf: string;
+    /** Models that were fitted before, by what decides the result. */
+    readonly cache: string;
+  };
+  /** Address of the repository, or null: this device is deployed to by nobody. */
+  readonly repository: string | null;
+  readonly counters: Counters;
+  /** The time to judge expiry by, milliseconds since 1970. */
+  readonly nowMs: () => Promise<number>;
+  /** Tells the clock what a verified timestamp says. */
+  readonly onTrusted: (trusted: TrustedTargets) => Promise<void>;
+  /** What decides the result of fitting besides the model: board, runtimes, version of the agent. */
+  readonly deviceClass: () => Promise<string>;
+  readonly conditions: () => Promise<Conditions>;
+  /** Told when what applications load has changed, before it is said to be good. */
+  readonly onSwitched: (model: string, currentLink: string) => Promise<void>;
+  /** The application's own word on the model; null when it has none. */
+  readonly health: ((model: string, signal: AbortSignal) => Promise<Health>) | null;
+  /** Runs the agent itself as a child: heavy work does not happen in the daemon. */
+  readonly runAgent: RunAgent;
+  readonly pollMs: number;
+}
+
+/** What a job waits for. */
+export interface Conditions {
+  readonly celsius: number | null;
+  /** Reasons to run slower that hold now, e.g. `under-voltage`. */
+  readonly throttled: readonly string[];
+  /** Whoever does not want to be disturbed now, or null. */
+  readonly lockedBy: string | null;
+}
+
+export interface Health {
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+export interface AgentRun {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  /** Its last line on stderr: what it says of an error. */
+  readonly complaint: string;
+}
+
+export type RunAgent = (args: readonly string[], signal: AbortSignal) => Promise<AgentRun>;
