@@ -7,6 +7,8 @@ export const EXIT = {
   badInput: 2,
   /** Done, but an objective given on the command line was not met. */
   objectiveMissed: 3,
+  /** `agent run` only: EX_CONFIG of sysexits.h, which systemd is told not to restart after. */
+  badConfiguration: 78,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

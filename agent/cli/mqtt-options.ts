@@ -5,7 +5,8 @@ import { parseBrokerUrl } from '../fleet/broker-url.ts';
 import type { ParsedBrokerUrl } from '../fleet/broker-url.ts';
 import { isId } from '../fleet/protocol/topics.ts';
 import { ReportError } from '../fleet/report-error.ts';
-import { MqttOptionError, readOption, readTls } from './mqtt-files.ts';
+import { readPasswordFile, SettingError } from '../fleet/setting-files.ts';
+import { readTls } from './mqtt-files.ts';
 import type { TlsOptions } from './mqtt-files.ts';
 
 /** What commander makes of the options below. */
@@ -61,12 +62,7 @@ export function addMqttOptions(command: Command): Command {
 async function readPassword(options: MqttOptions, env: Environment, url: ParsedBrokerUrl) {
   if (options.mqttPasswordFile !== undefined) {
     const from = '--mqtt-password-file';
-    const text = await readOption(from, options.mqttPasswordFile);
-    const password = text.replace(/\r?\n$/, '');
-    if (password === '') {
-      throw new MqttOptionError(from, `${options.mqttPasswordFile} is empty`);
-    }
-    return { from, password };
+    return { from, password: await readPasswordFile(from, options.mqttPasswordFile) };
   }
   const fromEnv = env[PASSWORD_VARIABLE];
   if (fromEnv !== undefined && fromEnv !== '')
@@ -78,13 +74,13 @@ async function readCredentials(options: MqttOptions, env: Environment, url: Pars
   const user = options.mqttUser ?? url.user;
   const { from, password } = await readPassword(options, env, url);
   if (user === undefined && password !== undefined) {
-    throw new MqttOptionError(from, 'a password needs a user name: give --mqtt-user NAME');
+    throw new SettingError(from, 'a password needs a user name: give --mqtt-user NAME');
   }
   if (user !== undefined && Buffer.byteLength(user) > MAX_CREDENTIAL_BYTES) {
-    throw new MqttOptionError('--mqtt-user', 'the name is too long for MQTT');
+    throw new SettingError('--mqtt-user', 'the name is too long for MQTT');
   }
   if (password !== undefined && Buffer.byteLength(password) > MAX_CREDENTIAL_BYTES) {
-    throw new MqttOptionError(from, 'the password is too long for MQTT');
+    throw new SettingError(from, 'the password is too long for MQTT');
   }
   return { user, password };
 }
@@ -92,10 +88,7 @@ async function readCredentials(options: MqttOptions, env: Environment, url: Pars
 function readTimeout(text: string | undefined): number {
   const seconds = text === undefined ? DEFAULT_TIMEOUT_SECONDS : Number(text);
   if (text?.trim() === '' || !(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)) {
-    throw new MqttOptionError(
-      '--mqtt-timeout',
-      `use a number up to ${MAX_TIMEOUT_SECONDS} seconds`,
-    );
+    throw new SettingError('--mqtt-timeout', `use a number up to ${MAX_TIMEOUT_SECONDS} seconds`);
   }
   return Math.ceil(seconds * 1000);
 }
@@ -104,7 +97,7 @@ function readUrl(text: string): ParsedBrokerUrl {
   try {
     return parseBrokerUrl(text);
   } catch (error) {
-    if (error instanceof ReportError) throw new MqttOptionError('--mqtt', error.message, error);
+    if (error instanceof ReportError) throw new SettingError('--mqtt', error.message, error);
     throw error;
   }
 }
@@ -124,7 +117,7 @@ function strayOption(options: MqttOptions): string | undefined {
 
 /**
  * Checks every MQTT option before the long work starts: URL, files, certificates, times. Null when
- * no report is wanted. Throws MqttOptionError (exit code 2), never with a password in its message.
+ * no report is wanted. Throws SettingError (exit code 2), never with a password in its message.
  */
 export async function readMqttSettings(
   options: MqttOptions,
@@ -133,11 +126,11 @@ export async function readMqttSettings(
   const { deviceId } = options;
   if (deviceId !== undefined && !isId(deviceId)) {
     const why = `${JSON.stringify(deviceId)} is no device id: use ${ID_RULE}`;
-    throw new MqttOptionError('--device-id', why);
+    throw new SettingError('--device-id', why);
   }
   if (options.mqtt === undefined) {
     const stray = strayOption(options);
-    if (stray !== undefined) throw new MqttOptionError(stray, 'only with --mqtt URL');
+    if (stray !== undefined) throw new SettingError(stray, 'only with --mqtt URL');
     return null;
   }
   const url = readUrl(options.mqtt);

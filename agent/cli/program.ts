@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
+import { configCommand } from './config.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { doctorCommand } from './doctor.ts';
+import { enrolCommand } from './enrol.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { fitCommand } from './fit.ts';
 import { fleetCommand } from './fleet.ts';
@@ -10,6 +12,7 @@ import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
 import { probeCommand } from './probe.ts';
 import { quantizeCommand } from './quantize.ts';
+import { runCommand } from './run.ts';
 
 const EXAMPLES = `
 Examples:
@@ -60,6 +63,9 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     doctorCommand(context, outcome),
     modelCommand(context),
     fleetCommand(context),
+    runCommand(context, outcome),
+    enrolCommand(context),
+    configCommand(context, outcome),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of commands.flatMap(withSubcommands)) {

@@ -10,6 +10,13 @@ import { ID_PATTERN } from './ids.ts';
 const id = z.string().regex(ID_PATTERN);
 const timestamp = z.iso.datetime({ precision: 3 }).describe('RFC 3339, UTC, milliseconds');
 
+/** Versions of a job document are whole numbers; a device takes those from `min` to `max`. */
+export const jobTypeSchema = z.object({
+  type: z.string(),
+  min: z.int().positive(),
+  max: z.int().positive(),
+});
+
 /** Retained at `edgefit/v1/d/{id}/up/birth`: what this device is and what it can run. */
 export const birthSchema = z
   .looseObject({
@@ -30,6 +37,16 @@ export const birthSchema = z
     accelerators: z.array(z.enum(acceleratorKinds)).describe('those that can be used right now'),
     schemas: z.array(z.string()).describe('names of the documents this agent writes'),
     facts: factsSchema.describe('the probe'),
+    bootId: z.string().nullable().optional().describe('changes with every boot of the machine'),
+    tags: z.array(id).optional().describe('for selecting devices in rollouts'),
+    jobs: z
+      .array(jobTypeSchema)
+      .optional()
+      .describe('what it can be told to do; none from a one-shot command'),
+    keyIds: z
+      .array(z.string())
+      .optional()
+      .describe('of the keys whose signatures it accepts on jobs and settings'),
   })
   .describe('what a device is and what it can run');
 
@@ -48,5 +65,6 @@ export const unsentSchema = z
   })
   .describe('a message waiting on the device for its broker');
 
+export type JobType = z.infer<typeof jobTypeSchema>;
 export type Birth = z.infer<typeof birthSchema>;
 export type Unsent = z.infer<typeof unsentSchema>;

@@ -1,6 +1,6 @@
 import type { IConnackPacket } from 'mqtt';
-import { codeOf } from '../util/errors.ts';
-import { closeLink, connackOf, firstOf, openLink, pubackOf } from './broker-link.ts';
+import { codeOf, messageOf } from '../util/errors.ts';
+import { closeLink, connackOf, firstOf, openLink, pubackOf, subackOf } from './broker-link.ts';
 import type {
   BrokerSettings,
   ConnectOptions,
@@ -24,6 +24,12 @@ export interface BrokerConnection {
   readonly protocol: ProtocolVersion;
   /** Publishes at QoS 1 and waits for the acknowledgement. Throws ReportError. */
   readonly publish: (message: OutgoingMessage) => Promise<void>;
+  /** Subscribes at QoS 1 and waits for the answer: for each filter whether it was granted. */
+  readonly subscribe: (filters: readonly string[]) => Promise<readonly boolean[]>;
+  /** How many messages may be on their way unacknowledged. */
+  readonly receiveMaximum: number;
+  /** Resolves when the connection is over: the reason code of a DISCONNECT, or what went wrong. */
+  readonly ended: Promise<{ readonly reason: number | undefined; readonly why: string }>;
   /** Says goodbye and closes the socket. Never fails and never takes long. */
   readonly close: () => Promise<void>;
 }
@@ -35,9 +41,18 @@ function varintBytes(value: number): number {
 }
 
 /** Size of the PUBLISH packet under MQTT 5, with the properties that `pubackOf` sends. */
-function packetBytes({ topic, payload, schema }: OutgoingMessage): number {
+function packetBytes({ topic, payload, schema, marks, ...rest5 }: OutgoingMessage): number {
+  const pairs = Object.entries(marks ?? {}).reduce(
+    (sum, [key, value]) => sum + 5 + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  );
   // Payload format 2, content type 3 + 16, user property 1 + 2 + 6 + 2 and the schema's name.
-  const properties = 32 + Buffer.byteLength(schema);
+  const properties =
+    32 +
+    Buffer.byteLength(schema) +
+    pairs +
+    (rest5.expirySeconds === undefined ? 0 : 5) +
+    (rest5.correlationData === undefined ? 0 : 3 + rest5.correlationData.length);
   // Topic with its length, packet id, properties with their length, payload.
   const rest =
     2 +
@@ -79,6 +94,34 @@ async function publish(message: OutgoingMessage, connack: IConnackPacket, link: 
   throw explainPublishFailure(reason ?? link.disconnectReason(), topic, bytes, context);
 }
 
+async function subscribe(filters: readonly string[], link: Link): Promise<readonly boolean[]> {
+  const { context, options } = link;
+  const outcome = await firstOf(subackOf(link.client, filters), link);
+  options.signal?.throwIfAborted();
+  if (outcome === 'silence') {
+    throw explainSilence(context.broker, 'acknowledging subscriptions', options.timeoutMs);
+  }
+  if (!('done' in outcome)) throw explainClosed(context);
+  return outcome.done.map((code) => code < 128);
+}
+
+/** Of MQTT 5, when the broker names none; 3.1.1 has no such limit, and this one is enough. */
+const DEFAULT_RECEIVE_MAXIMUM = 65_535;
+
+function connectionOver(link: Link, connack: IConnackPacket): BrokerConnection {
+  return {
+    protocol: link.context.protocol,
+    publish: (message) => publish(message, connack, link),
+    subscribe: (filters) => subscribe(filters, link),
+    receiveMaximum: connack.properties?.receiveMaximum ?? DEFAULT_RECEIVE_MAXIMUM,
+    ended: link.ended.then(({ error }) => ({
+      reason: link.disconnectReason(),
+      why: error === undefined ? 'closed' : messageOf(error),
+    })),
+    close: () => closeLink(link),
+  };
+}
+
 /** Whether a failure may only mean that the broker does not know this protocol version. */
 function mayBeVersion(ending: Ending): boolean {
   const { error } = ending;
@@ -95,11 +138,7 @@ async function tryProtocol(
   const { client, context } = link;
   const outcome = await firstOf(connackOf(client), link);
   if (outcome !== 'silence' && 'done' in outcome) {
-    return {
-      protocol,
-      publish: (message) => publish(message, outcome.done, link),
-      close: () => closeLink(link),
-    };
+    return connectionOver(link, outcome.done);
   }
   client.end(true);
   client.stream.destroy();
@@ -116,7 +155,7 @@ async function tryProtocol(
 }
 
 /**
- * Connects with a clean session, MQTT 5 first and 3.1.1 when the broker does not speak it (it says
+ * Connects, MQTT 5 first and 3.1.1 when the broker does not speak it (it says
  * so, or hangs up at the CONNECT). Throws ReportError, or the signal's reason when aborted.
  */
 export async function connectBroker(

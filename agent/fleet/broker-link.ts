@@ -1,5 +1,11 @@
 import { connect } from 'mqtt';
-import type { IClientOptions, IClientPublishOptions, IConnackPacket, MqttClient } from 'mqtt';
+import type {
+  IClientOptions,
+  IClientPublishOptions,
+  IConnackPacket,
+  IPublishPacket,
+  MqttClient,
+} from 'mqtt';
 import { messageOf } from '../util/errors.ts';
 import type { BrokerAddress } from './broker-url.ts';
 import { reasonCodeOf } from './explain.ts';
@@ -26,6 +32,17 @@ export interface BrokerSettings {
 /** MQTT 5, or 3.1.1 (which numbers itself 4). */
 export type ProtocolVersion = 5 | 4;
 
+/** What a long-lived connection has beyond one that only publishes. */
+export interface SessionSetup {
+  readonly keepAliveSeconds: number;
+  /** How long the broker keeps the session while the client is away (MQTT 5; 3.1.1 has no say). */
+  readonly expirySeconds: number;
+  /** Published by the broker when this connection ends without a goodbye. */
+  readonly will: OutgoingMessage;
+  /** Called for everything that arrives, also before a subscription is acknowledged. */
+  readonly onMessage: (packet: IPublishPacket) => void;
+}
+
 export interface ConnectOptions {
   readonly clientId: string;
   /** Longest wait for any one answer of the broker. */
@@ -33,7 +50,15 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** Tried in this order; the next only when the broker does not speak the one before. */
   readonly protocols?: readonly ProtocolVersion[];
+  /** A persistent session; without it the session is clean and has no will. */
+  readonly session?: SessionSetup | undefined;
 }
+
+/**
+ * Largest packet that the broker is asked to send (MQTT 5): well above what a device accepts, so
+ * that a message that is a little too large is refused by name, and far below its memory.
+ */
+const MAX_INCOMING_BYTES = 1024 * 1024;
 
 /** How long a polite DISCONNECT may take before the socket is destroyed. */
 const CLOSE_MS = 1000;
@@ -55,9 +80,38 @@ export interface Link {
 
 export type Outcome<T> = { readonly done: T } | { readonly ending: Ending } | 'silence';
 
+function sessionOptions(session: SessionSetup, protocol: ProtocolVersion): IClientOptions {
+  const { topic, payload, retain, schema } = session.will;
+  const properties = { contentType: 'application/json', userProperties: { schema } };
+  return {
+    clean: false,
+    keepalive: session.keepAliveSeconds,
+    // What arrives counts as a sign of life of the broker too.
+    reschedulePings: true,
+    // Ours repeats what is not acknowledged itself.
+    queueQoSZero: false,
+    resubscribe: false,
+    will: {
+      topic,
+      payload: Buffer.from(payload),
+      qos: 1,
+      retain,
+      ...(protocol === 5 ? { properties } : {}),
+    },
+    ...(protocol === 5
+      ? {
+          properties: {
+            sessionExpiryInterval: session.expirySeconds,
+            maximumPacketSize: MAX_INCOMING_BYTES,
+          },
+        }
+      : {}),
+  };
+}
+
 function libraryOptions(
   { address, user, password, tls }: BrokerSettings,
-  clientId: string,
+  { clientId, session }: ConnectOptions,
   protocolVersion: ProtocolVersion,
 ): IClientOptions {
   const webSocket = address.path !== '';
@@ -69,7 +123,7 @@ function libraryOptions(
     ...(webSocket ? { path: address.path } : {}),
     clientId,
     protocolVersion,
-    clean: true,
+    ...(session === undefined ? { clean: true } : sessionOptions(session, protocolVersion)),
     reconnectPeriod: 0,
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
@@ -77,9 +131,13 @@ function libraryOptions(
   };
 }
 
-function createClient(settings: BrokerSettings, clientId: string, protocol: ProtocolVersion) {
+function createClient(
+  settings: BrokerSettings,
+  options: ConnectOptions,
+  protocol: ProtocolVersion,
+): MqttClient {
   try {
-    return connect(libraryOptions(settings, clientId, protocol));
+    return connect(libraryOptions(settings, options, protocol));
   } catch (error) {
     // Node refuses unusable certificates and keys before it connects.
     const why = `the TLS files cannot be used (${messageOf(error)})`;
@@ -94,7 +152,10 @@ export function openLink(
   options: ConnectOptions,
   protocol: ProtocolVersion,
 ): Link {
-  const client = createClient(settings, options.clientId, protocol);
+  const client = createClient(settings, options, protocol);
+  const onMessage = options.session?.onMessage;
+  if (onMessage !== undefined)
+    client.on('message', (_topic, _payload, packet) => onMessage(packet));
   let reason: number | undefined;
   let streamError: unknown;
   client.on('disconnect', (packet) => {
@@ -140,24 +201,44 @@ export function connackOf(client: MqttClient): Promise<IConnackPacket> {
   });
 }
 
-/** The reason code of the acknowledgement; undefined when the connection closed before it. */
+/**
+ * The reason code of the acknowledgement; undefined when the connection closed before it. A message
+ * of QoS 0 counts as acknowledged when it is on its way.
+ */
 export function pubackOf(
   client: MqttClient,
   message: OutgoingMessage,
 ): Promise<number | undefined> {
+  const { schema, expirySeconds, correlationData } = message;
   const options: IClientPublishOptions = {
-    qos: 1,
+    qos: message.qos ?? 1,
     retain: message.retain,
     // Sent under MQTT 5 only, and only a convenience: the payload names its schema itself.
     properties: {
       payloadFormatIndicator: true,
       contentType: 'application/json',
-      userProperties: { schema: message.schema },
+      userProperties: { schema, ...message.marks },
+      ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }),
+      ...(correlationData === undefined ? {} : { correlationData: Buffer.from(correlationData) }),
     },
   };
   return new Promise((resolve) => {
     client.publish(message.topic, message.payload, options, (error) => {
       resolve(error ? reasonCodeOf(error) : 0);
+    });
+  });
+}
+
+/** The reason code for each filter, in order; 128 and more mean no. */
+export function subackOf(
+  client: MqttClient,
+  filters: readonly string[],
+): Promise<readonly number[]> {
+  return new Promise((resolve) => {
+    client.subscribe([...filters], { qos: 1 }, (error, granted, packet) => {
+      if (packet !== undefined) resolve(packet.granted.map(Number));
+      else if (error === null) resolve((granted ?? []).map(({ qos }) => qos));
+      // Otherwise the connection is over, which the caller learns by itself.
     });
   });
 }

@@ -104,11 +104,13 @@ async function refuseSpecial(path: string): Promise<void> {
 
 /**
  * Writes a file so that a reader sees either the old content or all of the new: temporary file in
- * the same folder, fsync, rename, fsync of the folder. Nothing is left behind on failure.
+ * the same folder, fsync, rename, fsync of the folder. Nothing is left behind on failure. `mode` as
+ * for chmod, before the umask; default 0666.
  */
 export async function writeFileDurably(
   path: string,
   content: string | Uint8Array | Iterable<Uint8Array>,
+  mode?: number,
 ): Promise<void> {
   const folder = dirname(path);
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
@@ -121,7 +123,7 @@ export async function writeFileDurably(
   try {
     await refuseSpecial(path);
     await makeFolder(folder);
-    const file = await open(temporary, 'wx');
+    const file = await open(temporary, 'wx', mode);
     try {
       for (const chunk of chunks) await writeFully(file, chunk);
       await file.sync();

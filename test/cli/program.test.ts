@@ -5,7 +5,17 @@ import { precisions, runtimeNames } from '../../agent/contracts/facts.ts';
 import { noScheme, observerNames, schemePresets } from '../../agent/contracts/scheme.ts';
 import { run } from './support.ts';
 
-const commands = ['probe', 'bench', 'fit', 'quantize', 'inspect', 'doctor'];
+const commands = [
+  'probe',
+  'bench',
+  'fit',
+  'quantize',
+  'inspect',
+  'doctor',
+  'run',
+  'enrol',
+  'config',
+];
 
 test.each([[['--help']], ...commands.map((name) => [[name, '--help']])])(
   '%j fits 80 columns, shows examples and loads nothing',

@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { BenchReport } from '../../contracts/bench.ts';
 import type { Facts } from '../../contracts/facts.ts';
-import type { Birth } from '../../contracts/messages.ts';
+import type { Birth, JobType } from '../../contracts/messages.ts';
 import { topicFor } from './topics.ts';
 
-/** A message ready to be published at QoS 1: `payload` is JSON text, `schema` names what it holds. */
+/** A message ready to be published: `payload` is JSON text, `schema` names what it holds. */
 export interface OutgoingMessage {
   readonly topic: string;
   readonly payload: string;
   readonly retain: boolean;
   readonly schema: string;
+  /** Default 1: acknowledged by the broker. */
+  readonly qos?: 0 | 1;
+  /** The rest exists under MQTT 5 only; the payload holds whatever of it matters. */
+  readonly marks?: Readonly<Record<string, string>>;
+  readonly expirySeconds?: number;
+  readonly correlationData?: Uint8Array;
 }
 
 /** Some cloud brokers (AWS IoT among them) refuse larger messages. */
@@ -26,6 +32,15 @@ export interface BirthInput {
   /** Session of the daemon, null when a one-shot command speaks. */
   readonly session: number | null;
   readonly now: Date;
+  /** What only the daemon can say. */
+  readonly daemon?: DaemonBirth;
+}
+
+export interface DaemonBirth {
+  readonly bootId: string | null;
+  readonly tags: readonly string[];
+  readonly jobs: readonly JobType[];
+  readonly keyIds: readonly string[];
 }
 
 /** The retained message that says what a device is. Throws TopicError on a bad device id. */
@@ -42,6 +57,7 @@ export function birthMessage(input: BirthInput): OutgoingMessage {
     accelerators: facts.accelerators.filter(({ usable }) => usable).map(({ kind }) => kind),
     schemas: SCHEMAS,
     facts,
+    ...(input.daemon === undefined ? {} : copyOf(input.daemon)),
   };
   return {
     topic: topicFor('birth', { device: input.deviceId }),
@@ -49,6 +65,10 @@ export function birthMessage(input: BirthInput): OutgoingMessage {
     retain: true,
     schema: birth.schema,
   };
+}
+
+function copyOf({ bootId, tags, jobs, keyIds }: DaemonBirth) {
+  return { bootId, tags: [...tags], jobs: [...jobs], keyIds: [...keyIds] };
 }
 
 /**

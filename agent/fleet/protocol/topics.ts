@@ -96,6 +96,11 @@ export function topicFilter<Kind extends TopicKind>(
   return fill(kind, (name) => (given[name] === undefined ? '+' : checkId(name, given[name])));
 }
 
+/** The subscription of a device: everything that is meant for it. Throws TopicError on a bad id. */
+export function downFilter(device: string): string {
+  return `${TOPIC_ROOT}/d/${checkId('device', device)}/dn/#`;
+}
+
 function matchPattern(pattern: string, segments: readonly string[]) {
   const expected = pattern.split('/');
   if (expected.length !== segments.length) return null;

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { ID_PATTERN, ID_RULE } from './ids.ts';
+
+/**
+ * The configuration of the daemon, as people write it in YAML. Every value has a default or may be
+ * missing; unknown keys are refused, because a mistyped key that does nothing is found too late.
+ * Secrets are never written here, only the files they are in.
+ */
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export const mqttVersions = ['auto', '5', '3.1.1'] as const;
+
+const file = z.string().min(1);
+const id = z.string().regex(ID_PATTERN, { error: `use ${ID_RULE}` });
+const seconds = (min: number, max: number) => z.number().min(min).max(max);
+
+const WEEK_S = 7 * 24 * 3600;
+/** Keep-alive and session expiry are 16 and 32 bits in MQTT; 2^32 - 1 would mean for ever. */
+const MAX_KEEP_ALIVE_S = 65_535;
+const MAX_EXPIRY_S = 4_294_967_294;
+const MAX_TAGS = 32;
+
+export const mqttConfigSchema = z.strictObject({
+  url: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('mqtt://, mqtts://, ws:// or wss://HOST[:PORT]; without it the daemon works alone'),
+  user: z.string().min(1).max(65_535).optional().describe('user name at the broker'),
+  passwordFile: file.optional().describe('file with the password'),
+  caFile: file.optional().describe("CA of the broker, PEM (default: Node's list)"),
+  certFile: file.optional().describe('client certificate, PEM; needs keyFile'),
+  keyFile: file.optional().describe('key of the client certificate, PEM'),
+  version: z.enum(mqttVersions).default('auto').describe('MQTT version; auto tries 5, then 3.1.1'),
+  keepAliveSeconds: z
+    .int()
+    .min(5)
+    .max(MAX_KEEP_ALIVE_S)
+    .default(30)
+    .describe('a silent connection is given up after 1.5 times this'),
+  sessionExpirySeconds: z
+    .int()
+    .min(0)
+    .max(MAX_EXPIRY_S)
+    .default(WEEK_S)
+    .describe('how long the broker keeps messages for this device while it is away (MQTT 5)'),
+  timeoutSeconds: seconds(0.1, 3600).default(20).describe('longest wait for one answer'),
+  reconnectMinSeconds: seconds(0.01, 3600)
+    .default(1)
+    .describe('first wait after a lost connection'),
+  reconnectMaxSeconds: seconds(0.01, 86_400).default(120).describe('longest wait between attempts'),
+});
+
+export const outboxConfigSchema = z.strictObject({
+  maxMessages: z.int().min(1).max(1_000_000).default(10_000).describe('kept while offline'),
+  maxBytes: z
+    .int()
+    .min(1024)
+    .max(1024 ** 4)
+    .default(16 * 1024 * 1024)
+    .describe('of their payloads together'),
+});
+
+export const configSchema = z
+  .strictObject({
+    deviceId: id
+      .optional()
+      .describe(`name of this device: ${ID_RULE} (default: from its machine id)`),
+    tags: z
+      .array(id)
+      .max(MAX_TAGS)
+      .default([])
+      .describe('for selecting devices in rollouts, such as site-a'),
+    logLevel: z.enum(logLevels).default('info'),
+    stateDir: file
+      .optional()
+      .describe('default: $STATE_DIRECTORY, else the state folder of the user'),
+    runtimeDir: file
+      .optional()
+      .describe('default: $RUNTIME_DIRECTORY, else run/ in the state folder'),
+    mqtt: mqttConfigSchema.prefault({}),
+    outbox: outboxConfigSchema.prefault({}),
+  })
+  .describe('configuration of agent run: /etc/edgefit/agent.yaml');
+
+export type Config = z.infer<typeof configSchema>;
+export type MqttConfig = z.infer<typeof mqttConfigSchema>;
+export type LogLevel = (typeof logLevels)[number];

@@ -1,0 +1,153 @@
+import { resolveBroker } from '../config/credentials.ts';
+import { foldersOf } from '../config/folders.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../contracts/config.ts';
+import type { Facts } from '../contracts/facts.ts';
+import type { BrokerSettings, ProtocolVersion } from '../fleet/broker-link.ts';
+import type { Device } from '../fleet/device/device.ts';
+import { noJobs } from '../fleet/device/jobs-port.ts';
+import { refuse } from '../fleet/device/refusals.ts';
+import { readIdentityName } from '../fleet/identity/store.ts';
+import { messageOf } from '../util/errors.ts';
+import { checkCanWriteFolder, makeFolder } from '../util/files.ts';
+import { answersOf } from './answers.ts';
+import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
+import { openLog } from './log.ts';
+import type { Log } from './log.ts';
+import { openNotifier } from './notify.ts';
+import { startWatchdog } from './watchdog.ts';
+
+export interface DaemonOptions {
+  readonly loaded: LoadedConfig;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Version of the agent. */
+  readonly version: string;
+  /** Ends the daemon. */
+  readonly signal: AbortSignal;
+}
+
+/** Whatever hangs while stopping, the process is gone before systemd sends SIGKILL. */
+const STOP_MS = 4000;
+
+/**
+ * The long-running agent: builds the rooms, starts them in order, waits for the signal and stops
+ * them in reverse. Throws ConfigError and FileError when it cannot start.
+ */
+export async function runDaemon({ loaded, env, version, signal }: DaemonOptions): Promise<void> {
+  const { config, file } = loaded;
+  const log = openLog(config.logLevel);
+  const { logger } = log;
+  const folders = foldersOf(config, env);
+  await checkCanWriteFolder(folders.state);
+  await makeFolder(folders.state);
+  const broker = await resolveBroker(loaded, env, folders.state);
+  const notifier = openNotifier({ env, warn: (message) => logger.warn(message) });
+  const stopWatchdog = startWatchdog({
+    notifier,
+    env,
+    probes: [eventLoopProbe, workerProbe(folders.runtime)],
+    onProblem: (problem) => logger.error({ problem }, 'not alive: no ping for the watchdog'),
+  });
+  try {
+    logger.info({ version, config: file, state: folders.state }, 'started');
+    if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
+    const device =
+      broker === null
+        ? null
+        : await startOnline(broker.settings, config, folders.state, version, log);
+    await notifier.send('READY=1', 'STATUS=running');
+    await untilAborted(signal);
+    logger.info({ reason: messageOf(signal.reason) }, 'stopping');
+    const impatient = setTimeout(() => process.exit(1), STOP_MS);
+    await Promise.all([notifier.send('STOPPING=1'), device?.stop()]);
+    clearTimeout(impatient);
+  } finally {
+    stopWatchdog();
+    await removeHeartbeat(folders.runtime);
+  }
+  logger.info('stopped');
+}
+
+async function startOnline(
+  broker: BrokerSettings,
+  config: Config,
+  state: string,
+  agent: string,
+  log: Log,
+): Promise<Device> {
+  const { logger } = log;
+  const { mqtt, outbox, tags } = config;
+  // Loaded only with a broker: the MQTT library is the largest part of the daemon.
+  const { startDevice } = await import('../fleet/device/device.ts');
+  const { readBootId } = await import('../hardware/boot-id.ts');
+  return startDevice({
+    connect: {
+      broker,
+      protocols: PROTOCOLS[mqtt.version],
+      keepAliveSeconds: mqtt.keepAliveSeconds,
+      expirySeconds: mqtt.sessionExpirySeconds,
+      timeoutMs: mqtt.timeoutSeconds * 1000,
+      backoff: {
+        minMs: mqtt.reconnectMinSeconds * 1000,
+        maxMs: mqtt.reconnectMaxSeconds * 1000,
+      },
+    },
+    deviceId: await nameDevice(config, state),
+    agent,
+    bootId: await readBootId(),
+    state,
+    outboxLimits: outbox,
+    facts: onceFacts(),
+    tags,
+    // Nothing can be verified before the trusted keys are here, so nothing is accepted.
+    verify: async () => refuse('UNVERIFIED', 'this agent has no trusted keys'),
+    keyIds: () => [],
+    jobs: noJobs,
+    answers: (parts) => answersOf(log, parts),
+    onAnnouncement: (group) => logger.debug({ group }, 'new metadata is announced'),
+    onSettings: (settings) => {
+      logger.level = settings.logLevel ?? config.logLevel;
+    },
+    log: {
+      info: (fields, message) => logger.info(fields, message),
+      warn: (fields, message) => logger.warn(fields, message),
+    },
+  });
+}
+
+const PROTOCOLS: Readonly<Record<Config['mqtt']['version'], readonly ProtocolVersion[]>> = {
+  auto: [5, 4],
+  '5': [5],
+  '3.1.1': [4],
+};
+
+/** The configured name, else the one it was enrolled under, else the machine's own. */
+async function nameDevice({ deviceId }: Config, state: string): Promise<string> {
+  if (deviceId !== undefined) return deviceId;
+  const enrolled = (await readIdentityName(state))?.deviceId;
+  if (enrolled !== undefined) return enrolled;
+  const { defaultDeviceId } = await import('../hardware/device-id.ts');
+  return defaultDeviceId();
+}
+
+/** The probe of this machine, made when first asked for. */
+function onceFacts(): () => Promise<Facts> {
+  let facts: Promise<Facts> | null = null;
+  return () => {
+    facts ??= import('../hardware/probe.ts').then(({ probe }) => probe());
+    return facts;
+  };
+}
+
+/** Keeps the process alive until then: a pending promise alone would not. */
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const keep = setInterval(() => undefined, 2 ** 30);
+    const end = () => {
+      clearInterval(keep);
+      resolve();
+    };
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

@@ -1,0 +1,158 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import {
+  activeModelSchema,
+  desiredTwinSchema,
+  settingsSchema,
+  twinSchema,
+} from '../../contracts/fleet-twin.ts';
+import type { ActiveModel, Settings, Twin } from '../../contracts/fleet-twin.ts';
+import { codeOf } from '../../util/errors.ts';
+import { fileError, writeFileDurably } from '../../util/files.ts';
+import type { OutgoingMessage } from '../protocol/outgoing.ts';
+import { topicFor } from '../protocol/topics.ts';
+import type { UnverifiedDocument } from './incoming.ts';
+import { refuse } from './refusals.ts';
+import type { Refusal } from './refusals.ts';
+
+/** The signed part of a document whose signatures, device, counter and expiry are in order. */
+export type Verified = { readonly signed: unknown } | Refusal;
+
+/** Checks who signed a document, and that it is for this device and still valid. Never throws. */
+export type VerifyDocument = (
+  document: UnverifiedDocument,
+  type: 'twin' | 'job',
+) => Promise<Verified>;
+
+const storedSchema = z.object({
+  v: z.literal(1),
+  rev: z.int().nonnegative(),
+  counter: z.int().nonnegative().nullable(),
+  settings: settingsSchema,
+  activeModel: activeModelSchema.nullable(),
+  lastBench: twinSchema.shape.lastBench,
+});
+type Stored = z.infer<typeof storedSchema>;
+
+const EMPTY: Stored = {
+  v: 1,
+  rev: 0,
+  counter: null,
+  settings: {},
+  activeModel: null,
+  lastBench: null,
+};
+
+export interface TwinStore {
+  readonly settings: () => Settings;
+  readonly message: (now: Date) => OutgoingMessage;
+  /** Takes a desired twin over when it is verified and newer. True when anything has changed. */
+  readonly accept: (
+    document: UnverifiedDocument,
+  ) => Promise<{ readonly changed: boolean } | Refusal>;
+  readonly setActiveModel: (model: ActiveModel | null) => Promise<void>;
+  readonly setLastBench: (bench: Twin['lastBench']) => Promise<void>;
+}
+
+/**
+ * What the device reports of itself and which settings it was given, kept in `twin.json`. A damaged
+ * file is told to `warn` and begun anew: the desired twin is retained and comes again. Throws
+ * FileError.
+ */
+export async function openTwin(options: {
+  readonly state: string;
+  readonly deviceId: string;
+  readonly verify: VerifyDocument;
+  readonly warn: (message: string) => void;
+}): Promise<TwinStore> {
+  const { state, deviceId, verify, warn } = options;
+  const path = join(state, 'twin.json');
+  let stored = await readStored(path, warn);
+  let refused: Twin['settings']['refused'] = null;
+  const change = async (part: Partial<Stored>) => {
+    stored = { ...stored, ...part, rev: stored.rev + 1 };
+    await writeFileDurably(path, `${JSON.stringify(stored)}\n`);
+  };
+  const accept = async (document: UnverifiedDocument) => {
+    const wanted = await readDesired(document, verify, deviceId);
+    if ('refused' in wanted) {
+      refused = { counter: null, code: wanted.refused, text: wanted.why };
+      return wanted;
+    }
+    const { counter, settings } = wanted.desired;
+    if (stored.counter !== null && counter < stored.counter) {
+      const why = `counter ${counter} is below ${stored.counter}, which is in force`;
+      refused = { counter, code: 'OLDER', text: why };
+      return refuse('OLDER', why);
+    }
+    refused = null;
+    // It is retained and comes with every connection.
+    if (counter === stored.counter) return { changed: false };
+    await change({ counter, settings });
+    return { changed: true };
+  };
+  return {
+    accept,
+    settings: () => stored.settings,
+    message: (now) => twinMessage(deviceId, stored, refused, now),
+    setActiveModel: (activeModel) => change({ activeModel }),
+    setLastBench: (lastBench) => change({ lastBench }),
+  };
+}
+
+async function readDesired(document: UnverifiedDocument, verify: VerifyDocument, deviceId: string) {
+  const verified = await verify(document, 'twin');
+  if ('refused' in verified) return verified;
+  const parsed = desiredTwinSchema.safeParse(verified.signed);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return refuse(
+      'BAD_FIELD',
+      `${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? ''}`,
+    );
+  }
+  if (parsed.data.deviceId !== deviceId)
+    return refuse('FOREIGN_DEVICE', 'signed for another device');
+  return { desired: parsed.data };
+}
+
+function twinMessage(
+  deviceId: string,
+  stored: Stored,
+  refused: Twin['settings']['refused'],
+  now: Date,
+): OutgoingMessage {
+  const twin: Twin = {
+    schema: 'edgefit/twin/1',
+    deviceId,
+    ts: now.toISOString(),
+    rev: Math.max(1, stored.rev),
+    activeModel: stored.activeModel,
+    settings: { counter: stored.counter, applied: stored.settings, refused },
+    lastBench: stored.lastBench,
+  };
+  return {
+    topic: topicFor('reportedTwin', { device: deviceId }),
+    payload: JSON.stringify(twin),
+    retain: true,
+    schema: twin.schema,
+  };
+}
+
+async function readStored(path: string, warn: (message: string) => void): Promise<Stored> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return EMPTY;
+    throw fileError('read', path, error);
+  }
+  try {
+    return storedSchema.parse(JSON.parse(text));
+  } catch {
+    warn(`${path} is damaged: settings are taken from the broker again`);
+    // Readers drop a lower revision than they know.
+    return { ...EMPTY, rev: Math.floor(Date.now() / 1000) };
+  }
+}

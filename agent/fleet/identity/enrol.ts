@@ -1,0 +1,177 @@
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { writeFileDurably } from '../../util/files.ts';
+import { readSettingFile } from '../setting-files.ts';
+import { certificateRequest } from './certificate-request.ts';
+import { IdentityError } from './error.ts';
+import { identityFiles, readIdentityName } from './store.ts';
+import type { IdentityFiles, IdentityName } from './store.ts';
+
+export const keyTypes = ['ecdsa', 'ed25519'] as const;
+export type KeyType = (typeof keyTypes)[number];
+
+export interface EnrolOptions {
+  readonly state: string;
+  readonly deviceId: string;
+  /** Makes a key pair and a certificate request unless a user name is given. */
+  readonly keyType: KeyType;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  /** Path of the certificate that came back for the request. */
+  readonly cert?: string | undefined;
+  readonly ca?: string | undefined;
+  /** Path of the first root of the signed metadata. */
+  readonly root?: string | undefined;
+  /** Replaces what is there, the key too. */
+  readonly force: boolean;
+}
+
+export interface EnrolResult {
+  readonly deviceId: string;
+  readonly user: string | null;
+  /** Path of the certificate request, null for a user with a password. */
+  readonly request: string | null;
+  /** What was written now; nothing when everything was there already. */
+  readonly written: readonly string[];
+  /** What is still missing before the device can connect by certificate. */
+  readonly hasCertificate: boolean;
+  readonly hasRoot: boolean;
+}
+
+/** Only the daemon's user may read what is in here. */
+const MODE = 0o600;
+
+/**
+ * Gives a device its identity: a key pair with a certificate request, or a user name and password,
+ * and the first root of trust. Doing it again changes nothing; what would replace something else
+ * needs `force`. Throws IdentityError, SettingError and FileError.
+ */
+export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
+  const { state, deviceId, force } = options;
+  const files = identityFiles(state);
+  const user = options.user ?? null;
+  const before = force ? null : await readIdentityName(state);
+  if (before !== null) checkSame(before, deviceId, user, files);
+  // Read and checked before anything is written.
+  const incoming = await readIncomingFiles(options, files);
+  const key = user === null ? await keyFor(files, options.keyType, force) : null;
+  const wanted = new Map<string, string>(incoming);
+  if (key !== null) {
+    wanted.set(files.keyFile, key.pem);
+    if (key.isNew || !existsSync(files.requestFile)) {
+      wanted.set(files.requestFile, certificateRequest(createPrivateKey(key.pem), deviceId));
+    }
+  }
+  if (options.password !== undefined) wanted.set(files.passwordFile, options.password);
+  const name: IdentityName = { v: 1, deviceId, user };
+  wanted.set(files.nameFile, `${JSON.stringify(name)}\n`);
+  const certPem = wanted.get(files.certFile);
+  if (certPem !== undefined) checkCertificate(certPem, key?.pem, options.cert ?? '');
+  // A certificate of another key would only keep the device from connecting.
+  if (key?.isNew === true && certPem === undefined) await rm(files.certFile, { force: true });
+  const written = await writeAll(wanted, force);
+  return {
+    deviceId,
+    user,
+    request: key === null ? null : files.requestFile,
+    written,
+    hasCertificate: existsSync(files.certFile),
+    hasRoot: existsSync(files.rootFile),
+  };
+}
+
+function checkSame(
+  before: IdentityName,
+  deviceId: string,
+  user: string | null,
+  files: IdentityFiles,
+) {
+  if (before.deviceId === deviceId && before.user === user) return;
+  const who = before.user === null ? before.deviceId : `${before.deviceId} (user ${before.user})`;
+  throw new IdentityError(
+    'EXISTS',
+    `this device is enrolled as ${who} in ${files.folder}: --force replaces that identity`,
+  );
+}
+
+async function keyFor(files: IdentityFiles, type: KeyType, force: boolean) {
+  if (!force && existsSync(files.keyFile)) {
+    return { pem: await readFile(files.keyFile, 'utf8'), isNew: false };
+  }
+  const { privateKey } =
+    type === 'ed25519'
+      ? generateKeyPairSync('ed25519')
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { pem: String(privateKey.export({ format: 'pem', type: 'pkcs8' })), isNew: true };
+}
+
+async function readIncomingFiles(
+  { cert, ca, root }: EnrolOptions,
+  files: IdentityFiles,
+): Promise<readonly (readonly [string, string])[]> {
+  const found: (readonly [string, string])[] = [];
+  if (ca !== undefined) found.push([files.caFile, await readCertificate('--ca', ca)]);
+  if (cert !== undefined) found.push([files.certFile, await readCertificate('--cert', cert)]);
+  if (root !== undefined) found.push([files.rootFile, await readRoot(root)]);
+  return found;
+}
+
+async function readCertificate(setting: string, path: string): Promise<string> {
+  const pem = await readSettingFile(setting, path);
+  try {
+    // Only to see whether it is one.
+    void new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    throw new IdentityError(
+      'BAD_CERTIFICATE',
+      `${setting}: ${path} is no certificate in PEM form`,
+      error,
+    );
+  }
+}
+
+function checkCertificate(pem: string, keyPem: string | undefined, path: string): void {
+  const matches =
+    keyPem !== undefined && new X509Certificate(pem).checkPrivateKey(createPrivateKey(keyPem));
+  if (matches) return;
+  const why = `${path} is not for the key of this device: have its request signed again`;
+  throw new IdentityError('BAD_CERTIFICATE', why);
+}
+
+/** What tells a TUF root from any other JSON; its signatures are checked by who trusts it. */
+const rootSchema = z.looseObject({
+  signed: z.looseObject({ _type: z.literal('root'), version: z.int().positive() }),
+  signatures: z.array(z.unknown()).min(1),
+});
+
+async function readRoot(path: string): Promise<string> {
+  const text = await readSettingFile('--root', path);
+  try {
+    rootSchema.parse(JSON.parse(text));
+    return text;
+  } catch (error) {
+    throw new IdentityError('BAD_ROOT', `--root: ${path} is not a signed TUF root`, error);
+  }
+}
+
+/** Writes what differs. What would replace another content needs `force`. */
+async function writeAll(wanted: ReadonlyMap<string, string>, force: boolean): Promise<string[]> {
+  const changes: (readonly [string, string])[] = [];
+  for (const [path, content] of wanted) {
+    // oxlint-disable-next-line no-await-in-loop -- a handful of small files
+    const old = existsSync(path) ? await readFile(path, 'utf8') : null;
+    if (old === content) continue;
+    if (old !== null && !force) {
+      throw new IdentityError('EXISTS', `${path} holds something else: --force replaces it`);
+    }
+    changes.push([path, content]);
+  }
+  for (const [path, content] of changes) {
+    // oxlint-disable-next-line no-await-in-loop -- the key first, the name last: it says all is there
+    await writeFileDurably(path, content, MODE);
+  }
+  return changes.map(([path]) => path);
+}
