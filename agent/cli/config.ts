@@ -32,8 +32,7 @@ export function configCommand({ io }: CliContext, outcome: Outcome): Command {
       .command(name)
       .description(summary)
       .option('--config <file>', 'configuration, YAML (default: /etc/edgefit/agent.yaml)')
-      .option('--json', `print it as JSON (${schema})`)
-      .option('--debug', 'show where an error came from');
+      .option('--json', `print it as JSON (${schema})`);
   withFlags(
     'check',
     'Says everything that is wrong, with file, line and key.',

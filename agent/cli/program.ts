@@ -69,7 +69,7 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of commands.flatMap(withSubcommands)) {
-    if (command.commands.length === 0) command.option('--debug', 'show where an error came from');
+    command.option('--debug', 'show where an error came from');
   }
   for (const command of withSubcommands(program)) speakOurWay(command, context);
   return program;
