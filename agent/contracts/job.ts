@@ -67,7 +67,12 @@ export const windowSchema = z.object({
 /** What a model must keep to on this device; stricter of these and the package's gates counts. */
 export const policySchema = z.object({
   precision: z.enum(['auto', 'int8', 'fp16', 'fp32']).default('auto'),
-  maxAccuracyDrop: z.number().min(0).max(1).optional(),
+  maxAccuracyDrop: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('share of the task metric: 0.01 is what agent fit calls one point'),
   minSqnrDb: z.number().optional(),
   maxP90Ms: z.number().positive().optional(),
   maxRssBytes: z.number().int().positive().optional(),
@@ -203,6 +208,10 @@ export type JobStatus = (typeof jobStatuses)[number];
 export type JobOutcome = (typeof jobOutcomes)[number];
 export type JobDocument = z.infer<typeof jobDocumentSchema>;
 export type DeployJob = z.infer<typeof deployJobSchema>;
+export type FitJob = z.infer<typeof fitJobSchema>;
+export type BenchJob = z.infer<typeof benchJobSchema>;
+export type ConfigJob = z.infer<typeof configJobSchema>;
+export type CollectJob = z.infer<typeof collectJobSchema>;
 export type RollbackJob = z.infer<typeof rollbackJobSchema>;
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 export type Policy = z.infer<typeof policySchema>;

@@ -18,7 +18,7 @@ const inside = z
 export const releaseSchema = z
   .object({
     schema: z.literal('edgefit/release/1'),
-    digest: hex64.describe('names the folder: SHA-256 over the list of files'),
+    digest: hex64.describe('names the folder: SHA-256 over what it is and the list of files'),
     model: z.string().regex(ID_PATTERN),
     version: z.string().regex(ID_PATTERN),
     releaseCounter: z.number().int().nonnegative(),

@@ -80,7 +80,8 @@ export class Slots {
     about: Omit<Release, 'schema' | 'digest' | 'files'>,
   ): Promise<Release> {
     const files = await describeFiles(source);
-    const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+    const named = JSON.stringify([about, files]);
+    const digest = createHash('sha256').update(named).digest('hex');
     const release: Release = releaseSchema.parse({
       schema: 'edgefit/release/1',
       ...about,
@@ -140,15 +141,15 @@ export class Slots {
     await replaceLink(this.currentLink, relativeTarget(digest));
   }
 
-  /** Points `current` somewhere else and leaves `previous` alone: the way back. */
-  async restore(digest: string): Promise<void> {
-    await this.verify(digest);
-    await replaceLink(this.currentLink, relativeTarget(digest));
-  }
-
-  /** Takes the model away: it never ran here before. */
-  async deactivate(): Promise<void> {
-    await removeDurably(this.currentLink);
+  /**
+   * Brings both links back to where they were, `current` first: a power cut between the two leaves a
+   * state that can be used. Null takes a link away.
+   */
+  async restore(current: string | null, previous: string | null): Promise<void> {
+    if (current !== null) await this.verify(current);
+    await setLink(this.currentLink, current);
+    const isThere = previous !== null && (await isComplete(this.releaseFolder(previous)));
+    await setLink(this.previousLink, isThere ? previous : null);
   }
 
   /** Removes releases that no link names, and what was left half-made. */
@@ -166,6 +167,12 @@ export class Slots {
     await makeFolderDurably(this.folder);
     await makeFolderDurably(join(this.folder, 'releases'));
   }
+}
+
+async function setLink(path: string, digest: string | null): Promise<void> {
+  if (digest === null) return removeDurably(path);
+  const target = relativeTarget(digest);
+  if ((await linkTarget(path)) !== target) await replaceLink(path, target);
 }
 
 function relativeTarget(digest: string): string {

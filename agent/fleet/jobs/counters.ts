@@ -1,22 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { signedTypes, type SignedType } from '../../contracts/signed.ts';
 import { replaceFile } from '../../util/durable.ts';
 import { codeOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
+import { Lane } from './lane.ts';
 
 const countersSchema = z.object({
   schema: z.literal('edgefit/counters/1'),
   /** Highest release of each model that this device has run well. */
   releases: z.record(z.string(), z.number().int().nonnegative()),
+  /** Highest counter of a signed document of each type that this device has taken. */
+  documents: z.partialRecord(z.enum(signedTypes), z.number().int().nonnegative()).default({}),
 });
 
 type Values = z.infer<typeof countersSchema>;
 
-const NONE: Values = { schema: 'edgefit/counters/1', releases: {} };
+const NONE: Values = { schema: 'edgefit/counters/1', releases: {}, documents: {} };
 
 /** Numbers that only grow, on the disk before they are relied upon: what protects from rollback. */
 export class Counters {
   readonly #path: string;
+  readonly #lane = new Lane();
   #values: Values;
 
   private constructor(path: string, values: Values) {
@@ -44,8 +49,28 @@ export class Counters {
   async raiseRelease(model: string, counter: number): Promise<void> {
     if (counter <= this.release(model)) return;
     const releases = { ...this.#values.releases, [model]: counter };
-    const values = { ...this.#values, releases };
-    await replaceFile(this.#path, JSON.stringify(values));
+    await this.#write({ ...this.#values, releases });
+  }
+
+  /** The highest counter of a document of a type; 0 before the first. */
+  document(type: SignedType): number {
+    return this.#values.documents[type] ?? 0;
+  }
+
+  async raiseDocument(type: SignedType, counter: number): Promise<void> {
+    if (counter <= this.document(type)) return;
+    const documents = { ...this.#values.documents, [type]: counter };
+    await this.#write({ ...this.#values, documents });
+  }
+
+  /** One after the other: two changes at once must not lose one. */
+  async #write(values: Values): Promise<void> {
     this.#values = values;
+    const leave = await this.#lane.enter();
+    try {
+      await replaceFile(this.#path, JSON.stringify(this.#values));
+    } finally {
+      leave();
+    }
   }
 }

@@ -31,6 +31,8 @@ export const entrySchema = z.object({
   /** Times this entry was written: a job that runs in circles ends. */
   writes: z.number().int().nonnegative(),
   record: jobRecordSchema,
+  /** Whoever gave the job has seen its end. */
+  archived: z.boolean().default(false),
 });
 
 export type Entry = z.infer<typeof entrySchema>;
@@ -101,6 +103,7 @@ export function openEntry(
     failure: null,
     writes: 0,
     record,
+    archived: false,
   };
 }
 
@@ -129,7 +132,11 @@ export function isExhausted(entry: Entry): boolean {
  * running, and it is said.
  */
 export function failed(entry: Entry, reason: Reason, status: JobStatus, moment: Moment): Entry {
-  if (needsRollback(entry.phase)) {
+  const { document, phase } = entry;
+  if (needsRollback(document.jobType, phase)) {
+    const keeps = document.jobType === 'deploy' && document.onFailure === 'keep';
+    // What the job itself asked for: the new model stays, and its failure is said.
+    if (keeps && phase !== 'activating') return ended(entry, status, 'applied', reason, moment);
     return { ...entry, failure: reason, record: { ...entry.record, reason } };
   }
   if (entry.phase === 'rolling_back') {

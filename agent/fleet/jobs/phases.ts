@@ -30,7 +30,8 @@ export const CHAINS: Readonly<Record<JobType, readonly JobPhase[]>> = {
     'committing',
   ],
   rollback: ['accepted', 'waiting', 'activating', 'probing', 'committing'],
-  fit: ['accepted', 'waiting', 'fitting', 'staged', 'activating', 'probing', 'committing'],
+  // The package of what is installed is not kept: it is fetched again.
+  fit: DEPLOY,
   bench: ['accepted', 'waiting', 'fitting'],
   config: ['accepted', 'committing'],
   collect: ['accepted', 'committing'],
@@ -74,8 +75,8 @@ export const MAX_ATTEMPTS: Readonly<Record<JobPhase, number>> = {
 const CHANGED: readonly JobPhase[] = ['activating', 'probing', 'committing'];
 
 /** Whether giving up in this phase needs a way back first. */
-export function needsRollback(phase: JobPhase): boolean {
-  return CHANGED.includes(phase);
+export function needsRollback(jobType: JobType, phase: JobPhase): boolean {
+  return CHANGED.includes(phase) && CHAINS[jobType].includes('activating');
 }
 
 /** Whether a job may still be canceled or superseded: until it starts to change the device. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobDocument, JobPhase, JobRecord, JobStatus } from '../../contracts/job.ts';
 import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
 import {
@@ -62,11 +63,17 @@ export interface RunnerOptions {
   /** The time to judge expiry by, milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly onError?: (error: unknown, jobId: string) => void;
+  /** Pause before a job goes on whose journal could not be written. */
+  readonly retryMs?: number;
 }
 
 const PROGRESS_MS = 1000;
+const RETRY_MS = 10_000;
 /** After its deadline a handler gets this long to notice; then it is left behind. */
 const GRACE_MS = 2000;
+
+/** Finished jobs that are reported with every connection. */
+const MAX_REPORTED = 20;
 
 const STOPPED = 'agent_stopped';
 const CANCELED = 'canceled';
@@ -151,6 +158,35 @@ export class JobRunner {
     return this.#options.journal.all().map(({ record }) => record);
   }
 
+  isKnown(jobId: string): boolean {
+    return this.#options.journal.get(jobId) !== undefined;
+  }
+
+  /** Says again how a job stands, if exactly this document was taken before; else false. */
+  repeat(jobId: string, digest: string | null): boolean {
+    const entry = this.#options.journal.get(jobId);
+    if (entry === undefined || entry.digest !== digest) return false;
+    this.#options.publish(entry.record);
+    return true;
+  }
+
+  /** Records for whoever has just connected: jobs that are open or whose end nobody has archived. */
+  unarchived(): readonly JobRecord[] {
+    const entries = this.#options.journal.all().filter(({ archived }) => !archived);
+    const open = entries.filter((entry) => !isTerminal(entry));
+    const finished = entries.filter(isTerminal).slice(-MAX_REPORTED);
+    return [...finished, ...open].map(({ record }) => record);
+  }
+
+  /** The document is gone: an open job is taken back if it may be, a finished one is archived. */
+  async clear(jobId: string): Promise<void> {
+    const { journal } = this.#options;
+    const entry = journal.get(jobId);
+    if (entry === undefined || entry.archived) return;
+    if (isTerminal(entry)) await journal.write({ ...entry, archived: true });
+    else await this.cancel(jobId);
+  }
+
   #refuseReuse(known: Entry, digest: string): JobRecord {
     const reason = {
       code: 'id_reuse',
@@ -190,19 +226,37 @@ export class JobRunner {
     this.#tasks.set(jobId, { cancel, done });
   }
 
-  /** Never rejects: a job that cannot go on, its journal being unwritable, is left to a restart. */
-  async #work(entry: Entry, canceled: AbortSignal): Promise<void> {
+  /** Never rejects. A job whose journal cannot be written goes on when it can: the disk was full. */
+  async #work(start: Entry, canceled: AbortSignal): Promise<void> {
+    const { journal, retryMs = RETRY_MS } = this.#options;
+    let entry: Entry | undefined = start;
+    while (entry !== undefined && !isTerminal(entry)) {
+      // oxlint-disable-next-line no-await-in-loop -- until it could be written
+      if (await this.#try(entry, canceled)) return;
+      const { signal } = this.#stop;
+      // oxlint-disable-next-line no-await-in-loop -- see above
+      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      entry = journal.get(start.document.jobId);
+    }
+  }
+
+  /** False when the journal could not be written. */
+  async #try(entry: Entry, canceled: AbortSignal): Promise<boolean> {
     const { jobId } = entry.document;
     const leave = { lane: () => undefined as void };
     try {
       await this.#run(entry, canceled, async () => {
         leave.lane = await this.#lane.enter();
       });
+      return true;
     } catch (error) {
       this.#options.onError?.(error, jobId);
+      if (error instanceof JournalError && error.code === 'WRITE') return false;
       await this.#endLoop(jobId, error).catch((second: unknown) => {
         this.#options.onError?.(second, jobId);
       });
+      return true;
     } finally {
       leave.lane();
     }
@@ -361,6 +415,7 @@ const STATUS_OF: ReadonlyMap<string, JobStatus> = new Map([
   ['old_release', 'REJECTED'],
   ['not_compatible', 'REJECTED'],
   ['no_previous', 'REJECTED'],
+  ['unsupported', 'REJECTED'],
   ['unknown_model', 'REJECTED'],
   ['bad_settings', 'REJECTED'],
 ]);

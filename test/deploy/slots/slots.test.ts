@@ -40,7 +40,7 @@ test('current follows each activation, previous what ran before', async () => {
   await slots.activate(second.digest);
   expect(await read(slots.currentLink)).toBe('weights of 2');
   expect(await read(slots.previousLink)).toBe('weights of 1');
-  await slots.restore(first.digest);
+  await slots.restore(first.digest, null);
   expect(await read(slots.currentLink)).toBe('weights of 1');
 });
 

@@ -17,11 +17,12 @@ export async function accept(input: PhaseInput, context: WorkContext): Promise<P
     case 'fit':
     case 'bench':
       return acceptInstalled(document.model.name, context);
+    case 'selfupdate':
+      throw new PhaseError('unsupported', 'this agent does not update itself: use its package');
     case 'config':
     case 'collect':
     case 'selfcheck':
-    case 'selfupdate':
-      return {};
+      return document.dryRun === true ? { done: 'dry_run_ok' } : {};
   }
 }
 
@@ -70,7 +71,9 @@ async function acceptRollback(name: string, context: WorkContext): Promise<Phase
 }
 
 async function acceptInstalled(name: string, context: WorkContext): Promise<PhaseFindings> {
-  const current = await new Slots(context.folders.models, name).current();
+  const slots = new Slots(context.folders.models, name);
+  const current = await slots.current();
   if (current === null) throw new PhaseError('unknown_model', `${name} is not installed here`);
-  return {};
+  const { version, releaseCounter } = await slots.verify(current);
+  return { data: { model: { name, version, releaseCounter } } };
 }

@@ -1,3 +1,5 @@
+import type { BenchReport } from '../../../contracts/bench.ts';
+import type { Release } from '../../../contracts/release.ts';
 import type { TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
 import type { Counters } from '../counters.ts';
 
@@ -24,10 +26,19 @@ export interface WorkContext {
   /** Tells the clock what a verified timestamp says. */
   readonly onTrusted: (trusted: TrustedTargets) => Promise<void>;
   /** What decides the result of fitting besides the model: board, runtimes, version of the agent. */
-  readonly deviceClass: () => Promise<string>;
+  readonly deviceClass: () => Promise<readonly string[]>;
   readonly conditions: () => Promise<Conditions>;
-  /** Told when what applications load has changed, before it is said to be good. */
-  readonly onSwitched: (model: string, currentLink: string) => Promise<void>;
+  /**
+   * Told when what applications load has changed, before it is said to be good; null when the model is
+   * gone. May be told twice of one change: after a crash nobody knows whether it was.
+   */
+  readonly onSwitched: (model: string, release: Release | null, link: string) => Promise<void>;
+  /** Takes the report of a benchmark that was asked for. */
+  readonly onBench: (report: BenchReport) => Promise<void>;
+  /** Takes settings over. Throws AgentError (`bad_settings`). */
+  readonly applySettings: (settings: Readonly<Record<string, unknown>>) => Promise<void>;
+  /** Log, versions and facts for somebody who looks for a fault; no secrets. */
+  readonly diagnostics: (lines: number) => Promise<Readonly<Record<string, unknown>>>;
   /** The application's own word on the model; null when it has none. */
   readonly health: ((model: string, signal: AbortSignal) => Promise<Health>) | null;
   /** Runs the agent itself as a child: heavy work does not happen in the daemon. */

@@ -1,6 +1,6 @@
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeployJob } from '../../../contracts/job.ts';
 import { download } from '../../../deploy/download/download.ts';
 import { hashOfFile } from '../../../deploy/hash.ts';
 import { addressOf, TARGETS } from '../../../deploy/tuf/layout.ts';
@@ -9,11 +9,12 @@ import type { TrustedTarget, TrustedTargets } from '../../../deploy/tuf/trusted-
 import { removeDurably } from '../../../util/durable.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import type { WorkContext } from './context.ts';
+import type { Wanted } from './stage.ts';
 
 type Files = ReadonlyMap<string, TrustedTarget>;
 
 /** Where a package lies while it is used. */
-function packageFolder({ model }: DeployJob, { folders }: WorkContext): string {
+function packageFolder(model: Wanted, { folders }: WorkContext): string {
   return join(folders.packages, model.name, model.version);
 }
 
@@ -23,7 +24,7 @@ function packageFolder({ model }: DeployJob, { folders }: WorkContext): string {
  */
 export async function fetchPackage(
   input: PhaseInput,
-  job: DeployJob,
+  model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
   const url = context.repository;
@@ -32,11 +33,11 @@ export async function fetchPackage(
   const { tuf: folder } = context.folders;
   const trusted = await refresh({ folder, url, nowMs, signal: input.signal });
   await context.onTrusted(trusted);
-  const files = filesOf(job, trusted);
+  const files = filesOf(model, trusted);
   const total = [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
   for (const [name, file] of files) {
-    const path = join(packageFolder(job, context), name);
+    const path = join(packageFolder(model, context), name);
     const before = done;
     // oxlint-disable-next-line no-await-in-loop -- one connection at a time
     if (!(await isThere(path, file))) {
@@ -44,7 +45,7 @@ export async function fetchPackage(
       // oxlint-disable-next-line no-await-in-loop -- see above
       await download(path, wanted, {
         signal: input.signal,
-        bytesPerSecond: job.limits?.bytesPerSecond,
+        bytesPerSecond: input.document.limits?.bytesPerSecond,
         onProgress: (bytes) => {
           input.onProgress(before + bytes, total);
         },
@@ -58,12 +59,12 @@ export async function fetchPackage(
 /** Checks every byte against the signed metadata, and that nothing else lies beside it. */
 export async function verifyPackage(
   input: PhaseInput,
-  job: DeployJob,
+  model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
   const trusted = await trustedOffline(context.folders.tuf, await context.nowMs());
-  const files = filesOf(job, trusted);
-  const folder = packageFolder(job, context);
+  const files = filesOf(model, trusted);
+  const folder = packageFolder(model, context);
   for (const [name, file] of files) {
     input.signal.throwIfAborted();
     // oxlint-disable-next-line no-await-in-loop -- one file after the other
@@ -72,11 +73,11 @@ export async function verifyPackage(
     }
   }
   await removeStrangers(folder, files);
-  return { data: { package: folder } };
+  return { data: { package: folder, packageDigest: digestOf(files) } };
 }
 
 /** The files of the release, which must be the release that the job names. */
-function filesOf({ model }: DeployJob, trusted: TrustedTargets): Files {
+function filesOf(model: Wanted, trusted: TrustedTargets): Files {
   const files = trusted.packageFiles(model.name, model.version);
   const manifest = files.get('manifest.json');
   const name = `${model.name} ${model.version}`;
@@ -91,6 +92,12 @@ function filesOf({ model }: DeployJob, trusted: TrustedTargets): Files {
     throw new PhaseError('mix_and_match', `${name} in the repository is another package`);
   }
   return files;
+}
+
+/** Tells packages apart, whatever they are called. */
+function digestOf(files: Files): string {
+  const lines = [...files].map(([name, { sha256 }]) => `${sha256} ${name}`);
+  return createHash('sha256').update(lines.toSorted().join('\n')).digest('hex');
 }
 
 async function isThere(path: string, { bytes, sha256 }: TrustedTarget): Promise<boolean> {
