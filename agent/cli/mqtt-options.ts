@@ -36,10 +36,10 @@ const MAX_CREDENTIAL_BYTES = 65_535;
 const PASSWORD_VARIABLE = 'EDGEFIT_MQTT_PASSWORD';
 const VISIBLE_PASSWORD = `everyone on this machine can see the password in the --mqtt URL (ps): give it with --mqtt-password-file FILE or ${PASSWORD_VARIABLE}`;
 
-/** Adds the options of a command that reports over MQTT. A password is never an option. */
-export function addMqttOptions(command: Command): Command {
+/** Adds the options of a command that speaks MQTT. A password is never an option. */
+export function addMqttOptions(command: Command, purpose = 'report to this broker'): Command {
   return command
-    .option('--mqtt <url>', 'report to this broker: mqtt://, mqtts://, ws:// or wss://HOST[:PORT]')
+    .option('--mqtt <url>', `${purpose}: mqtt://, mqtts://, ws:// or wss://HOST[:PORT]`)
     .option('--mqtt-user <name>', 'user name at the broker')
     .option(
       '--mqtt-password-file <file>',

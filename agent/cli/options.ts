@@ -10,6 +10,7 @@ import {
   namesFrom,
   numberWithin,
   parseChannels,
+  parseCoolDown,
   parseDeviations,
   parseImageSize,
   parseMinTime,
@@ -46,12 +47,15 @@ export interface MeasureOptions extends SampleOptions {
   readonly minSqnr?: number;
   readonly maxP90Ms?: number;
   readonly minTime: number;
+  /** False for --no-cool-down. */
+  readonly coolDown: number | false;
   readonly delegate?: string;
   readonly delegateOption?: DelegatePairs;
   readonly json?: boolean;
 }
 
 const DEFAULT_MIN_TIME_SECONDS = 1;
+const DEFAULT_COOL_DOWN_SECONDS = 60;
 const positive = numberWithin({ above: 0 });
 
 export function addSampleOptions(command: Command): Command {
@@ -128,7 +132,14 @@ export function addMeasureOptions(command: Command): Command {
       'measure every candidate at least this long',
       parseMinTime,
       DEFAULT_MIN_TIME_SECONDS,
-    );
+    )
+    .option(
+      '--cool-down <seconds>',
+      'how long to wait for a throttled machine to cool before a turn is taken again',
+      parseCoolDown,
+      DEFAULT_COOL_DOWN_SECONDS,
+    )
+    .option('--no-cool-down', 'never wait: mark what was measured on a throttled machine');
   return command;
 }
 
@@ -201,5 +212,6 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
     observer: options.observer,
     ...readDelegate(options),
     minTimeSeconds: options.minTime,
+    coolDownSeconds: options.coolDown === false ? null : options.coolDown,
   };
 }

@@ -22,6 +22,7 @@ export const runtimeChoices = [
 export const MAX_THREADS = 256;
 const MAX_IMAGE_SIDE = 16_384;
 const MAX_MIN_TIME_SECONDS = 3600;
+const MAX_COOL_DOWN_SECONDS = 3600;
 
 /** Splits at commas and blanks; refuses an empty list. */
 function items(text: string): readonly string[] {
@@ -79,6 +80,8 @@ export function wholeNumber({ min = 0 }: Pick<Bounds, 'min'>): (text: string) =>
     throw new InvalidArgumentError(`It must be a whole number from ${min} up.`);
   };
 }
+
+export const parseCoolDown = numberWithin({ above: 0, max: MAX_COOL_DOWN_SECONDS });
 
 export const parseMinTime = numberWithin({ above: 0, max: MAX_MIN_TIME_SECONDS });
 

@@ -17,8 +17,10 @@ export function renderFacts(facts: Facts, profile: HardwareProfile, width: numbe
     ['Board', boardRows(facts)],
     ['CPU', cpuRows(facts.cpu)],
     ['Memory', memoryRows(facts.memory)],
+    ['Jetson', facts.jetson === undefined ? [] : jetsonRows(facts.jetson)],
     ['Accelerators', acceleratorRows(facts.accelerators)],
     ['Heat', heatRows(facts)],
+    ['Power', powerRows(facts)],
     ['Profile', profileRows(facts, profile)],
     ['Unknown', facts.unknown.map(({ fact, why }) => ['', `${fact}: ${why}`])],
   ];
@@ -56,7 +58,10 @@ function cpuRows(cpu: Facts['cpu']): readonly Row[] {
     cpu.frequencyCappedToHz === null ? '' : `, capped to ${megahertz(cpu.frequencyCappedToHz)}`;
   const clocks = `${megahertz(cpu.currentFrequencyHz)} of ${megahertz(cpu.maxFrequencyHz)}${cap}`;
   return [
-    ['architecture', cpu.arch],
+    [
+      'architecture',
+      cpu.userland === undefined ? cpu.arch : `${cpu.arch}, programs ${cpu.userland}`,
+    ],
     ['model', cpu.model ?? '?'],
     ['cores', `${cpu.coresOnline ?? '?'} online${usable}`],
     ['features', cpu.features.join(' ') || 'none that matter'],
@@ -71,6 +76,19 @@ function memoryRows(memory: Facts['memory']): readonly Row[] {
     ['available', bytes(memory.availableBytes)],
     ['limit', memory.limitBytes === null ? 'none' : bytes(memory.limitBytes)],
     ['swap', bytes(memory.swapBytes)],
+  ];
+}
+
+function jetsonRows(jetson: NonNullable<Facts['jetson']>): readonly Row[] {
+  const others = jetson.powerModes.filter((name) => name !== jetson.powerMode);
+  const also = others.length === 0 ? '' : ` (others: ${others.join(', ')})`;
+  const unflashed = jetson.superMode === false ? '; flashed without the Super modes' : '';
+  return [
+    ['SoC', jetson.soc ?? '?'],
+    ['JetPack', `${jetson.jetpack ?? '?'} (L4T ${jetson.l4t ?? '?'})`],
+    ['CUDA', jetson.cuda ?? '?'],
+    ['TensorRT', jetson.tensorrt ?? '?'],
+    ['power mode', `${jetson.powerMode ?? '?'}${also}${unflashed}`],
   ];
 }
 
@@ -91,6 +109,19 @@ function heatRows({ thermal, throttling }: Facts): readonly Row[] {
   return [
     ...zones,
     ['throttled', `${listed(throttling.now)}; since boot: ${listed(throttling.sinceBoot)}`],
+  ];
+}
+
+function powerRows({ power, gpu }: Facts): readonly Row[] {
+  const load = gpu?.loadShare ?? null;
+  const share = load === null ? '' : `, ${Math.round(load * 100)} % busy`;
+  return [
+    ...(power === undefined || power.mode === null ? [] : [['mode', power.mode] as const]),
+    ...(power?.rails ?? []).map(({ name, milliwatts }): Row => [
+      name,
+      milliwatts === null ? 'counts energy' : `${(milliwatts / 1000).toFixed(2)} W`,
+    ]),
+    ...(gpu === undefined ? [] : [['GPU', `${megahertz(gpu.frequencyHz)}${share}`] as const]),
   ];
 }
 

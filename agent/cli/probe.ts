@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import type { Facts } from '../contracts/facts.ts';
 import type { CliContext } from './context.ts';
 import { widthOf, writeJson } from './output.ts';
 
@@ -16,6 +15,8 @@ Examples:
   agent probe --json > facts.json   the same for programs
   agent probe --root recorded/      another machine, from a copy of its files
 
+EDGEFIT_PROFILES names a folder with profiles of further boards.
+
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent probe`: what this machine is, and what is worth trying on it. */
@@ -28,18 +29,10 @@ export function probeCommand({ io }: CliContext): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (flags: ProbeFlags) => {
       // Loaded here: they bring the schemas along, and `--help` does without.
-      const { probe } = await import('../hardware/probe.ts');
-      const facts = await probe({ root: flags.root });
-      if (flags.json === true) writeJson(io, facts);
-      else io.stdout.write(await table(facts, widthOf(io.stdout, io.env)));
+      const { probeMachine } = await import('../hardware/probe.ts');
+      const { facts, profile } = await probeMachine({ root: flags.root });
+      if (flags.json === true) return writeJson(io, facts);
+      const { renderFacts } = await import('./probe-table.ts');
+      io.stdout.write(renderFacts(facts, profile, widthOf(io.stdout, io.env)));
     });
-}
-
-async function table(facts: Facts, width: number): Promise<string> {
-  const { loadProfiles } = await import('../hardware/profiles.ts');
-  const { renderFacts } = await import('./probe-table.ts');
-  const profiles = await loadProfiles();
-  const profile = profiles.find(({ id }) => id === facts.profile.id);
-  if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
-  return renderFacts(facts, profile, width);
 }

@@ -61,15 +61,15 @@ function buildProgram(context: CliContext, outcome: Outcome): Command {
     quantizeCommand(context),
     inspectCommand(context),
     doctorCommand(context, outcome),
-    modelCommand(context),
-    fleetCommand(context),
     runCommand(context, outcome),
     enrolCommand(context),
     configCommand(context, outcome),
+    modelCommand(context),
+    fleetCommand(context),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of commands.flatMap(withSubcommands)) {
-    command.option('--debug', 'show where an error came from');
+    if (command.commands.length === 0) command.option('--debug', 'show where an error came from');
   }
   for (const command of withSubcommands(program)) speakOurWay(command, context);
   return program;

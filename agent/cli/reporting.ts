@@ -12,7 +12,7 @@ export function mqttReporting(
   nameDevice: () => Promise<string> = ownDeviceId,
 ): Reporting {
   return {
-    addOptions: addMqttOptions,
+    addOptions: (command) => addMqttOptions(command),
     prepare: async (options, env) => {
       const settings = await readMqttSettings(options, env);
       if (settings === null) return null;

@@ -24,6 +24,8 @@ export function runCommand({ io, version, signal }: CliContext, outcome: Outcome
     .addHelpText('after', EXAMPLES)
     .action(async (flags: { readonly config?: string; readonly debug?: boolean }) => {
       try {
+        const { favorMemory } = await import('../daemon/memory.ts');
+        favorMemory();
         const { loadConfig } = await import('../config/load.ts');
         const loaded = await loadConfig({ file: flags.config, env: io.env });
         const { runDaemon } = await import('../daemon/run.ts');

@@ -1,5 +1,12 @@
 import type { BenchReport } from '../contracts/bench.ts';
-import { allColumns, fidelityColumns, legend, speedColumns, type Column } from '../fit/columns.ts';
+import {
+  allColumns,
+  fidelityColumns,
+  heatColumns,
+  legend,
+  speedColumns,
+  type Column,
+} from '../fit/columns.ts';
 import { factLines } from '../fit/facts-lines.ts';
 import { hang, plain, styled, wrap, type Style } from './text.ts';
 
@@ -40,8 +47,14 @@ function facts(report: BenchReport, { width }: RenderOptions): readonly string[]
 }
 
 function tables(report: BenchReport, options: RenderOptions): readonly (readonly string[])[] {
-  const layouts = options.width >= WIDE ? [allColumns] : [speedColumns, fidelityColumns];
-  return layouts.map((columns) => renderTable(report, columns, options.color));
+  const all = allColumns(report);
+  const fits =
+    options.width >= WIDE &&
+    renderTable(report, all, false).every((line) => line.length <= options.width);
+  const layouts = fits ? [all] : [speedColumns, heatColumns(report), fidelityColumns];
+  return layouts
+    .filter((columns) => columns.length > 0)
+    .map((columns) => renderTable(report, columns, options.color));
 }
 
 /** A header of two lines (title, unit), then one line per candidate; numbers to the right. */

@@ -55,12 +55,78 @@ export const candidateSchema = z.object({
       afterCelsius: z.number().nullable(),
       beforeHz: z.number().nullable(),
       afterHz: z.number().nullable(),
+      maxCelsius: z.number().optional().describe('the highest seen while it was measured'),
+      zone: z.string().optional().describe('where that was'),
     })
-    .nullable(),
+    .nullable()
+    .describe('of the hottest zone that the computation heats, and the fastest core'),
+  throttled: z
+    .object({
+      reasons: z.array(z.string()),
+      turns: z.number().int().describe('turns in the figures above that were slowed down'),
+      repeatedTurns: z.number().int().describe('turns that were taken again after cooling'),
+      waitedSeconds: z.number(),
+    })
+    .optional()
+    .describe('the machine was slowed down while it was measured; absent when nothing says so'),
+  clocks: z
+    .object({
+      cpuMeanHz: z.number().nullable().describe('of the fastest core'),
+      cpuMinHz: z.number().nullable(),
+      gpuMeanHz: z.number().nullable(),
+      gpuLoadShare: z.number().nullable().describe('0 to 1'),
+    })
+    .optional()
+    .describe('while it was measured'),
+  power: z
+    .object({
+      meanMilliwatts: z.number().describe('while inferences ran'),
+      idleMilliwatts: z.number().nullable().describe('before the first model was loaded'),
+      source: z.string().describe('the meter and its rails'),
+      readings: z.number().int().describe('how many readings it rests on'),
+    })
+    .optional(),
+  energyPerInferenceMillijoules: z
+    .number()
+    .optional()
+    .describe('power over the measured turns by inferences; what the machine draws idle is in it'),
+  engine: z
+    .object({
+      tensorrt: z.string().nullable().describe('version of TensorRT'),
+      gpu: z.string().nullable(),
+      bytes: z.number().int().describe('the engine; it runs on this device and version only'),
+      buildSeconds: z.number().describe('when it was built, perhaps by an earlier run'),
+      cached: z.boolean().describe('built by an earlier run'),
+      gpuMs: z.number().nullable().describe('median of the GPU alone, without copies'),
+      coverageFrom: z
+        .enum(['engine', 'model'])
+        .nullable()
+        .describe('whether integerCoverage is what the engine says of its layers, or the model'),
+      dlaLayers: z.number().int().optional().describe('layers that the builder gave to the DLA'),
+      gpuLayers: z.number().int().optional(),
+      slowestLayers: z
+        .array(z.object({ name: z.string(), ms: z.number() }))
+        .describe('mean times, under the profiler'),
+    })
+    .optional()
+    .describe('tensorrt only'),
   why: z.string().describe('why it was worth trying here'),
   verdict: z.enum(['chosen', 'rejected', 'failed']),
   reason: z.string(),
 });
+
+export const conditionsSchema = z
+  .object({
+    governor: z.string().nullable(),
+    powerMode: z.string().nullable().describe('name of the power mode of a Jetson'),
+    clocksLocked: z.boolean().nullable().describe('held at one frequency, as jetson_clocks does'),
+    powerSource: z.string().nullable(),
+    noPower: z.string().nullable().describe('why there is no power source'),
+    sampleEveryMs: z.number(),
+    coolDownSeconds: z.number().nullable().describe('the longest wait; null: none'),
+    waitedSeconds: z.number().describe('all waits for the machine to cool'),
+  })
+  .describe('what the figures depend on beside the model and the machine');
 
 export const benchSchema = z.object({
   schema: z.literal('edgefit/bench/1'),
@@ -85,6 +151,7 @@ export const benchSchema = z.object({
     minSqnrDb: z.number().nullable(),
     maxP90Ms: z.number().nullable().optional(),
   }),
+  conditions: conditionsSchema.optional(),
   candidates: z.array(candidateSchema),
   notTried: z.array(z.object({ precision: z.string(), why: z.string() })),
   warnings: z.array(z.string()),
@@ -93,6 +160,7 @@ export const benchSchema = z.object({
 
 export type BenchReport = z.infer<typeof benchSchema>;
 export type CandidateRow = z.infer<typeof candidateSchema>;
+export type Conditions = z.infer<typeof conditionsSchema>;
 export type LatencyMs = z.infer<typeof latencySchema>;
 export type Fidelity = z.infer<typeof fidelitySchema>;
 export type Method = (typeof methods)[number];

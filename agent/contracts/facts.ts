@@ -32,6 +32,10 @@ export const cpuSchema = z.object({
   maxFrequencyHz: nullable(z.number()),
   currentFrequencyHz: nullable(z.number()),
   frequencyCappedToHz: nullable(z.number()).describe('set when a power mode caps the clock'),
+  userland: z
+    .string()
+    .optional()
+    .describe('architecture of the programs, where it is not that of the kernel: arm on arm64'),
 });
 
 export const memorySchema = z.object({
@@ -48,6 +52,19 @@ export const acceleratorSchema = z.object({
   device: z.string().optional(),
 });
 
+export const jetsonSchema = z.object({
+  soc: nullable(z.string()).describe('tegra234, ...'),
+  l4t: nullable(z.string()).describe('release of the system: 36.4.3'),
+  jetpack: nullable(z.string()).describe(
+    'the bundle it came with: 6.2; 6 where only that is known',
+  ),
+  cuda: nullable(z.string()),
+  tensorrt: nullable(z.string()),
+  powerMode: nullable(z.string()).describe('name of the mode that is set: MAXN, 15W, ...'),
+  powerModes: z.array(z.string()).describe('names of all modes of this board'),
+  superMode: nullable(z.boolean()).describe('Orin Nano and NX: flashed with the faster modes'),
+});
+
 export const factsSchema = z.object({
   schema: z.literal('edgefit/facts/1'),
   board: boardSchema,
@@ -61,11 +78,33 @@ export const factsSchema = z.object({
       sinceBoot: z.array(z.string()),
     }),
   ),
+  power: z
+    .object({
+      mode: nullable(z.string()).describe('name of the power mode of a Jetson'),
+      clocksLocked: nullable(z.boolean()).describe('held at one frequency, as jetson_clocks does'),
+      totalMilliwatts: nullable(z.number()).describe('the input of the board, or all rails'),
+      rails: z.array(
+        z.object({
+          name: z.string(),
+          milliwatts: nullable(z.number()).describe('null for a counter of energy'),
+        }),
+      ),
+    })
+    .optional()
+    .describe('absent where a machine has neither power modes nor a power monitor'),
+  gpu: z
+    .object({
+      frequencyHz: nullable(z.number()),
+      loadShare: nullable(z.number()).describe('0 to 1'),
+    })
+    .optional()
+    .describe('absent where no file tells of a GPU'),
   os: z.object({
     name: nullable(z.string()),
     kernel: nullable(z.string()),
     container: z.boolean(),
   }),
+  jetson: jetsonSchema.optional().describe('only on a Jetson'),
   profile: z.object({
     id: z.string(),
     precisions: z.array(z.enum(precisions)).describe('in the order to try'),

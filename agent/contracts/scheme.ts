@@ -6,8 +6,11 @@
 export const observerNames = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const;
 export type SchemeObserver = (typeof observerNames)[number];
 
-/** How static INT8 is written: around float ops, or as integer operators. */
-export const formatNames = ['qdq', 'qoperator'] as const;
+/**
+ * How static INT8 is written: around float ops, as integer operators, or around float ops by the rules
+ * of TensorRT.
+ */
+export const formatNames = ['qdq', 'qoperator', 'tensorrt'] as const;
 export type SchemeFormat = (typeof formatNames)[number];
 
 /** Element type of a model's own inputs and outputs. */
@@ -86,6 +89,12 @@ export const schemePresets = {
 export type SchemeName = keyof typeof schemePresets;
 export const schemeNames: readonly SchemeName[] = Object.keys(schemePresets).filter(isSchemeName);
 
+/** The scheme as TensorRT takes it: signed and symmetric, all 8 bits. 16 bits stay, to be refused. */
+export function forTensorRt(scheme: Scheme): Scheme {
+  const activations = scheme.activations === 's16' ? 's16' : 's8';
+  return { ...scheme, activations, reduceRange: false, format: 'tensorrt' };
+}
+
 /** The preset that a scheme is a form of; none for a model that is left as it is. */
 export function presetOf(scheme: Scheme): SchemeName | undefined {
   return schemeNames.find((name) => {
@@ -119,5 +128,6 @@ export function schemeLabel(scheme: Scheme): string {
   const tuned = scheme.rounding === 'adaptive' ? ', adaptive rounding' : '';
   const measured = scheme.biases === 'measured' ? ', measured biases' : '';
   const range = scheme.reduceRange ? ', 7-bit weights' : '';
-  return `${bits}-${scheme.method} ${types} ${grain}${range}${tuned}${measured}`;
+  const form = scheme.format === 'tensorrt' ? ', for TensorRT' : '';
+  return `${bits}-${scheme.method} ${types} ${grain}${range}${tuned}${measured}${form}`;
 }

@@ -69,7 +69,7 @@ export async function compareAuto(
   const objective = await judging.objective();
   await judging.fastestFirst(files, objective);
   const rows = files.map((file) => judging.row(file));
-  const decision = decideAuto(rows, objective, judging.skipped(files));
+  const decision = decideAuto(rows, objective, judging.skipped(files), subject.profile.gains);
   const chosen = files.find(({ candidate }) => candidate.id === decision.chosen);
   // A folded float model is judged only when it is what will be written.
   if (chosen !== undefined) await judging.judge(chosen);

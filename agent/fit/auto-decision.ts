@@ -1,3 +1,5 @@
+import type { ProfileGain } from '../contracts/profile.ts';
+import { gainObstacle } from './gains.ts';
 import { accuracyObstacle, isReference } from './objective.ts';
 import { bytesText, moreText, msAgainst, threeDigits } from './words.ts';
 import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
@@ -39,11 +41,15 @@ export function decideAuto(
   measured: readonly MeasuredRow[],
   objective: Objective,
   skipped: ReadonlySet<string> = new Set(),
+  /** How much faster some precisions must be on this machine. */
+  gains: readonly ProfileGain[] = [],
 ): Decision {
   const rows = timed(measured);
   const float = floatChoice(rows.filter((row) => isReference(row) && time(row) < Infinity));
+  const against = (row: TimedRow) => obstacle(row, float, skipped.has(row.id) ? null : objective);
+  const rivals = rows.filter((row) => against(row) === undefined && !skipped.has(row.id));
   const reasons = new Map(
-    rows.map((row) => [row.id, obstacle(row, float, skipped.has(row.id) ? null : objective)]),
+    rows.map((row) => [row.id, against(row) ?? gainObstacle(row, rivals, gains, time)]),
   );
   const able = rows.filter(
     (row) => !isReference(row) && reasons.get(row.id) === undefined && !skipped.has(row.id),

@@ -11,6 +11,7 @@ import { makeScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { isScored, openSubject } from './subject.ts';
 import { summarize } from './summary.ts';
+import { lookForTensorRt } from './tensorrt/look.ts';
 import type { BenchRequest, BenchRun, Candidate, Hooks, ModelFiles } from './types.ts';
 
 /** Makes, measures and judges every candidate worth trying. The caller cleans up. */
@@ -33,17 +34,21 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
   const { loaded, facts } = subject;
   const file = { name: subject.package.name, bytes: loaded.bytes };
   const summary = summarize(loaded.model, file, facts.cpu);
+  const tensorrt = await lookForTensorRt(subject, request.plan.runtimes, hooks);
   const planned = plan(summary, subject.facts, subject.profile, {
     ...request.plan,
     samplesAvailable: subject.samples.calibration !== null,
+    unusable: tensorrt.unusable,
   });
   const compared = await compareCandidates({
     subject,
     candidates: withDelegate(withObserver(planned.candidates, request.observer), request.delegate),
     delegate: request.delegate,
+    trtexec: tensorrt.tool,
     maker: await makerFor(subject, scratch, hooks),
     objective: request.objective,
     minTimeSeconds: request.minTimeSeconds,
+    coolDownSeconds: request.coolDownSeconds,
     scratch,
     hooks,
   });
@@ -71,6 +76,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
       source: subject.evaluationInfo?.describe ?? 'none: made-up inputs, good for timing only',
     },
     objective: compared.objective,
+    conditions: compared.conditions,
     candidates: [...compared.rows],
     notTried: [...planned.notTried],
     warnings: [...new Set(warnings)],

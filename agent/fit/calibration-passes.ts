@@ -28,6 +28,8 @@ export interface Calibration {
   /** How many samples there are; null when nobody knows. */
   readonly count: number | null;
   readonly threads: number;
+  /** Values that may leave the runtime in one run. */
+  readonly exposedBytes?: number | undefined;
   readonly worker: FitWorker;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
@@ -91,7 +93,8 @@ export class CalibrationPasses {
     const sampled = tensors.map((one) => sampleValues(one, counts.get(one.name), most));
     const odd: TensorDescription[] = [];
     let others = inputs;
-    for (const group of groupBySize(sampled, MOST_EXPOSED_BYTES, ({ bytes }) => bytes)) {
+    const { exposedBytes = MOST_EXPOSED_BYTES } = this.#calibration;
+    for (const group of groupBySize(sampled, exposedBytes, ({ bytes }) => bytes)) {
       // oxlint-disable-next-line no-await-in-loop -- one group in memory at a time
       odd.push(...(await this.#sampleGroup(others, group)));
       others = [];
@@ -122,8 +125,8 @@ export class CalibrationPasses {
 
   /** Looks at the values of inputs and of `tensors`, a group of them in each pass. */
   async observe(inputs: readonly string[], tensors: readonly TensorDescription[]): Promise<void> {
-    const { model, needs, job } = this.#calibration;
-    const groups = groupBySize(tensors).map((group) => group.map(({ name }) => name));
+    const { model, needs, job, exposedBytes } = this.#calibration;
+    const groups = groupBySize(tensors, exposedBytes).map((group) => group.map(({ name }) => name));
     const steps = groups.length === 0 && inputs.length > 0 ? [[]] : groups;
     for (const [index, group] of steps.entries()) {
       const names = index === 0 ? [...inputs, ...group] : group;

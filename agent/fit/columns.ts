@@ -15,6 +15,12 @@ const MAX_LABEL = 16;
 const figure = (value: number | null | undefined, scale = 1): string =>
   value === null || value === undefined ? NONE : threeDigits(value * scale);
 
+const degrees = (value: number | null | undefined): string =>
+  value === null || value === undefined ? NONE : value.toFixed(1);
+
+const megahertz = (value: number | null | undefined): string =>
+  value === null || value === undefined ? NONE : (value / 1e6).toFixed(0);
+
 const percent = (value: number | null | undefined, digits = 1): string =>
   value === null || value === undefined ? NONE : (value * 100).toFixed(digits);
 
@@ -57,18 +63,52 @@ const fidelity: readonly Column[] = [
   right('drop', 'pts', (row) => percent(row.accuracy?.drop, 2)),
 ];
 
-/** Everything in one table. */
-export const allColumns: readonly Column[] = [
-  number,
-  precision,
-  runtime,
-  threads,
-  ...weight,
-  ...speed,
-  ...fidelity,
-  verdict,
+const hottest = right('heat', 'max C', (row) => degrees(row.heat?.maxCelsius));
+const energy = right('energy', 'mJ', (row) => figure(row.energyPerInferenceMillijoules));
+const slowed: Column = { title: 'throttled', unit: '', align: 'left', cell: throttledCell };
+const heat: readonly Column[] = [
+  hottest,
+  right('CPU', 'MHz', (row) => megahertz(row.clocks?.cpuMeanHz)),
+  right('power', 'W', (row) => figure(row.power?.meanMilliwatts, 1e-3)),
+  energy,
 ];
-/** The same in two tables for narrow screens; they share the row number. */
+
+/** Whether the figures hold turns that were slowed down, or such turns were taken again. */
+function throttledCell({ throttled }: CandidateRow): string {
+  if (throttled === undefined) return '';
+  return throttled.turns > 0 ? 'yes' : 'repeated';
+}
+
+/** Which of the optional columns hold anything for these rows. */
+function known(columns: readonly Column[], report: BenchReport): readonly Column[] {
+  const empty = [NONE, ''];
+  return columns.filter((column) =>
+    report.candidates.some((row, at) => !empty.includes(column.cell(row, at + 1))),
+  );
+}
+
+/** Everything in one table; heat and energy where something is known of them. */
+export function allColumns(report: BenchReport): readonly Column[] {
+  return [
+    number,
+    precision,
+    runtime,
+    threads,
+    ...weight,
+    ...speed,
+    ...known([hottest, energy, slowed], report),
+    ...fidelity,
+    verdict,
+  ];
+}
+
+/** Heat and power in a table of their own for narrow screens; none where nothing is known. */
+export function heatColumns(report: BenchReport): readonly Column[] {
+  const columns = known([...heat, slowed], report);
+  return columns.length === 0 ? [] : [number, precision, runtime, threads, ...columns];
+}
+
+/** The rest in two tables for narrow screens; all share the row number. */
 export const speedColumns: readonly Column[] = [number, precision, runtime, threads, ...speed];
 export const fidelityColumns: readonly Column[] = [
   number,
@@ -83,5 +123,8 @@ export function legend(report: BenchReport): string {
   const metric = report.candidates.find((row) => row.accuracy !== null)?.accuracy?.metric;
   const task =
     metric === undefined ? '' : ` task: ${metric} on labelled samples; drop: against float.`;
-  return `peak: memory of the runtime's process. int.: multiply-accumulates in integer kernels. SQNR, top-1: against the float model.${task}`;
+  const energyIs = report.candidates.some((row) => row.energyPerInferenceMillijoules !== undefined)
+    ? ' energy: of one inference, what the machine draws idle included.'
+    : '';
+  return `peak: memory of the runtime's process. int.: multiply-accumulates in integer kernels. SQNR, top-1: against the float model.${task}${energyIs}`;
 }

@@ -1,6 +1,8 @@
-import type { CandidateRow } from '../contracts/bench.ts';
+import type { CandidateRow, Conditions } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
-import type { DelegateOptions } from '../runtime/types.ts';
+import { hottest } from '../hardware/thermal.ts';
+import type { Trtexec } from '../runtime/tensorrt/tool.ts';
+import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
 import type { VersionMaker } from './version-maker.ts';
@@ -12,16 +14,20 @@ import { toRow } from './rows.ts';
 import type { Scratch } from './scratch.ts';
 import { timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
-import type { Candidate, Hooks, Objective, ObjectiveRequest } from './types.ts';
+import type { Candidate, Hooks, MeasuredRow, Objective, ObjectiveRequest } from './types.ts';
 
 export interface CompareOptions {
   readonly subject: Subject;
   readonly candidates: readonly Candidate[];
   readonly maker: VersionMaker;
   readonly objective: ObjectiveRequest;
+  /** What builds and runs the candidates for TensorRT. */
+  readonly trtexec?: Trtexec | undefined;
   /** Of the measured sessions; TFLite only. */
   readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
+  /** The longest wait for a throttled machine to cool; null: none. */
+  readonly coolDownSeconds: number | null;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -34,13 +40,68 @@ export interface Comparison {
   readonly objective: Objective;
   readonly chosen: string | null;
   readonly warnings: readonly string[];
+  /** Absent where engines alone were measured. */
+  readonly conditions?: Conditions | undefined;
 }
 
 /** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
 export async function compareCandidates(options: CompareOptions): Promise<Comparison> {
-  const { subject, candidates, maker, delegate, scratch, hooks } = options;
+  const { subject, candidates, maker, scratch, hooks } = options;
   // First of all: samples that cannot be read end the run before the long work.
   const feeds = await timingFeeds(subject, scratch, hooks);
+  const engines = candidates.filter(({ runtime }) => runtime === 'tensorrt');
+  const others = candidates.filter(({ runtime }) => runtime !== 'tensorrt');
+  const parts = [
+    ...(others.length === 0 ? [] : [await compareFiles(others, feeds, options)]),
+    ...(engines.length === 0 ? [] : [await compareOnGpu(engines, feeds, options)]),
+  ];
+  const byId = new Map(parts.flatMap(({ rows }) => rows).map((row) => [row.id, row]));
+  const rows = candidates.flatMap(({ id }) => byId.get(id) ?? []);
+  // A task of a kind without a metric has labels but no accuracy.
+  const isScored = rows.some((row) => row.accuracy !== null);
+  const objective = resolveObjective(options.objective, isScored);
+  const decision = decide(rows, objective, subject.profile.gains);
+  return {
+    rows: applyDecision(rows, decision),
+    files: parts.flatMap(({ files }) => files),
+    objective,
+    chosen: decision.chosen,
+    conditions: parts.find(({ conditions }) => conditions !== undefined)?.conditions,
+    warnings: [
+      ...maker.warnings,
+      ...parts.flatMap(({ warnings }) => warnings),
+      ...decision.warnings,
+    ],
+  };
+}
+
+async function compareOnGpu(
+  candidates: readonly Candidate[],
+  feeds: Feeds,
+  options: CompareOptions,
+): Promise<Part> {
+  const { compareEngines } = await import('./tensorrt/compare.ts');
+  const { trtexec } = options;
+  if (trtexec === undefined)
+    throw new Error('candidates for TensorRT were planned without trtexec');
+  return compareEngines(candidates, { ...options, feeds, trtexec });
+}
+
+/** What one kind of runtime gave; `rows` and `files` are one per candidate. */
+interface Part {
+  readonly rows: readonly MeasuredRow[];
+  readonly files: readonly MadeFile[];
+  readonly warnings: readonly string[];
+  readonly conditions?: Conditions;
+}
+
+/** Candidates that run on the CPU, in child processes of our own. */
+async function compareFiles(
+  candidates: readonly Candidate[],
+  feeds: Feeds,
+  options: CompareOptions,
+): Promise<Part> {
+  const { subject, maker, delegate, scratch, hooks } = options;
   const files = await makeFiles(candidates, subject, maker, scratch, hooks);
   const judged = await judgeFiles(files, { subject, feeds, delegate, scratch, hooks });
   const measured = await measureAll(
@@ -54,21 +115,25 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
       feeds,
       delegate,
       minTimeSeconds: options.minTimeSeconds,
+      machine: {
+        coolDownSeconds: options.coolDownSeconds,
+        startCelsius: hottest(subject.facts.thermal),
+        power: true,
+      },
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
       scratch,
     },
   );
-  // A task of a kind without a metric has labels but no accuracy.
-  const accuracy = judged.byPath.get(judged.floatPath)?.evaluation?.accuracy ?? null;
-  const objective = resolveObjective(options.objective, accuracy !== null);
   const rows = files.map((one) => toRow(one, judged, measured));
-  const decision = decide(rows, objective);
   return {
-    rows: applyDecision(rows, decision),
+    rows,
     files,
-    objective,
-    chosen: decision.chosen,
-    warnings: [...maker.warnings, ...judged.warnings, ...measured.warnings, ...decision.warnings],
+    conditions: {
+      ...measured.conditions,
+      powerMode: subject.facts.power?.mode ?? null,
+      clocksLocked: subject.facts.power?.clocksLocked ?? null,
+    },
+    warnings: [...judged.warnings, ...measured.warnings],
   };
 }

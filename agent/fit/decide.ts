@@ -1,5 +1,7 @@
 import type { CandidateRow } from '../contracts/bench.ts';
+import type { ProfileGain } from '../contracts/profile.ts';
 import { CRITERIA, gainText, lossReason, rank, SAME, tieWords, type Ranking } from './criteria.ts';
+import { gainObstacle } from './gains.ts';
 import {
   accuracyObstacle,
   accuracyWords,
@@ -15,11 +17,28 @@ import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
  *
  * A smaller version that is slower here than the file as it is, or less accurate than allowed, is
  * never chosen. A limit on p90 counts where a row meets it; where none does, the best is chosen.
+ * @param gains how much faster some precisions must be here; they count where speed is the objective
  */
-export function decide(rows: readonly MeasuredRow[], objective: Objective): Decision {
+export function decide(
+  rows: readonly MeasuredRow[],
+  objective: Objective,
+  gains: readonly ProfileGain[] = [],
+): Decision {
   const warning = fewSamplesWarning(rows, objective);
   const warnings = warning === undefined ? [] : [warning];
-  const obstacles = new Map(rows.map((row) => [row.id, obstaclesOf(row, rows, objective)]));
+  const demands = objective.optimize === 'latency' ? gains : [];
+  const rivals = rows.filter(
+    (row) => !failed(row) && accuracyObstacle(row, objective) === undefined,
+  );
+  const obstacles = new Map(
+    rows.map((row) => {
+      const clearly = gainObstacle(row, rivals, demands, medianOf);
+      return [
+        row.id,
+        [...obstaclesOf(row, rows, objective), ...(clearly === undefined ? [] : [clearly])],
+      ];
+    }),
+  );
   const able = rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
   const inTime = able.filter((row) => latencyObstacle(row, objective) === undefined);
   const eligible = inTime.length === 0 ? able : inTime;
@@ -49,6 +68,8 @@ export function applyDecision(
     reason: verdicts.get(row.id)?.reason ?? error ?? '',
   }));
 }
+
+const medianOf = (row: MeasuredRow): number => row.latencyMs?.p50 ?? Infinity;
 
 function failed(row: MeasuredRow): boolean {
   return row.error !== undefined || row.latencyMs === null || !Number.isFinite(row.latencyMs.p50);

@@ -1,6 +1,6 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import { labelOf } from './columns.ts';
-import { bytesText, counted } from './words.ts';
+import { bytesText, counted, threeDigits } from './words.ts';
 
 /** A heading and the lines under it, for text and Markdown alike. */
 export interface FactLine {
@@ -30,11 +30,13 @@ export function factLines(report: BenchReport): readonly FactLine[] {
     { label: 'CPU', texts: [cpu(report.device.cpu)] },
     { label: 'Memory', texts: [memory(report.device.memory)] },
     { label: 'Accelerator', texts: accelerators(report) },
+    { label: 'Power', texts: power(report) },
     { label: 'Profile', texts: [profile(report)] },
     { label: 'Model', texts: [model(report)] },
     { label: 'Samples', texts: [samples(report)] },
     { label: 'Objective', texts: [objective(report)] },
     { label: 'Tried', texts: tried(report) },
+    { label: 'Engines', texts: engines(report) },
     { label: 'Not tried', texts: report.notTried.map((one) => `${one.precision}: ${one.why}`) },
   ].filter(({ texts }) => texts.length > 0);
 }
@@ -84,6 +86,19 @@ function accelerators({ device }: BenchReport): readonly string[] {
   );
 }
 
+/** The power mode, whether clocks are held, and the meter, as far as a machine has them. */
+function power({ device, conditions }: BenchReport): readonly string[] {
+  const { mode = null, clocksLocked = null } = device.power ?? {};
+  const source = conditions?.powerSource ?? null;
+  const clocks = clocksLocked === true ? 'clocks held' : 'clocks vary';
+  const parts = [
+    mode === null ? '' : `mode ${mode}`,
+    clocksLocked === null ? '' : clocks,
+    source === null ? '' : `measured by ${source}`,
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? [] : [parts.join(', ')];
+}
+
 function profile({ device }: BenchReport): string {
   const { id, precisions, runtimes } = device.profile;
   return `${id}: try ${precisions.join(', ')} on ${runtimes.join(', ')}`;
@@ -114,4 +129,20 @@ function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms
 /** One line per precision, whatever the thread counts. */
 function tried({ candidates }: BenchReport): readonly string[] {
   return [...new Set(candidates.map((row) => `${labelOf(row)}: ${row.why}`))];
+}
+
+/** What TensorRT built, and how long that takes on this device. */
+function engines({ candidates }: BenchReport): readonly string[] {
+  return candidates.flatMap((row) => {
+    const { engine } = row;
+    if (engine === undefined) return [];
+    const { tensorrt, gpu, bytes, buildSeconds, cached, dlaLayers, gpuLayers } = engine;
+    const parts = [
+      `TensorRT ${tensorrt ?? 'of unknown version'}${gpu === null ? '' : ` on ${gpu}`}`,
+      bytesText(bytes),
+      `built in ${threeDigits(buildSeconds)} s${cached ? ' by an earlier run' : ''}`,
+      dlaLayers === undefined ? '' : `${dlaLayers} layers on the DLA, ${gpuLayers ?? 0} on the GPU`,
+    ];
+    return [`${labelOf(row)}: ${parts.filter((part) => part !== '').join(', ')}`];
+  });
 }

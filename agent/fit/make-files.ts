@@ -2,6 +2,7 @@ import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { extensionOf, writeModel } from '../model/open.ts';
 import { messageOf } from '../util/errors.ts';
+import { calibrationBytes } from './calibration-budget.ts';
 import { keepAccuracy } from './keep-accuracy.ts';
 import { OnnxMaker } from './make.ts';
 import type { VersionMaker } from './version-maker.ts';
@@ -95,6 +96,7 @@ export async function makerFor(
     calibration: samples.calibration,
     calibrationCount: calibrationInfo?.count ?? null,
     threads: workThreads(subject),
+    exposedBytes: calibrationBytes(subject.profile, subject.facts.memory),
     ranges,
     scratch,
     hooks,

@@ -52,6 +52,7 @@ export class OnnxMaker implements VersionMaker {
   readonly #calibration: SampleJob | null;
   readonly #count: number | null;
   readonly #threads: number;
+  readonly #exposedBytes: number | undefined;
   readonly #scratch: Scratch;
   readonly #hooks: Hooks;
   #prepared: Promise<OnnxModel> | undefined;
@@ -69,6 +70,7 @@ export class OnnxMaker implements VersionMaker {
     this.#calibration = options.calibration;
     this.#count = options.calibrationCount;
     this.#threads = options.threads;
+    this.#exposedBytes = options.exposedBytes;
     this.#ranges = options.ranges ?? null;
     this.#scratch = options.scratch;
     this.#hooks = options.hooks;
@@ -235,6 +237,7 @@ export class OnnxMaker implements VersionMaker {
           job,
           count: this.#count,
           threads: this.#threads,
+          exposedBytes: this.#exposedBytes,
           worker,
           scratch,
           hooks,

@@ -1,6 +1,6 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import { latencyChart } from './chart.ts';
-import { fidelityColumns, legend, speedColumns, type Column } from './columns.ts';
+import { fidelityColumns, heatColumns, legend, speedColumns, type Column } from './columns.ts';
 import { factLines } from './facts-lines.ts';
 
 /** The report of `agent fit` as Markdown: the same content as on the screen, and a chart. */
@@ -15,6 +15,9 @@ export function renderMarkdown(report: BenchReport): string {
     factList(report),
     `## Speed\n\n${table(report, speedColumns)}`,
     `Median latency:\n\n\`\`\`text\n${latencyChart(report)}\n\`\`\``,
+    heatColumns(report).length === 0
+      ? ''
+      : `## Heat and power\n\n${table(report, heatColumns(report))}`,
     `## Size and fidelity\n\n${table(report, fidelityColumns)}\n\n${escape(legend(report))}`,
     others.length === 0 ? '' : `## Not chosen\n\n${list(others.map(whyNot))}`,
     report.warnings.length === 0 ? '' : `## Warnings\n\n${list(report.warnings.map(escape))}`,

@@ -1,29 +1,23 @@
-import type { LatencyMs } from '../contracts/bench.ts';
+import { SAMPLE_EVERY_MS, takeSample } from '../bench/sampling.ts';
+import type { Conditions } from '../contracts/bench.ts';
 import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
-import { sampleHeat } from '../hardware/heat.ts';
-import type { HeatSample } from '../hardware/heat.ts';
-import { summarize } from '../bench/statistics.ts';
 import type { DelegateOptions, Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
-import type { FitWorker } from './children.ts';
+import { openMachine, type Machine, type MachineOptions } from './machine.ts';
+import { finish, takeTurn, type Entry, type Measurement, type Running } from './running.ts';
 import type { Scratch } from './scratch.ts';
-import type { Candidate, Hooks } from './types.ts';
-
-/** What measuring one candidate gave. */
-export interface Measurement {
-  readonly latencyMs: LatencyMs;
-  readonly loadMs: number;
-  readonly peakRssBytes: number | null;
-  /** Time in our own loop per inference. */
-  readonly ownOverheadMs: number;
-  readonly heat: { readonly before: HeatSample; readonly after: HeatSample };
-}
+import { throttleWarnings } from './throttle-warnings.ts';
+import type { Hooks } from './types.ts';
 
 export interface Measurements {
   /** By candidate id; a text says why a candidate could not be measured. */
   readonly rows: ReadonlyMap<string, Measurement | string>;
   readonly warnings: readonly string[];
+  readonly conditions: Pick<
+    Conditions,
+    'governor' | 'powerSource' | 'noPower' | 'sampleEveryMs' | 'coolDownSeconds' | 'waitedSeconds'
+  >;
 }
 
 export interface MeasureOptions {
@@ -34,9 +28,13 @@ export interface MeasureOptions {
   readonly maxRoundMs?: number | undefined;
   /** Memory that the open candidates may take together; null when nobody knows. */
   readonly memoryBytes: number | null;
+  /** How the machine is watched; without it throttled candidates are marked and nobody waits. */
+  readonly machine?: MachineOptions | undefined;
   readonly hooks: Hooks;
   readonly scratch: Scratch;
 }
+
+const WATCH_ONLY: MachineOptions = { coolDownSeconds: null, startCelsius: null, power: false };
 
 /** Interleaved rounds: drift of the machine hits all candidates alike. */
 const ROUNDS = 5;
@@ -49,22 +47,6 @@ const CHILD_BYTES = 120 * 2 ** 20;
 const FILE_FACTOR = 4;
 /** Others using more than this share of the machine disturb the figures. */
 const BUSY_LIMIT = 0.1;
-
-interface Entry {
-  readonly candidate: Candidate;
-  readonly path: string;
-  readonly bytes: number;
-}
-
-interface Running extends Entry {
-  /** What is to be known of how the model runs. */
-  readonly notes: readonly string[];
-  readonly worker: FitWorker;
-  readonly loadMs: number;
-  readonly before: HeatSample;
-  readonly latencies: number[];
-  ownMs: number;
-}
 
 /** Measures latency, load time and memory of candidates that lie in files, side by side. */
 export async function measureAll(
@@ -79,11 +61,28 @@ export async function measureAll(
       `memory allows only ${groups[0]?.length ?? 1} candidates at a time: the groups were measured one after the other`,
     );
   }
-  for (const group of groups) {
-    // oxlint-disable-next-line no-await-in-loop -- candidates of two groups do not fit into memory
-    await measureGroup(group, options, rows, warnings);
+  const machine = await openMachine(options.machine ?? WATCH_ONLY, options.hooks);
+  try {
+    for (const group of groups) {
+      // oxlint-disable-next-line no-await-in-loop -- candidates of two groups do not fit into memory
+      await measureGroup(group, machine, options, rows, warnings);
+    }
+  } finally {
+    machine.close();
   }
-  return { rows, warnings: [...warnings] };
+  for (const warning of throttleWarnings(rows)) warnings.add(warning);
+  return { rows, warnings: [...warnings], conditions: conditionsOf(machine) };
+}
+
+function conditionsOf({ instruments, noPower, budget }: Machine): Measurements['conditions'] {
+  return {
+    governor: instruments.heat.governor,
+    powerSource: instruments.meter?.source ?? null,
+    noPower,
+    sampleEveryMs: SAMPLE_EVERY_MS,
+    coolDownSeconds: budget.limitSeconds,
+    waitedSeconds: budget.waitedSeconds,
+  };
 }
 
 function groupByMemory(entries: readonly Entry[], memory: number | null): Entry[][] {
@@ -104,6 +103,7 @@ function groupByMemory(entries: readonly Entry[], memory: number | null): Entry[
 
 async function measureGroup(
   group: readonly Entry[],
+  machine: Machine,
   options: MeasureOptions,
   rows: Map<string, Measurement | string>,
   warnings: Set<string>,
@@ -112,7 +112,7 @@ async function measureGroup(
   try {
     for (const entry of group) {
       // oxlint-disable-next-line no-await-in-loop -- loading is timed, so one at a time
-      const started = await attempt(options, () => start(entry, options));
+      const started = await attempt(options, () => start(entry, machine, options));
       if (typeof started === 'string') rows.set(entry.candidate.id, started);
       else {
         running.push(started);
@@ -124,7 +124,7 @@ async function measureGroup(
     const times = await readCpuTimes({ pid: process.pid }).catch(() => null);
     for (let round = 0; round < ROUNDS; round++) {
       // oxlint-disable-next-line no-await-in-loop -- rounds are interleaved on purpose
-      await measureRounds(running, round, options, rows);
+      await measureRounds(running, round, machine, options, rows);
     }
     const after = await readCpuTimes({ pid: process.pid }).catch(() => null);
     const others = times === null || after === null ? 0 : busyShare(times, after);
@@ -135,11 +135,7 @@ async function measureGroup(
     }
     for (const one of running) {
       if (rows.has(one.candidate.id)) continue;
-      // oxlint-disable-next-line no-await-in-loop -- a handful of small files
-      const made = await finish(one);
-      rows.set(one.candidate.id, made);
-      for (const reason of made.heat.after.throttled)
-        warnings.add(`the machine is throttled: ${reason}`);
+      rows.set(one.candidate.id, finish(one, machine));
     }
   } finally {
     await Promise.all(running.map(({ worker }) => worker.close()));
@@ -158,17 +154,19 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
 
 async function start(
   entry: Entry,
+  { instruments }: Machine,
   { feeds, delegate, hooks, scratch }: MeasureOptions,
 ): Promise<Running> {
   const { id, threads } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {
-    const before = await sampleHeat();
+    const before = await takeSample(instruments, 'edge');
     const args = { path: entry.path, threads, feeds, delegate };
     const { loadMs, notes } = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
     await worker.call('warmUp', undefined, { timeoutMs: SAMPLE_TIMEOUT_MS });
-    return { ...entry, worker, loadMs, notes, before, latencies: [], ownMs: 0 };
+    const repeated = { reasons: new Set<string>(), turns: 0, waitedSeconds: 0 };
+    return { ...entry, worker, loadMs, notes, before, turns: [], repeated };
   } catch (error) {
     await worker.close();
     throw error;
@@ -178,13 +176,13 @@ async function start(
 async function measureRounds(
   running: readonly Running[],
   round: number,
+  machine: Machine,
   options: MeasureOptions,
   rows: Map<string, Measurement | string>,
 ): Promise<void> {
   const minTimeMs = (options.minTimeSeconds * 1000) / ROUNDS;
   const maxTimeMs = Math.max(options.maxRoundMs ?? MAX_ROUND_MS, minTimeMs);
   const limits = { minCount: MIN_COUNT, minTimeMs, maxTimeMs };
-  const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
   // Every other round runs backwards, so that no candidate always follows the same neighbour.
   const order = round % 2 === 0 ? running : running.toReversed();
   for (const [index, one] of order.entries()) {
@@ -197,23 +195,8 @@ async function measureRounds(
       total: ROUNDS * running.length,
     });
     // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
-    const made = await attempt(options, () => one.worker.call('round', { limits }, { timeoutMs }));
+    const made = await attempt(options, () => takeTurn(one, limits, machine, options.hooks));
     if (typeof made === 'string') rows.set(id, made);
-    else {
-      // One by one: there may be more than a call takes as arguments.
-      for (const ms of made.latenciesMs) one.latencies.push(ms);
-      one.ownMs += made.ownMs;
-    }
+    else one.turns.push(made);
   }
-}
-
-async function finish(one: Running): Promise<Measurement> {
-  const { latencies, ownMs, loadMs, before, worker } = one;
-  return {
-    latencyMs: summarize(latencies),
-    loadMs,
-    peakRssBytes: worker.peakRssBytes() ?? null,
-    ownOverheadMs: ownMs / latencies.length,
-    heat: { before, after: await sampleHeat() },
-  };
 }

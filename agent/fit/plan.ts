@@ -1,8 +1,9 @@
 import type { Precision, RuntimeName } from '../contracts/facts.ts';
 import { noScheme } from '../contracts/scheme.ts';
 import { schemesFor, type SchemeChoice } from './schemes.ts';
-import { chooseRuntimes } from './runtimes.ts';
+import { chooseRuntimes, unusableHere } from './runtimes.ts';
 import { obstacleTo, whyWorthIt, type Method } from './rules.ts';
+import { ENGINE_THREADS, engineCandidates } from './tensorrt/candidates.ts';
 import { threadCounts } from './threads.ts';
 import type {
   Candidate,
@@ -30,13 +31,18 @@ export function plan(
   profile: PlanProfile,
   request: PlanRequest,
 ): Plan {
-  const runtimes = chooseRuntimes(summary.format, profile, request.runtimes);
+  const { format } = summary;
+  const unusable = unusableHere(facts, request.unusable);
+  const runtimes = chooseRuntimes(format, profile, request.runtimes, unusable);
   const threads = threadCounts(request.threads, facts, profile);
   const parts = runtimes.chosen.map((runtime) => {
     const { variants, notTried } = planVariants(summary, facts, profile, request, runtime);
+    const counts = runtime === 'tensorrt' ? ENGINE_THREADS : threads;
     const candidates = [referenceVariant(summary, request), ...variants].flatMap((variant) =>
-      threads.map((count) => toCandidate(variant, runtime, count)),
+      counts.map((count) => toCandidate(variant, runtime, count)),
     );
+    if (runtime === 'tensorrt')
+      return { candidates: engineCandidates(candidates, facts), notTried };
     return { candidates, notTried };
   });
   return {

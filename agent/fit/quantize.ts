@@ -2,7 +2,14 @@ import { basename, extname } from 'node:path';
 import type { Ranges } from '../calibration/ranges/ranges.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
 import type { Recipe } from '../contracts/recipe.ts';
-import { AUTO, noScheme, presetOf, schemeLabel, schemePresets } from '../contracts/scheme.ts';
+import {
+  AUTO,
+  forTensorRt,
+  noScheme,
+  presetOf,
+  schemeLabel,
+  schemePresets,
+} from '../contracts/scheme.ts';
 import type { Scheme, SchemeName } from '../contracts/scheme.ts';
 import { extensionOf, writeModel } from '../model/open.ts';
 import type { Model } from '../model/open.ts';
@@ -25,6 +32,7 @@ import { runtimeFor } from './runtimes.ts';
 import { schemesFor } from './schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
+import { shareOfVersion } from './tensorrt/coverage.ts';
 import type { Hooks, QuantizeRequest } from './types.ts';
 
 /** Quantizes one model as asked and writes it; measures which share runs in integers. */
@@ -61,7 +69,10 @@ export async function quantize(
   const trial = scratch.file(`quantized${extensionOf(quantized)}`);
   await writeScratchFile(trial, chunks);
   hooks.progress({ phase: 'checking the result' });
-  const integerCoverage = await coverageOf(trial, subject, scratch, hooks);
+  const ran = await coverageOf(trial, subject, scratch, hooks);
+  // onnxruntime runs it to be sure that it runs; it does not fuse what TensorRT fuses.
+  const isForTensorRt = scheme.format === 'tensorrt' && found === undefined;
+  const integerCoverage = isForTensorRt ? await shareOfVersion(quantized, scheme, maker) : ran;
   await writeFileDurably(request.output, emitted(request, quantized, chunks));
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);
@@ -162,10 +173,11 @@ function schemeFor(
   const [advised] = schemesFor(subject.profile, subject.facts, name, runtime);
   const preset: Scheme = advised?.scheme ?? schemePresets[name];
   const chosen = typeof asked === 'string' ? preset : applyRecipe(preset, asked);
+  const written = format ?? chosen.format;
   return {
-    ...chosen,
+    ...(written === 'tensorrt' ? forTensorRt(chosen) : chosen),
     ...(observer === undefined ? {} : { observer }),
-    ...(format === undefined ? {} : { format }),
+    ...(written === undefined ? {} : { format: written }),
     ...(io === undefined ? {} : { io }),
     // With ranges of the model as it is, the same result must come out elsewhere.
     ...(saveRanges === undefined || chosen.equalize !== undefined ? {} : { equalize: false }),

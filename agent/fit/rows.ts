@@ -3,10 +3,11 @@ import { throughputPerSecond } from '../bench/statistics.ts';
 import type { Fidelity } from '../contracts/bench.ts';
 import type { Judgements } from './judge.ts';
 import type { MadeFile } from './make-files.ts';
-import type { Measurement, Measurements } from './measure.ts';
+import type { Measurements } from './measure.ts';
+import type { Measurement } from './running.ts';
 import type { MeasuredRow } from './types.ts';
 
-const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
+export const IDENTICAL: Omit<Fidelity, 'samples'> = { sqnrDb: null, cosine: 1, top1Agreement: 1 };
 
 /** All that is known of one candidate. */
 export function toRow(
@@ -39,13 +40,16 @@ export function toRow(
   };
 }
 
-function accuracyOf(own: Evaluation | null, float: Evaluation | null): MeasuredRow['accuracy'] {
+export function accuracyOf(
+  own: Evaluation | null,
+  float: Evaluation | null,
+): MeasuredRow['accuracy'] {
   const [mine, reference] = [own?.accuracy ?? null, float?.accuracy ?? null];
   if (mine === null || reference === null) return null;
   return { ...mine, drop: reference.value - mine.value };
 }
 
-const NO_FIGURES = {
+export const NO_FIGURES = {
   latencyMs: null,
   throughputPerSecond: null,
   loadMs: null,
@@ -54,7 +58,7 @@ const NO_FIGURES = {
   heat: null,
 } as const;
 
-const UNMEASURED = {
+export const UNMEASURED = {
   ...NO_FIGURES,
   bytes: null,
   integerCoverage: null,
@@ -63,18 +67,8 @@ const UNMEASURED = {
 } as const;
 
 function figures(measurement: Measurement) {
-  const { latencyMs, loadMs, peakRssBytes, ownOverheadMs, heat } = measurement;
   return {
-    latencyMs,
-    throughputPerSecond: throughputPerSecond(latencyMs),
-    loadMs,
-    peakRssBytes,
-    ownOverheadMs,
-    heat: {
-      beforeCelsius: heat.before.celsius,
-      afterCelsius: heat.after.celsius,
-      beforeHz: heat.before.frequencyHz,
-      afterHz: heat.after.frequencyHz,
-    },
+    ...measurement,
+    throughputPerSecond: throughputPerSecond(measurement.latencyMs),
   };
 }

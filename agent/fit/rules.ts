@@ -60,6 +60,14 @@ const notAskedFor: Rule = ({ method, request }) =>
     ? 'not asked for (--precision)'
     : undefined;
 
+const engineLimits: Rule = ({ method, summary, runtime }) => {
+  if (runtime !== 'tensorrt') return undefined;
+  if (method === 'int8-dynamic') return 'TensorRT has no dynamic quantization';
+  return summary.alreadyQuantized
+    ? 'the model is already quantized: TensorRT gets it as it is'
+    : undefined;
+};
+
 const alreadySmall: Rule = ({ method, summary }) => {
   if (summary.alreadyQuantized && method === 'int8-static') {
     return 'the model is already quantized, in the form that runs fastest: it is kept as it is';
@@ -80,7 +88,9 @@ const alreadySmall: Rule = ({ method, summary }) => {
 const profileAdvice: Rule = ({ method, profile, request, runtime }) => {
   if (wasAsked(method, request)) return undefined;
   const advice = profile.notWorthTrying.find(
-    ({ precision }) => precision === method || precision === precisionOf(method),
+    ({ precision, runtimes }) =>
+      (precision === method || precision === precisionOf(method)) &&
+      (runtimes?.includes(runtime) ?? true),
   );
   if (advice !== undefined) return advice.why;
   return listedSchemes(profile, method, runtime).length > 0
@@ -110,7 +120,14 @@ const needsSamples: Rule = ({ method, request }) =>
     ? 'it needs calibration samples: give --samples'
     : undefined;
 
-const RULES: readonly Rule[] = [notAskedFor, alreadySmall, profileAdvice, needsOps, needsSamples];
+const RULES: readonly Rule[] = [
+  notAskedFor,
+  engineLimits,
+  alreadySmall,
+  profileAdvice,
+  needsOps,
+  needsSamples,
+];
 
 /** Why this method is not worth trying, or undefined when it is. */
 export function obstacleTo(
@@ -121,7 +138,7 @@ export function obstacleTo(
   runtime: RuntimeName,
 ): string | undefined {
   const converts = method === 'int8-static' && summary.convertible === true;
-  for (const rule of converts ? [notAskedFor] : RULES) {
+  for (const rule of converts ? [notAskedFor, engineLimits] : RULES) {
     const reason = rule({ method, summary, profile, request, runtime });
     if (reason !== undefined) return reason;
   }

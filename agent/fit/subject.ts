@@ -2,8 +2,7 @@ import { readPackage } from '../calibration/package.ts';
 import type { ModelPackage } from '../calibration/package.ts';
 import type { Facts } from '../contracts/facts.ts';
 import type { HardwareProfile } from '../contracts/profile.ts';
-import { probe } from '../hardware/probe.ts';
-import { loadProfiles } from '../hardware/profiles.ts';
+import { probeMachine } from '../hardware/probe.ts';
 import type { Feeds, SessionDescription } from '../runtime/types.ts';
 import { runnableFile } from './already-quantized.ts';
 import { assumeTask } from './assume-task.ts';
@@ -12,6 +11,7 @@ import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
 import { checkDelegate } from './delegate.ts';
 import { counted } from './progress.ts';
+import { refuseUnpublished } from './runtimes.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
 import {
@@ -45,17 +45,19 @@ export async function openSubject(
     image,
     audio,
     delegate,
-  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio' | 'delegate'>,
+    machineRoot,
+  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio' | 'delegate' | 'machineRoot'>,
   scratch: Scratch,
   { signal, progress }: Hooks,
 ): Promise<Subject> {
   progress({ phase: 'reading the model' });
   const described = await readPackage(modelPath);
-  const machine = probeMachine();
+  const machine = probeMachine({ root: machineRoot });
   // It is awaited later or, when the model cannot be read, never.
   machine.catch(() => undefined);
   const read = await loadModel(described.modelPath);
   const { facts, profile } = await machine;
+  refuseUnpublished(read.model.format, facts);
   checkDelegate(delegate, read.model.format);
   const loaded = await runnableFile(read, facts.cpu, scratch);
   const { path } = loaded;
@@ -108,13 +110,6 @@ export async function openSubject(
       };
     },
   });
-}
-
-async function probeMachine(): Promise<Pick<Subject, 'facts' | 'profile'>> {
-  const facts = await probe();
-  const profile = (await loadProfiles()).find(({ id }) => id === facts.profile.id);
-  if (profile === undefined) throw new Error(`profile ${facts.profile.id} has vanished`);
-  return { facts, profile };
 }
 
 /** Runs the command once and keeps what it gives: every candidate is judged on the same samples. */

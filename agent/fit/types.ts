@@ -60,7 +60,12 @@ export interface PlanProfile {
   readonly precisions: readonly Precision[];
   readonly runtimes: readonly RuntimeName[];
   readonly schemes: readonly ProfileScheme[];
-  readonly notWorthTrying: readonly { readonly precision: string; readonly why: string }[];
+  readonly notWorthTrying: readonly {
+    readonly precision: string;
+    /** Only with these runtimes; with every one when absent. */
+    readonly runtimes?: readonly RuntimeName[] | undefined;
+    readonly why: string;
+  }[];
   /** The most threads worth using; null: every usable core. */
   readonly threads: { readonly max: number | null };
 }
@@ -73,6 +78,8 @@ export interface PlanRequest {
   readonly samplesAvailable: boolean;
   /** Measure the file itself only. */
   readonly asIs: boolean;
+  /** Runtimes that do not run on this machine, with the reason and the fix. */
+  readonly unusable?: ReadonlyMap<RuntimeName, string> | undefined;
 }
 
 /** One thing to make and measure. */
@@ -84,6 +91,8 @@ export interface Candidate {
   readonly runtime: RuntimeName;
   readonly threads: number;
   readonly scheme: Scheme;
+  /** tensorrt: on this core of the deep learning accelerator, with the GPU for what it cannot run. */
+  readonly dla?: number;
   readonly why: string;
 }
 
@@ -140,7 +149,7 @@ export interface SampleSource {
 export interface BenchRequest {
   /** A model file or a package manifest. */
   readonly modelPath: string;
-  readonly plan: Omit<PlanRequest, 'samplesAvailable'>;
+  readonly plan: Omit<PlanRequest, 'samplesAvailable' | 'unusable'>;
   readonly samples: SampleSource;
   /** How images become inputs, as far as it was given; overrides the manifest. */
   readonly image: Partial<ImageSpec>;
@@ -153,6 +162,10 @@ export interface BenchRequest {
   readonly delegate?: DelegateOptions | undefined;
   /** Measure every candidate at least this long. */
   readonly minTimeSeconds: number;
+  /** A recorded machine to plan for, in place of this one; for tests. */
+  readonly machineRoot?: string | undefined;
+  /** The longest wait for a throttled machine to cool; null: mark it and go on. */
+  readonly coolDownSeconds: number | null;
 }
 
 export interface QuantizeRequest {
@@ -227,4 +240,4 @@ export interface FitService {
 }
 
 /** The machine, as far as planning looks at it. */
-export type PlanFacts = Pick<Facts, 'cpu'>;
+export type PlanFacts = Pick<Facts, 'cpu'> & Partial<Pick<Facts, 'accelerators'>>;

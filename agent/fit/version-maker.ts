@@ -45,6 +45,8 @@ export interface MakerOptions<M extends Model> {
   readonly calibration: SampleJob | null;
   readonly calibrationCount: number | null;
   readonly threads: number;
+  /** Values of tensors that calibration may hold at once. */
+  readonly exposedBytes?: number | undefined;
   /** Ranges of an earlier calibration, in place of samples. */
   readonly ranges?: Collection | null | undefined;
   readonly scratch: Scratch;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Evaluation } from '../bench/evaluate.ts';
+import type { Evaluation, EvaluationSample } from '../bench/evaluate.ts';
 import type { Round, RoundLimits } from '../bench/latency.ts';
 import type { KernelTime } from '../bench/profile.ts';
 import type { Warmup } from '../bench/warmup.ts';
@@ -14,6 +14,7 @@ import type { InputSpec, TaskSpec } from '../contracts/manifest.ts';
 import type { ChannelRanges, LayerInput, LayerMoments } from '../model/statistics.ts';
 import { openFile, runtimeOf } from '../runtime/open-file.ts';
 import type { WorkerContext } from '../runtime/protocol.ts';
+import type { EngineSessionOptions } from '../runtime/tensorrt/session.ts';
 import type {
   DelegateOptions,
   Feeds,
@@ -44,6 +45,12 @@ const SHAPE_SAMPLES = 2;
 /** The library that takes over what it can of a TFLite model. */
 interface Delegated {
   readonly delegate?: DelegateOptions | undefined;
+}
+
+interface SomeSamples {
+  readonly job: SampleJob;
+  readonly count: number | null;
+  readonly most: number;
 }
 
 interface Described {
@@ -262,6 +269,39 @@ export const handlers = {
     });
   },
 
+  /**
+   * The same with a TensorRT engine, or, without one, the model on the CPU, over about `most` of the
+   * samples: an engine is loaded anew for every sample.
+   */
+  evaluateSome: async (
+    request: SomeSamples & {
+      path: string;
+      engine: EngineSessionOptions | null;
+      task: TaskSpec | null;
+      reference: string;
+      record: boolean;
+      threads: number;
+    },
+    context: WorkerContext,
+  ): Promise<Evaluation> => {
+    const { evaluate, recordReference } = await import('../bench/evaluate.ts');
+    const { path, engine, task, reference, record, threads, most } = request;
+    const session =
+      engine === null
+        ? await openFile(path, { ...PRODUCTION, threads })
+        : await openEngineSession(engine, context.signal);
+    try {
+      const samples = someSamples(request, session.describe(), context.signal);
+      const onSample = (done: number) => context.progress({ done, total: most });
+      const options = { task: task ?? undefined, onSample, signal: context.signal };
+      return record
+        ? await recordReference(reference, session, samples, options)
+        : await evaluate(session, samples, reference, options);
+    } finally {
+      await session.close();
+    }
+  },
+
   /** Runs a model once, then looks which of its kernels compute with integers. */
   coverage: async ({
     path,
@@ -427,6 +467,33 @@ export const handlers = {
     return measureRound(session, feeds, limits);
   },
 };
+
+async function openEngineSession(
+  options: EngineSessionOptions,
+  signal: AbortSignal,
+): Promise<Session> {
+  const { openEngine } = await import('../runtime/tensorrt/session.ts');
+  return openEngine(options, signal);
+}
+
+/** About `most` samples of a job, spread over all of them. */
+async function* someSamples(
+  { job, count, most }: SomeSamples,
+  description: SessionDescription,
+  signal: AbortSignal,
+): AsyncGenerator<EvaluationSample> {
+  const { spread } = await import('./spread.ts');
+  let taken = 0;
+  for (const part of spread(job, count, most)) {
+    // oxlint-disable-next-line no-await-in-loop -- one sample in memory at a time
+    const { source } = await openJob(part, description, signal);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    for await (const sample of source) {
+      if (taken++ >= most) return;
+      yield sample;
+    }
+  }
+}
 
 const taken = (delegate: DelegateOptions | undefined) =>
   delegate === undefined ? {} : { delegate };

@@ -3,7 +3,8 @@ import { listFolder, type Reading } from './facts-log.ts';
 
 export type Accelerator = Facts['accelerators'][number];
 
-const TRIPLETS = new Map([
+/** Debian's names for architectures in paths. */
+export const TRIPLETS: ReadonlyMap<string, string> = new Map([
   ['arm64', 'aarch64-linux-gnu'],
   ['arm', 'arm-linux-gnueabihf'],
   ['x64', 'x86_64-linux-gnu'],

@@ -7,18 +7,22 @@ const BY_COMPATIBLE = new Map([
   ['raspberrypi,model-zero-2', 'rpi-zero-2w'],
   ['raspberrypi,3-model-b', 'rpi-3b'],
   ['raspberrypi,3-model-b-plus', 'rpi-3b-plus'],
+  ['raspberrypi,3-model-a-plus', 'rpi-3a-plus'],
   ['raspberrypi,4-model-b', 'rpi-4b'],
   ['raspberrypi,400', 'rpi-400'],
   ['raspberrypi,4-compute-module', 'rpi-cm4'],
+  ['raspberrypi,4-compute-module-s', 'rpi-cm4s'],
   ['raspberrypi,5-model-b', 'rpi-5'],
+  ['raspberrypi,500', 'rpi-500'],
   ['raspberrypi,5-compute-module', 'rpi-cm5'],
+  ['raspberrypi,5-compute-module-lite', 'rpi-cm5'],
   // Many boards share fsl,imx8mq: only "phanbell" is the Coral Dev Board.
   ['fsl,imx8mq-phanbell', 'coral-dev-board'],
   ['google,imx8mq-phanbell', 'coral-dev-board'],
   ['radxa,rock-5b', 'rk3588-rock5b'],
 ]);
 
-/** Jetson modules by part number; the carrier board's number says nothing. */
+/** Jetson modules by part number; the carrier board's number says nothing (the same carries several). */
 const JETSON_MODULES: readonly (readonly [module: RegExp, id: string])[] = [
   [/^p3448-/, 'jetson-nano'],
   [/^p(3310|3489|3636)-/, 'jetson-tx2'],
@@ -30,17 +34,35 @@ const JETSON_MODULES: readonly (readonly [module: RegExp, id: string])[] = [
   [/^p3834-/, 'jetson-agx-thor'],
 ];
 
+/** Kits that the mainline kernel names by one number of their own, and not by that of the module. */
+const JETSON_KITS = new Map([
+  ['nvidia,p3450-0000', 'jetson-nano'],
+  ['nvidia,jetson-nano', 'jetson-nano'],
+  ['nvidia,p2771-0000', 'jetson-tx2'],
+  ['nvidia,p2972-0000', 'jetson-agx-xavier'],
+]);
+
+/** SoCs of which there is one module only. The others are on two kinds of module. */
+const JETSON_SOCS = new Map([
+  ['nvidia,tegra186', 'jetson-tx2'],
+  ['nvidia,tegra264', 'jetson-agx-thor'],
+]);
+
 /** Board types in the revision code of a Raspberry Pi, for trees without a device tree. */
 const BY_PI_TYPE = new Map([
   [0x08, 'rpi-3b'],
   [0x0d, 'rpi-3b-plus'],
+  [0x0e, 'rpi-3a-plus'],
   [0x11, 'rpi-4b'],
   [0x12, 'rpi-zero-2w'],
   [0x13, 'rpi-400'],
   [0x14, 'rpi-cm4'],
+  [0x15, 'rpi-cm4s'],
   [0x17, 'rpi-5'],
   [0x18, 'rpi-cm5'],
+  [0x19, 'rpi-500'],
   [0x1a, 'rpi-cm5'],
+  [0x1b, 'rpi-cm0'],
 ]);
 
 const BY_ARCH = new Map([
@@ -58,8 +80,9 @@ export function boardOfCompatible(
   if (named[0] !== undefined) return named[0];
   const jetson = isTegra(compatible) ? jetsonModule(compatible) : null;
   if (jetson !== null) return jetson;
-  // The one board that can only be told by its name: its compatible string is that of its SoC.
-  const mini = compatible.includes('mediatek,mt8167') && model?.includes('Coral') === true;
+  // The one board that can only be told by its name: what is known of its compatible string is its SoC.
+  const names = [...compatible, model ?? ''].some((text) => /\bcoral\b/i.test(text));
+  const mini = compatible.includes('mediatek,mt8167') && names;
   return mini ? 'coral-dev-board-mini' : null;
 }
 
@@ -68,7 +91,22 @@ function jetsonModule(compatible: readonly string[]): string | null {
   const ids = parts.flatMap(
     (part) => JETSON_MODULES.find(([module]) => module.test(part))?.[1] ?? [],
   );
-  return ids[0] ?? null;
+  const known = (table: ReadonlyMap<string, string>) =>
+    compatible.flatMap((entry) => table.get(entry) ?? [])[0];
+  return ids[0] ?? known(JETSON_KITS) ?? known(JETSON_SOCS) ?? null;
+}
+
+/**
+ * The Jetson module that a `TNSPEC` names (`3767-300-0005-R.1-1-1-jetson-orin-nano-devkit-super-`:
+ * board, fab, SKU), for device trees that name a carrier of somebody else; null for another.
+ */
+export function boardOfTnspec(tnspec: string): string | null {
+  const [, module, sku] = /^(\d{4})-[^-]*-(\d{4})?-/.exec(tnspec) ?? [];
+  if (module === undefined) return null;
+  // Modules of which every SKU is the same board may leave the SKU out.
+  const part = `p${module}-${sku ?? '0000'}`;
+  const sized = module === '3767' && sku === undefined;
+  return sized ? null : (JETSON_MODULES.find(([form]) => form.test(part))?.[1] ?? null);
 }
 
 /** Whether the SoC is an NVIDIA Tegra, which is what every Jetson has. */

@@ -1,8 +1,15 @@
 import type { Facts } from '../contracts/facts.ts';
-import { boardOfCompatible, boardOfRevision, genericBoard } from './board-ids.ts';
+import {
+  boardOfCompatible,
+  boardOfRevision,
+  boardOfTnspec,
+  genericBoard,
+  isTegra,
+} from './board-ids.ts';
 import { parseCpuinfo, revisionOf } from './cpuinfo.ts';
 import { nonsense } from './error.ts';
 import { foundFact, readFact, readOptional, type Reading } from './facts-log.ts';
+import { readBootControl, BOOT_CONTROL } from './jetson.ts';
 import { parseLine } from './parse.ts';
 
 /** /proc/device-tree is a link to the second on a real system; a recording may hold either. */
@@ -29,6 +36,12 @@ export async function readBoard(reading: Reading, arch: string): Promise<Facts['
     const source = reading.sources.get('board.compatible');
     if (source !== undefined) foundFact(reading, 'board.id', source);
     return { id, model, compatible: [...compatible] };
+  }
+  const tnspec = isTegra(compatible) ? await readBootControl(reading) : null;
+  const module = tnspec === null ? null : boardOfTnspec(tnspec);
+  if (module !== null) {
+    foundFact(reading, 'board.id', BOOT_CONTROL);
+    return { id: module, model, compatible: [...compatible] };
   }
   return { id: await otherBoard(reading, arch), model, compatible: [...compatible] };
 }

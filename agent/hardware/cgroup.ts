@@ -20,11 +20,21 @@ export async function cgroupVersion(reading: Reading): Promise<1 | 2 | null> {
   return (await tree.exists(`${MOUNT}/memory`)) || (await tree.exists(`${MOUNT}/cpu`)) ? 1 : null;
 }
 
+/** Where version 1 keeps a controller: its own mount, which several may share (`cpu,cpuacct`). */
+async function mountOf(reading: Reading, controller: string): Promise<string> {
+  const mounts = (await readOptional(reading.tree, '/proc/mounts')) ?? '';
+  for (const line of mounts.split('\n')) {
+    const [, where = '', type, options = ''] = line.split(' ');
+    if (type === 'cgroup' && options.split(',').includes(controller)) return where;
+  }
+  return `${MOUNT}/${controller}`;
+}
+
 /** Folders to look into for a controller, from our own group up to the top. */
 async function foldersOf(reading: Reading, controller: string): Promise<readonly string[]> {
   const version = await cgroupVersion(reading);
   if (version === null) return [];
-  const top = version === 2 ? MOUNT : `${MOUNT}/${controller}`;
+  const top = version === 2 ? MOUNT : await mountOf(reading, controller);
   const groups = (await readOptional(reading.tree, '/proc/self/cgroup')) ?? '';
   const own = groups.split('\n').find((line) => {
     const [, controllers = ''] = line.split(':');

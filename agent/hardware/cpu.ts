@@ -1,4 +1,5 @@
 import type { Facts } from '../contracts/facts.ts';
+import { TRIPLETS } from './accelerator.ts';
 import { readClocks } from './cpufreq.ts';
 import { readCpuQuota, readCpuset } from './cgroup.ts';
 import { archOf, featuresOf, modelOf, parseCpuinfo, vendorOf, type Cpuinfo } from './cpuinfo.ts';
@@ -18,8 +19,11 @@ const LOADERS: readonly (readonly [arch: string, path: string])[] = [
   ['riscv64', '/lib/ld-linux-riscv64-lp64d.so.1'],
 ];
 
-/** Reads the CPU: architecture, names, cores, features, clocks. */
-export async function readCpu(reading: Reading): Promise<Facts['cpu']> {
+/**
+ * Reads the CPU: architecture, names, cores, features, clocks.
+ * @param programs the architecture of our own process, where this is its machine
+ */
+export async function readCpu(reading: Reading, programs?: string): Promise<Facts['cpu']> {
   const fact = <T>(name: string, of: (info: Cpuinfo) => T) =>
     readFact(reading, `cpu.${name}`, CPUINFO, (text) => of(parseCpuinfo(text)));
   const arch = (await fact('arch', archOf)) ?? (await archOfFiles(reading)) ?? 'unknown';
@@ -29,6 +33,7 @@ export async function readCpu(reading: Reading): Promise<Facts['cpu']> {
   const online = await readOnline(reading);
   const coresUsable = await readUsable(reading, online);
   const clocks = await readClocks(reading, online ?? [0]);
+  const userland = programs ?? (await archOfPrograms(reading, arch));
   return {
     arch,
     vendor,
@@ -37,7 +42,25 @@ export async function readCpu(reading: Reading): Promise<Facts['cpu']> {
     coresUsable,
     features: [...(features ?? [])],
     ...clocks,
+    ...(userland === arch || arch === 'unknown' ? {} : { userland }),
   };
+}
+
+/**
+ * What the programs of a recording were built for: a 32-bit Raspberry Pi OS runs on a 64-bit kernel,
+ * and then only 32-bit libraries load. Where both are installed, that of the kernel.
+ */
+async function archOfPrograms({ tree }: Reading, arch: string): Promise<string> {
+  if (arch !== 'arm64') return arch;
+  const triplets = [...TRIPLETS].map(([of, triplet]) => [of, `/usr/lib/${triplet}`] as const);
+  for (const places of [new Map(LOADERS), new Map(triplets)]) {
+    const [own, other] = [places.get('arm64') ?? '', places.get('arm') ?? ''];
+    // oxlint-disable-next-line no-await-in-loop -- the folders only tell where no loader does
+    if (await tree.exists(own)) return arch;
+    // oxlint-disable-next-line no-await-in-loop -- see above
+    if (await tree.exists(other)) return 'arm';
+  }
+  return arch;
 }
 
 async function archOfFiles(reading: Reading): Promise<string | null> {

@@ -12,7 +12,8 @@ const KHZ = 1000;
 const MAX_CURRENT_READ = 8;
 const MAX_CORES_READ = 256;
 
-function cpufreq(cpu: number): string {
+/** The folder of a core's clock. */
+export function cpufreq(cpu: number): string {
   return `/sys/devices/system/cpu/cpu${cpu}/cpufreq`;
 }
 
@@ -106,6 +107,21 @@ function noteLimits(
     reading.unknown.delete('cpu.frequencyCappedToHz');
     reading.sources.set('cpu.frequencyCappedToHz', `${cpufreq(asked.cpu)}/scaling_max_freq`);
   }
+}
+
+/** The highest clock that any of the first of `cpus` may have now, in Hz; null when none tells. */
+export async function readLimitHz(
+  reading: Reading,
+  cpus: readonly number[],
+): Promise<number | null> {
+  const fact = 'cpu.frequencyCappedToHz';
+  const limits = await Promise.all(
+    cpus
+      .slice(0, MAX_CURRENT_READ)
+      .map((cpu) => readFact(reading, fact, `${cpufreq(cpu)}/scaling_max_freq`, parseKhz)),
+  );
+  const highest = Math.max(...limits.map((hz) => hz ?? 0));
+  return highest > 0 ? highest : null;
 }
 
 /** The highest current clock among the first of `cpus`, in Hz; null when none can be read. */

@@ -9,8 +9,15 @@ const USB_IDS: readonly string[] = ['1a6e:089a', '18d1:9302'];
 const PCI_VENDOR = 0x1ac1;
 const PCI_DEVICE = 0x089a;
 const APEX = '/sys/class/apex';
-/** The driver's way to say that the device answers with all ones: it fell off the bus. */
-const LOST_MILLI_CELSIUS = -89_700;
+/**
+ * A device that fell off the bus answers with all ones, which the driver turns into -89.7 °C. Nothing
+ * below the coldest that a part is made for is a temperature.
+ */
+const LOST_MILLI_CELSIUS = -40_000;
+/** Kernels of the Raspberry Pi 5 with 16 KiB pages; the driver from outside of the kernel wants 4. */
+const LARGE_PAGES = /-16k\b/;
+const SMALL_PAGES =
+  'on a kernel with 4 KiB pages (kernel=kernel8.img in /boot/firmware/config.txt)';
 
 const NO_LIBRARY = 'libedgetpu.so.1 is not installed: apt install libedgetpu1-std';
 
@@ -85,6 +92,8 @@ async function readCards(
 ): Promise<readonly Accelerator[]> {
   const names = await listFolder(reading, 'accelerators', APEX, /^apex_\d+$/);
   const nodes = await Promise.all(names.map((name) => readApex(reading, library, name)));
+  const release = await readOptional(reading.tree, '/proc/sys/kernel/osrelease');
+  const largePages = LARGE_PAGES.test(release?.trim() ?? '');
   const claimed = nodes.map(({ address }) => address);
   // A driver that does not say its address drives one of the cards, so that many are not orphans.
   const anonymous = claimed.filter((address) => address === null).length;
@@ -101,13 +110,14 @@ async function readCards(
   return [
     ...nodes.map(({ found }) => found),
     ...orphans.map(({ address }, at) =>
-      accelerator('edgetpu-pcie', `pci ${address}`, noDriver(names.length + at)),
+      accelerator('edgetpu-pcie', `pci ${address}`, noDriver(names.length + at, largePages)),
     ),
   ];
 }
 
-function noDriver(number: number): string {
-  return `its driver is not loaded (no /dev/apex_${number}): apt install gasket-dkms, then reboot`;
+function noDriver(number: number, largePages: boolean): string {
+  const kernel = largePages ? `, ${SMALL_PAGES}` : '';
+  return `its driver is not loaded (no /dev/apex_${number}): apt install gasket-dkms, then reboot${kernel}`;
 }
 
 async function readApex(
@@ -145,7 +155,7 @@ export interface ApexState extends StickState {
 export function apexProblem(state: ApexState): string | null {
   const { node, status, milliCelsius } = state;
   if (milliCelsius !== null && milliCelsius <= LOST_MILLI_CELSIUS) {
-    return 'it fell off the PCIe bus (reads -89.7 °C): power the machine off and on, check the seat and cooling';
+    return `it fell off the PCIe bus (reads ${milliCelsius / 1000} °C): power the machine off and on, check the seat and cooling`;
   }
   if (status === 'DEAD' || status === 'LAMED') {
     return `its driver reports ${status}: power the machine off and on, check the cooling`;

@@ -2,7 +2,7 @@
 // them apart. Until it has been asked the smaller one is reported.
 import type { PciDevice } from './buses.ts';
 import { accelerator, hasLibrary, type Accelerator } from './accelerator.ts';
-import { foundFact, missFact, type Reading } from './facts-log.ts';
+import { foundFact, listFolder, missFact, readOptional, type Reading } from './facts-log.ts';
 import { messageOf } from '../util/errors.ts';
 import { askTool } from './tool.ts';
 
@@ -17,6 +17,10 @@ const OTHERS = new Map([
 const FACT = 'accelerators.hailo';
 const IDENTIFY_TIMEOUT_MS = 3000;
 const LIBRARY = /^libhailort\.so/;
+const NODES = '/sys/class/hailo_chardev';
+const MODULE = '/sys/module/hailo_pci';
+const FIRMWARE_FOLDERS = ['/lib/firmware', '/usr/lib/firmware'];
+const FIRMWARE = 'hailo/hailo8_fw.bin';
 
 /** `hailo-8` or `hailo-8l` from the output of `hailortcli fw-control identify`, or null. */
 export function parseHailoArchitecture(output: string): 'hailo-8' | 'hailo-8l' | null {
@@ -40,19 +44,54 @@ export async function readHailos(
   // A recording may be without programs and libraries; then it cannot tell whether this one is there.
   const tells = reading.tree.live || (await reading.tree.exists('/usr/lib'));
   const library = !tells || (await hasLibrary(reading, arch, LIBRARY));
-  return Promise.all(cards.map((card, number) => readCard(reading, card, number, library)));
+  const nodes = await readNodes(reading);
+  const installed = {
+    library,
+    driver: await hasDriver(reading),
+    firmware: await hasFirmware(reading),
+  };
+  return Promise.all(
+    cards.map((card, number) => {
+      const node = nodes.get(card.address) ?? `hailo${number}`;
+      return readCard(reading, card, `/dev/${node}`, installed);
+    }),
+  );
 }
+
+/** PCI address -> device node; the numbers of nodes need not follow the order of the bus. */
+async function readNodes(reading: Reading): Promise<ReadonlyMap<string, string>> {
+  const names = await listFolder(reading, FACT, NODES, /^hailo\d{1,3}$/);
+  const read = names.map(async (name) => {
+    const address = (await readOptional(reading.tree, `${NODES}/${name}/board_location`))?.trim();
+    return [address ?? '', name] as const;
+  });
+  return new Map(await Promise.all(read));
+}
+
+function hasDriver(reading: Reading): Promise<boolean> {
+  return reading.tree.exists(MODULE);
+}
+
+/** A recording without firmware folder and without the driver's own folder tells nothing. */
+async function hasFirmware(reading: Reading): Promise<boolean> {
+  const { tree } = reading;
+  const exists = async (paths: readonly string[]) =>
+    (await Promise.all(paths.map((path) => tree.exists(path)))).includes(true);
+  if (await exists(FIRMWARE_FOLDERS.map((folder) => `${folder}/${FIRMWARE}`))) return true;
+  return !(tree.live || (await exists([...FIRMWARE_FOLDERS, MODULE])));
+}
+
+type Installed = Pick<HailoState, 'library' | 'driver' | 'firmware'>;
 
 async function readCard(
   reading: Reading,
   card: PciDevice,
-  number: number,
-  library: boolean,
+  node: string,
+  installed: Installed,
 ): Promise<Accelerator> {
-  const node = `/dev/hailo${number}`;
   const present = await reading.tree.exists(node);
   const writable = present && (await reading.tree.writable(node));
-  const problem = hailoProblem({ node, present, writable, library });
+  const problem = hailoProblem({ node, present, writable, ...installed });
   const kind = problem === null ? await identify(reading, card) : null;
   foundFact(reading, FACT, `/sys/bus/pci/devices/${card.address}/device`);
   if (kind === null) {
@@ -68,10 +107,21 @@ export interface HailoState {
   readonly writable: boolean;
   /** Whether libhailort.so is installed. */
   readonly library: boolean;
+  /** Whether the kernel's module is loaded. */
+  readonly driver: boolean;
+  /** Whether the file is there that the driver sends to the device when it starts. */
+  readonly firmware: boolean;
 }
 
 /** What keeps a Hailo from being used, with the fix; null when nothing does. */
-export function hailoProblem({ node, present, writable, library }: HailoState): string | null {
+export function hailoProblem(state: HailoState): string | null {
+  const { node, present, writable, library, driver, firmware } = state;
+  if (!firmware && (present || driver)) {
+    return `its firmware is missing (${FIRMWARE_FOLDERS[0]}/${FIRMWARE}): apt install hailo-all, then reboot`;
+  }
+  if (!present && driver) {
+    return `${node} is missing although its driver is loaded: see dmesg, or give the container --device ${node}`;
+  }
   if (!present) return `its driver is not loaded (no ${node}): apt install hailo-all, then reboot`;
   if (!library) return 'HailoRT is not installed (no libhailort.so): apt install hailo-all';
   if (!writable) return `no permission for ${node}: check its udev rule and group`;

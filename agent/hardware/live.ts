@@ -3,6 +3,11 @@ import type { DeviceFacts } from '../contracts/facts.ts';
 import { foundFact, type Reading } from './facts-log.ts';
 import { genericBoard } from './board-ids.ts';
 
+/** The architecture that this program was built for: on a 64-bit kernel it may be a 32-bit one. */
+export function processArch(): string {
+  return process.arch;
+}
+
 const SOURCE = 'systeminformation';
 
 type Read = Omit<DeviceFacts, 'sources' | 'unknown'>;

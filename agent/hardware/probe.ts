@@ -1,14 +1,18 @@
 import { factsSchema, type DeviceFacts, type Facts } from '../contracts/facts.ts';
+import type { HardwareProfile } from '../contracts/profile.ts';
 import { readBoard } from './board.ts';
 import { readPci, readUsb } from './buses.ts';
 import { readCpu } from './cpu.ts';
 import { readEdgeTpus } from './edgetpu.ts';
 import { startReading, type Reading } from './facts-log.ts';
 import { readHailos } from './hailo.ts';
+import { readJetson } from './jetson.ts';
 import { readMemory } from './memory.ts';
+import { noteOtherNpus } from './npu.ts';
 import { readNvidia } from './nvidia.ts';
 import { readOs } from './os.ts';
-import { loadProfiles, matchProfile, runtimesFor } from './profiles.ts';
+import { boardBy, knownProfiles, matchProfile, runtimesFor } from './profiles.ts';
+import { readPower } from './power.ts';
 import { readThermal } from './thermal.ts';
 import { readThrottling } from './throttling.ts';
 import { openTree } from './tree.ts';
@@ -23,48 +27,64 @@ export interface ProbeOptions {
  * read is null and listed in `unknown`. Raises a HardwareError for a bad root or a broken profile.
  */
 export async function probe(options: ProbeOptions = {}): Promise<Facts> {
-  const facts = await readDevice(options);
-  const profile = matchProfile(facts, await loadProfiles());
-  return factsSchema.parse({
+  return (await probeMachine(options)).facts;
+}
+
+/** The same, with the whole profile that was matched. */
+export async function probeMachine(
+  options: ProbeOptions = {},
+): Promise<{ readonly facts: Facts; readonly profile: HardwareProfile }> {
+  const [device, profiles] = await Promise.all([readDevice(options), knownProfiles()]);
+  const profile = matchProfile(device, profiles);
+  const board = boardBy(profile, device);
+  const facts = factsSchema.parse({
     schema: 'edgefit/facts/1',
-    ...facts,
+    ...device,
+    board,
     profile: {
       id: profile.id,
       precisions: profile.precisions,
-      runtimes: runtimesFor(profile, facts.cpu.arch),
+      runtimes: runtimesFor(profile, device.cpu.userland ?? device.cpu.arch),
     },
   });
+  return { facts, profile };
 }
 
-/** The same without a profile. */
+/** What a machine is, without a profile. */
 export async function readDevice(options: ProbeOptions = {}): Promise<DeviceFacts> {
   const tree = await openTree(options.root);
   const reading = startReading(tree);
-  const facts = await readAll(reading);
-  if (!tree.live) return withNotes(facts, reading);
+  if (!tree.live) return withNotes(await readAll(reading), reading);
   // Only for the machine itself: this module asks the operating system, not the tree.
-  const { fillFromSystem } = await import('./live.ts');
+  const { fillFromSystem, processArch } = await import('./live.ts');
+  const facts = await readAll(reading, processArch());
   return withNotes(await fillFromSystem(facts, reading), reading);
 }
 
 type Read = Omit<DeviceFacts, 'sources' | 'unknown'>;
 
-async function readAll(reading: Reading): Promise<Read> {
-  const cpu = await readCpu(reading);
+/** @param programs the architecture of our own process, which loads the libraries */
+async function readAll(reading: Reading, programs?: string): Promise<Read> {
+  const cpu = await readCpu(reading, programs);
+  const userland = cpu.userland ?? cpu.arch;
   const board = await readBoard(reading, cpu.arch);
   const [pci, usb] = [await readPci(reading), await readUsb(reading)];
+  const jetson = await readJetson(reading, board);
+  await noteOtherNpus(reading, board.compatible);
   return {
     board,
     cpu,
     memory: await readMemory(reading),
     accelerators: [
-      ...(await readEdgeTpus(reading, cpu.arch, pci, usb)),
-      ...(await readHailos(reading, cpu.arch, pci)),
+      ...(await readEdgeTpus(reading, userland, pci, usb)),
+      ...(await readHailos(reading, userland, pci)),
       ...(await readNvidia(reading, board)),
     ],
     thermal: await readThermal(reading),
     throttling: await readThrottling(reading),
+    ...(await readPower(reading)),
     os: await readOs(reading),
+    ...(jetson === undefined ? {} : { jetson }),
   };
 }
 

@@ -6,6 +6,7 @@ import { profileSchema, type HardwareProfile, type ProfileMatch } from '../contr
 import { messageOf } from '../util/errors.ts';
 import { fileError } from '../util/files.ts';
 import { shippedPath } from '../util/paths.ts';
+import { genericBoard } from './board-ids.ts';
 import { HardwareError } from './error.ts';
 
 const SCHEMA_FILE = 'schema.json';
@@ -13,6 +14,24 @@ const SCHEMA_FILE = 'schema.json';
 /** The JSON Schema of a profile file, as hardware-profiles/schema.json holds it. */
 export function profileJsonSchema(): object {
   return z.toJSONSchema(profileSchema, { io: 'input' });
+}
+
+/** Where a user keeps profiles of boards that the program does not know. */
+const OWN_FOLDER = 'EDGEFIT_PROFILES';
+
+/**
+ * The profiles shipped with the program, and those in the folder that EDGEFIT_PROFILES names: one with
+ * the id of a shipped one replaces it. Raises as `loadProfiles` does.
+ */
+export async function knownProfiles(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<readonly HardwareProfile[]> {
+  const shipped = await loadProfiles();
+  const folder = env[OWN_FOLDER] ?? '';
+  if (folder === '') return shipped;
+  const own = await loadProfiles(folder);
+  const replaced = new Set(own.map(({ id }) => id));
+  return [...shipped.filter(({ id }) => !replaced.has(id)), ...own];
 }
 
 /**
@@ -82,6 +101,7 @@ function matches(match: ProfileMatch, facts: DeviceFacts): boolean {
   const kinds = facts.accelerators.map(({ kind }) => kind);
   return (
     (match.boards.length === 0 || match.boards.includes(facts.board.id)) &&
+    (match.compatible.length === 0 || namesBoard(match, facts)) &&
     match.accelerators.every((kind) => kinds.includes(kind)) &&
     match.requiresFeatures.every(has) &&
     (match.requiresAnyFeature.length === 0 || match.requiresAnyFeature.some(has)) &&
@@ -90,20 +110,39 @@ function matches(match: ProfileMatch, facts: DeviceFacts): boolean {
   );
 }
 
+function namesBoard(match: ProfileMatch, { board }: DeviceFacts): boolean {
+  return match.compatible.some((entry) => board.compatible.includes(entry));
+}
+
+/**
+ * The board, with the id of a profile that names it by its compatible string where the program has
+ * none of its own: that is how a file adds a board.
+ */
+export function boardBy(profile: HardwareProfile, facts: DeviceFacts): DeviceFacts['board'] {
+  const { board, cpu } = facts;
+  const known = board.id !== genericBoard(cpu.arch);
+  return known || !namesBoard(profile.match, facts) ? board : { ...board, id: profile.id };
+}
+
 /** Architectures that a runtime is published for; those that are not named run everywhere. */
 const PUBLISHED: ReadonlyMap<RuntimeName, readonly string[]> = new Map([
   ['onnxruntime', ['arm64', 'x64']],
+  ['tensorrt', ['arm64', 'x64']],
 ]);
 
 /** A board's runtimes that exist for the system on it: a Pi 4 may run a 32-bit kernel. */
 export function runtimesFor(profile: HardwareProfile, arch: string): RuntimeName[] {
-  const exists = (runtime: RuntimeName) => PUBLISHED.get(runtime)?.includes(arch) ?? true;
-  return arch === 'unknown' ? profile.runtimes : profile.runtimes.filter(exists);
+  return profile.runtimes.filter((runtime) => isPublished(runtime, arch));
+}
+
+/** Whether there is a build of a runtime for an architecture; true where that is not known. */
+export function isPublished(runtime: RuntimeName, arch: string): boolean {
+  return arch === 'unknown' || (PUBLISHED.get(runtime)?.includes(arch) ?? true);
 }
 
 /** What makes one match more specific than another, the weightiest first. */
 const SPECIFICITY: readonly ((match: ProfileMatch) => number)[] = [
-  (match) => (match.boards.length > 0 ? 1 : 0),
+  (match) => (match.boards.length + match.compatible.length > 0 ? 1 : 0),
   (match) => match.accelerators.length,
   (match) => match.requiresFeatures.length,
   (match) => (match.requiresAnyFeature.length > 0 ? 1 : 0),

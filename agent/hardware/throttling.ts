@@ -10,16 +10,14 @@ import {
   type Reading,
 } from './facts-log.ts';
 import { parseHex, parseInteger } from './parse.ts';
-import { askTool } from './tool.ts';
+import { VCGENCMD, askVcgencmd, findTool } from './vcgencmd.ts';
 
 export type Throttling = NonNullable<Facts['throttling']>;
 
-const FACT = 'throttling';
-const GET_THROTTLED = '/sys/devices/platform/soc/soc:firmware/get_throttled';
-const VCGENCMD = ['/usr/bin/vcgencmd', '/opt/vc/bin/vcgencmd'];
-const ASK_TIMEOUT_MS = 1000;
+export const FACT = 'throttling';
+export const GET_THROTTLED = '/sys/devices/platform/soc/soc:firmware/get_throttled';
 const HWMON = '/sys/class/hwmon';
-const CORE_COUNT = '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count';
+export const CORE_COUNT = '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count';
 
 /** Bits of the Raspberry Pi firmware's get_throttled; 16 higher: the same, since boot. */
 const FIRMWARE_BITS: readonly (readonly [bit: number, name: string])[] = [
@@ -61,12 +59,10 @@ export async function askFirmware(
   reading: Reading,
   tools: readonly string[] = VCGENCMD,
 ): Promise<Throttling | null> {
-  if (!reading.tree.live) return null;
-  const there = await Promise.all(tools.map((tool) => reading.tree.exists(tool)));
-  const tool = tools.find((_, at) => there[at]);
+  const tool = await findTool(reading.tree, tools);
   if (tool === undefined) return null;
   try {
-    const throttling = parseThrottled(await askTool(tool, ['get_throttled'], ASK_TIMEOUT_MS));
+    const throttling = parseThrottled(await askVcgencmd(tool, 'get_throttled'));
     foundFact(reading, FACT, tool);
     return throttling;
   } catch (error) {

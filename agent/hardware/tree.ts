@@ -21,6 +21,8 @@ export interface Tree {
   /** Names in a folder, in natural order (`zone2` before `zone10`). */
   list(path: string): Promise<readonly string[]>;
   exists(path: string): Promise<boolean>;
+  /** Where the file really is; for reading it again and again. */
+  locate(path: string): Promise<string>;
   /** Whether this process may use the file; in a recording, whether it is there: modes are lost. */
   writable(path: string): Promise<boolean>;
 }
@@ -53,6 +55,7 @@ async function problemOf(folder: string): Promise<string | null> {
 function treeAt(locate: (path: string) => Promise<string>, live: boolean): Tree {
   return {
     live,
+    locate,
     readText: async (path) => readRegularFile(await locate(path)),
     list: async (path) => (await readdir(await locate(path))).toSorted(naturalOrder),
     exists: async (path) => succeeds(async () => access(await locate(path))),

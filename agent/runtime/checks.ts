@@ -1,24 +1,7 @@
+import type { Check, Finding } from '../util/check.ts';
 import { messageOf } from '../util/errors.ts';
 import type { handlers } from './check-worker.ts';
 import { startWorker } from './worker.ts';
-
-/** How a check went; whoever runs the checks adds the rest. */
-export interface Finding {
-  readonly ok: boolean;
-  readonly found: string;
-  readonly mend?: string;
-  readonly facts?: Readonly<Record<string, string>>;
-}
-
-/** A named condition of this machine. */
-export interface Check {
-  readonly id: string;
-  readonly title: string;
-  readonly severity: 'essential' | 'optional';
-  /** Another check that must have gone well; otherwise this one is skipped. */
-  readonly dependsOn?: string;
-  readonly run: (signal: AbortSignal) => Promise<Finding>;
-}
 
 type Handlers = typeof handlers;
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { builtModule } from '../util/paths.ts';
@@ -50,8 +51,13 @@ function moduleUrl(module: string): string {
   return pathToFileURL(isAbsolute(module) ? module : builtModule(module)).href;
 }
 
+/** A command line that the kernel ends with this process, where it can be told to. */
+export function guarded(program: string): readonly [string, ...string[]] {
+  return hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', program] : [program];
+}
+
 /** Remembers a child until it has exited, and kills it when this process ends before that. */
-function keepTrack(child: ChildProcess): void {
+export function keepTrack(child: ChildProcess): void {
   children.add(child);
   child.once('exit', () => children.delete(child));
   if (watching) return;
@@ -78,4 +84,15 @@ let available: boolean | undefined;
 function hasSetpriv(): boolean {
   available ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
   return available;
+}
+
+/** High-water mark of a process's resident memory; undefined when it cannot be read. */
+export function peakRssOf(pid: number): number | undefined {
+  try {
+    const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  } catch {
+    // The process is gone, or this is not Linux.
+    return undefined;
+  }
 }

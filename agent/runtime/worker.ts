@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { messageOf } from '../util/errors.ts';
-import { type ForkOptions, forkChild } from './children.ts';
+import { type ForkOptions, forkChild, peakRssOf } from './children.ts';
 import { Tail, crashFailure } from './crash.ts';
 import { RuntimeFailure, fromRecord } from './errors.ts';
 import type { Handlers, Reply, Request, UntypedHandlers } from './protocol.ts';
@@ -261,16 +260,5 @@ class ChildWorker<H extends Handlers> implements Worker<H> {
         resolve();
       });
     });
-  }
-}
-
-/** High-water mark of a process's resident memory; undefined when it cannot be read. */
-function peakRssOf(pid: number): number | undefined {
-  try {
-    const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-  } catch {
-    // The process is gone, or this is not Linux.
-    return undefined;
   }
 }

@@ -35,6 +35,7 @@ test('with no model the demo is measured, with the defaults', async () => {
       },
       observer: undefined,
       minTimeSeconds: 1,
+      coolDownSeconds: 60,
     },
   ]);
 });
@@ -44,7 +45,7 @@ test('every option arrives', async () => {
     'bench m.onnx --precision INT8,fp16 --threads 1,,4 --runtime onnxruntime',
     '--samples photos --observer mse --image-size 320x240 --mean 1,2,3 --std 0.5',
     '--color bgr --layout nhwc --optimize size --max-accuracy-drop 0.5',
-    '--min-sqnr 25.5 --max-p90-ms 9 --min-time 0.2',
+    '--min-sqnr 25.5 --max-p90-ms 9 --min-time 0.2 --cool-down 7.5',
   ];
   const { code, benched } = await run(lines.join(' ').split(' '));
   expect(code).toBe(0);
@@ -68,6 +69,7 @@ test('every option arrives', async () => {
     objective: { optimize: 'size', maxAccuracyDrop: 0.5, minSqnrDb: 25.5, maxP90Ms: 9 },
     observer: 'mse',
     minTimeSeconds: 0.2,
+    coolDownSeconds: 7.5,
   });
 });
 
@@ -83,6 +85,8 @@ test.each([
   [['--min-sqnr', 'NaN'], '"NaN" is not a number'],
   [['--max-p90-ms', '0'], 'more than 0'],
   [['--min-time', '0'], 'more than 0'],
+  [['--cool-down', '0'], 'more than 0'],
+  [['--cool-down', '3601'], 'at most 3600'],
   [['--min-time', '99999'], 'at most 3600'],
   [['--image-size', '224x'], 'WIDTHxHEIGHT'],
   [['--image-size', '0x1'], 'WIDTHxHEIGHT'],
@@ -98,6 +102,11 @@ test.each([
   expect(ran).toMatchObject({ code: 2, out: '', benched: [] });
   expect(ran.err).toMatch(/^agent: [^\n]+\n$/);
   expect(ran.err).toContain(message);
+});
+
+test('--no-cool-down: nobody waits', async () => {
+  const { benched } = await run(['bench', 'm.onnx', '--no-cool-down']);
+  expect(benched[0]?.coolDownSeconds).toBeNull();
 });
 
 test('a missed limit from the command line: exit code 3, and the results all the same', async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
+import { nodeCheck } from '../../agent/cli/doctor-checks.ts';
 import { runChecks } from '../../agent/cli/doctor.ts';
 import { doctorSchema } from '../../agent/contracts/doctor.ts';
-import type { Check, Finding } from '../../agent/runtime/checks.ts';
+import type { Check, Finding } from '../../agent/util/check.ts';
 import { vendoredLibrary } from '../../agent/runtime/tflite/places.ts';
 import { run } from './support.ts';
 
@@ -25,12 +26,13 @@ test(
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const report = doctorSchema.parse(JSON.parse(out));
     expect(report.healthy).toBe(true);
-    expect(report.checks.map(({ id, state }) => `${id} ${state}`)).toEqual([
-      'onnxruntime ok',
-      'koffi ok',
-      'tflite ok',
-    ]);
-    expect(report.checks.at(-1)?.facts).toEqual({
+    const states = report.checks.map(({ id, state }) => `${id} ${state}`);
+    expect(states.slice(0, 4)).toEqual(['node ok', 'onnxruntime ok', 'koffi ok', 'tflite ok']);
+    const ids = report.checks.map(({ id }) => id);
+    const machine = ['power', 'cooling', 'swap', 'clock', 'disk-space', 'disk-wear'];
+    expect(ids).toEqual(expect.arrayContaining(machine));
+    expect(ids).not.toContain('broker');
+    expect(report.checks.find(({ id }) => id === 'tflite')?.facts).toEqual({
       version: '2.9.0',
       origin: 'configured',
       path: vendoredLibrary(),
@@ -46,10 +48,10 @@ test(
     expect(code).toBe(1);
     expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
     const flat = out.replaceAll(/\s+/g, ' ');
-    expect(flat).toContain('FAILED TensorFlow Lite, for TFLite models');
+    expect(flat).toContain('ERROR TensorFlow Lite, for TFLite models');
     expect(flat).toContain('no library: /no/such/library.so: no such file');
     expect(flat).toContain('To mend it: npm run fetch-tflite');
-    expect(flat).toContain('Something essential is missing.');
+    expect(flat).toContain('Something essential is missing');
   },
   LIMIT_MS,
 );
@@ -79,4 +81,37 @@ test('a check whose ground is missing is skipped, and the others are made', asyn
     ['garden', 'ok', 'here', null],
   ]);
   expect(results[3]?.facts).toEqual({ trees: '3' });
+  expect(results.map(({ level }) => level)).toEqual(['warning', 'skipped', 'skipped', 'ok']);
+});
+
+test('a check that breaks is a failed one, and the others are made', async () => {
+  const check = (id: string, severity: Check['severity'], action: Check['run']): Check => ({
+    id,
+    title: id,
+    severity,
+    run: action,
+  });
+  const results = await runChecks(
+    [
+      check('broken', 'essential', async () => {
+        throw new Error('EIO');
+      }),
+      check('next', 'optional', async () => ({ ok: true, found: 'here' })),
+    ],
+    new AbortController().signal,
+  );
+  expect(results.map(({ id, level, found }) => [id, level, found])).toEqual([
+    ['broken', 'error', 'the check itself failed: EIO'],
+    ['next', 'ok', 'here'],
+  ]);
+});
+
+test.each([
+  ['20.18.3', false],
+  ['18.20.0', false],
+  ['20.19.0', true],
+  ['22.1.0', true],
+])('Node.js %s', async (version, ok) => {
+  const found = await nodeCheck(version).run(new AbortController().signal);
+  expect(found).toMatchObject({ ok, facts: { version } });
 });

@@ -81,3 +81,16 @@ test('--debug shows where an error came from', async () => {
   const ran = await run(['probe', '--debug', '--root', '/nonexistent/recording']);
   expect(ran.err).toMatch(/\n\s+at /);
 });
+
+test('a Jetson: its release, its libraries, and its power mode by name', async () => {
+  const root = makeSysroot({
+    '/proc/device-tree/compatible': 'nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0',
+    '/etc/nv_tegra_release': '# R36 (release), REVISION: 4.3, GCID: 1\n',
+    '/etc/nvpmodel.conf': '< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=7W >\n',
+    '/var/lib/nvpmodel/status': 'pmode:0001\n',
+    '/etc/nv_boot_control.conf': 'TNSPEC 3767-300-0005-R.1-1-1-jetson-orin-nano-devkit-\n',
+  });
+  const flat = (await probed('--root', root)).replace(/\s+/g, ' ');
+  expect(flat).toContain('JetPack 6.2 (L4T 36.4.3)');
+  expect(flat).toContain('power mode 7W (others: 15W); flashed without the Super modes');
+});

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
-import type { MqttClient } from 'mqtt';
+import type { IClientOptions, MqttClient } from 'mqtt';
 import { afterThisTest } from '../fleet/support/harness.ts';
 import { until } from './support.ts';
 
@@ -28,9 +27,13 @@ function documentOf(payload: Buffer): Readonly<Record<string, unknown>> {
   }
 }
 
-/** A client of its own that sees everything below the root; `onSeen` is called at once. */
-export async function watch(port: number, url = `mqtt://127.0.0.1:${port}`): Promise<Watcher> {
-  const client = await connectAsync(url, { protocolVersion: 5, reconnectPeriod: 100 });
+/** A client of its own that sees everything below the root. */
+export async function watch(
+  port: number,
+  url = `mqtt://127.0.0.1:${port}`,
+  more: IClientOptions = {},
+): Promise<Watcher> {
+  const client = await connectAsync(url, { protocolVersion: 5, reconnectPeriod: 100, ...more });
   afterThisTest(() => client.endAsync(true));
   const seen: Seen[] = [];
   client.on('message', (topic, payload, { retain, properties }) => {
@@ -53,6 +56,3 @@ export const yamlFor = (port: number, more = ''): string =>
     '  reconnectMaxSeconds: 0.2',
     more,
   ].join('\n');
-
-/** Long enough for a message that should not come to have come. */
-export const quietTime = (): Promise<void> => sleep(300);

@@ -132,6 +132,60 @@ describeWithMosquitto('the daemon at a mosquitto', () => {
   });
 });
 
+describeWithMosquitto('while it is online', () => {
+  test('no native library for inference or images is in its memory', async () => {
+    const { port } = await mosquitto(ANYONE);
+    const daemon = startDaemon(yamlFor(port));
+    const watcher = await watch(port);
+    await watcher.find('/pi-7/up/birth');
+    const maps = readFileSync(`/proc/${daemon.child.pid}/maps`, 'utf8');
+    expect(maps).toContain('/node');
+    expect(maps).not.toMatch(/onnxruntime|tensorflow|tflite|libvips|sharp|koffi|classic-level/i);
+  });
+
+  test('bad messages are refused, counted, and change nothing', async () => {
+    const { port } = await mosquitto(ANYONE);
+    const watcher = await watch(port);
+    startDaemon(yamlFor(port));
+    await watcher.find('/pi-7/up/twin');
+    const dn = 'edgefit/v1/d/pi-7/dn';
+    const bad: readonly (readonly [string, string | Buffer])[] = [
+      [`${dn}/job/j1`, '{"schema":"edgefit/signed/1"'],
+      [`${dn}/job/j1`, Buffer.alloc(200_000, 32)],
+      [`${dn}/job/j1`, '{"schema":"edgefit/signed/2"}'],
+      [`${dn}/job/j1`, '{"schema":"edgefit/signed/1"}'],
+      [`${dn}/twin`, '{"schema":"edgefit/signed/1"}'],
+      [`${dn}/no/such/topic`, '{}'],
+    ];
+    for (const [topic, payload] of bad) {
+      // oxlint-disable-next-line no-await-in-loop -- in order
+      await watcher.client.publishAsync(topic, payload, { qos: 1 });
+    }
+    const request = {
+      schema: 'edgefit/request/1',
+      id: 'r1',
+      replyTo: 'edgefit/v1/c/me/rsp/pi-7/r1',
+    };
+    await watcher.client.publishAsync(`${dn}/req/health`, JSON.stringify(request), { qos: 1 });
+    const { document } = await watcher.find('/rsp/pi-7/r1');
+    expect(document['result']).toMatchObject({
+      refused: {
+        NOT_JSON: 1,
+        TOO_LARGE: 1,
+        UNKNOWN_SCHEMA: 1,
+        UNSUPPORTED: 1,
+        UNVERIFIED: 1,
+        BAD_TOPIC: 1,
+      },
+    });
+    const twins = watcher.seen.filter(({ topic }) => topic.endsWith('/up/twin'));
+    expect(twins.at(-1)?.document).toMatchObject({
+      rev: 1,
+      settings: { counter: null, applied: {}, refused: { code: 'UNVERIFIED' } },
+    });
+  });
+});
+
 test('a daemon without a broker works alone', async () => {
   const daemon = startDaemon('tags: [a]\n');
   await until('the start', () => daemon.log().includes('without a fleet'));

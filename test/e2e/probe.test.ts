@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, expect, test } from '@jest/globals';
 import { factsSchema } from '../../agent/contracts/facts.ts';
+import { builtModule } from '../../agent/util/paths.ts';
 import { agent, removeFolders } from './support/agent.ts';
 import { DONE, refusal, tooWide } from './support/expect.ts';
 
@@ -23,4 +25,24 @@ test('for people: a table of 80 columns', async () => {
 test('a root that is not there', async () => {
   const ran = await agent(['probe', '--root', '/no/such/root']);
   expect(ran).toMatchObject(refusal(2, 'cannot read the machine under /no/such/root'));
+});
+
+const NOBODY = 65_534;
+const asRoot = process.getuid?.() === 0 ? test : test.skip;
+
+// Where tests are run by somebody else, every other test here shows the same.
+asRoot('needs no root: nobody sees the same machine', () => {
+  const args = [builtModule('cli/main'), 'probe', '--json'];
+  const env = { PATH: process.env['PATH'] ?? '' };
+  const ran = spawnSync(process.execPath, args, {
+    uid: NOBODY,
+    gid: NOBODY,
+    env,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  expect({ status: ran.status, stderr: ran.stderr }).toEqual({ status: 0, stderr: '' });
+  const facts = factsSchema.parse(JSON.parse(ran.stdout));
+  expect(facts.cpu.coresOnline).toBeGreaterThan(0);
+  expect(facts.unknown.filter(({ why }) => why.includes('permission denied'))).toEqual([]);
 });

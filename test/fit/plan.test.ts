@@ -1,6 +1,7 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { plan } from '../../agent/fit/plan.ts';
+import { refuseUnpublished } from '../../agent/fit/runtimes.ts';
 import { threadSweep } from '../../agent/fit/threads.ts';
 import type { Plan, ProfileScheme } from '../../agent/fit/types.ts';
 import { cpu, profile, request, summary } from './fixtures.ts';
@@ -263,9 +264,51 @@ test('a TFLite file runs with TFLite, whatever the profile prefers', () => {
   expect(made.candidates[1]?.why).toContain('3 nodes (CONV_2D) can run on integers');
 });
 
+describe('32-bit ARM, for which there is no onnxruntime', () => {
+  const arm = cpu({ arch: 'arm', features: ['neon'], coresUsable: 1 });
+  const mixed = cpu({ arch: 'arm64', userland: 'arm', features: ['asimd'], coresUsable: 1 });
+  const both = profile({ runtimes: ['tflite', 'onnxruntime'], schemes: [] });
+
+  test.each([arm, mixed])(
+    'an ONNX file is refused in one line, and not run all the same',
+    (machine) => {
+      expect(() => plan(summary(), machine, both, request())).toThrow(
+        'onnxruntime: there is no build of it for arm',
+      );
+      expect(() => refuseUnpublished('onnx', machine)).toThrow(
+        'nothing runs onnx files on arm (no build of onnxruntime): give the model as a tflite file, or install a 64-bit system',
+      );
+    },
+  );
+
+  test('a TFLite file runs, and the other runtime is named', () => {
+    const made = plan(summary({ format: 'tflite' }), arm, both, request({ asIs: true }));
+    expect(ids(made)).toEqual(['tflite/fp32/t1']);
+    expect(() => refuseUnpublished('tflite', arm)).not.toThrow();
+  });
+
+  test('64-bit machines are not concerned', () => {
+    expect(() => refuseUnpublished('onnx', cpu({ arch: 'arm64' }))).not.toThrow();
+    expect(() => refuseUnpublished('onnx', cpu({ arch: 'unknown' }))).not.toThrow();
+  });
+});
+
+test('what is not worth trying with one runtime may be with another', () => {
+  const advice = [
+    { precision: 'int8', runtimes: ['tensorrt' as const], why: 'no INT8 on the GPU' },
+  ];
+  const made = plan(
+    summary(),
+    cpu({ coresUsable: 1 }),
+    profile({ notWorthTrying: advice }),
+    request(),
+  );
+  expect(ids(made)).toContain('onnxruntime/int8-static/t1');
+});
+
 test('nothing can run the file', () => {
   expect(() => plan(summary(), cpu(), profile(), request({ runtimes: ['tflite'] }))).toThrow(
-    'tflite cannot run this onnx file: use --runtime onnxruntime',
+    'cannot run this onnx file as asked (tflite: it does not run onnx files): use --runtime onnxruntime',
   );
 });
 
@@ -281,7 +324,7 @@ test('whatever the model and machine: float first, unique ids, a why for everyth
     weightBytes: fc.nat(),
   });
   const machine = fc.record({
-    arch: fc.constantFrom('x64', 'arm64', 'arm'),
+    arch: fc.constantFrom('x64', 'arm64'),
     coresUsable: fc.option(fc.double({ min: 0.1, max: 200, noNaN: true })),
     features: fc.subarray(['avx2', 'avx512_vnni', 'asimddp']),
   });

@@ -201,10 +201,20 @@ describe('Hailo', () => {
     expect(found?.problem?.slice(0, fix?.length)).toBe(fix);
   });
 
-  const ready = { node: '/dev/hailo0', present: true, writable: true, library: true };
+  const ready = {
+    node: '/dev/hailo0',
+    present: true,
+    writable: true,
+    library: true,
+    driver: true,
+    firmware: true,
+  };
   test.each([
     [{}, 'none'],
-    [{ present: false }, 'its driver is not loaded'],
+    [{ present: false, driver: false }, 'its driver is not loaded'],
+    [{ present: false }, '--device /dev/hailo0'],
+    [{ present: false, firmware: false }, 'its firmware is missing'],
+    [{ firmware: false }, 'its firmware is missing'],
     [{ library: false }, 'apt install hailo-all'],
     [{ writable: false }, 'no permission'],
   ])('problem of %j', (state, fix) => {

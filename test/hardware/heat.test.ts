@@ -2,11 +2,18 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { startReading } from '../../agent/hardware/facts-log.ts';
-import { sampleHeat } from '../../agent/hardware/heat.ts';
+import { openHeat } from '../../agent/hardware/heat.ts';
+import { slowly } from '../../agent/hardware/slowly.ts';
 import { hottest, readThermal } from '../../agent/hardware/thermal.ts';
 import { askFirmware, parseThrottled, readThrottling } from '../../agent/hardware/throttling.ts';
 import { openTree, type Tree } from '../../agent/hardware/tree.ts';
-import { makeSysroot, raspberryPi4, removeSysroots, type Files } from '../support/sysroot.ts';
+import {
+  makeSysroot,
+  putFile,
+  raspberryPi4,
+  removeSysroots,
+  type Files,
+} from '../support/sysroot.ts';
 
 afterAll(removeSysroots);
 
@@ -181,24 +188,163 @@ describe('throttling', () => {
   });
 });
 
-describe('sampleHeat', () => {
-  test('reads heat, clock and throttling at once', async () => {
+describe('a heat reader', () => {
+  const cpufreq = (cpu: number) => `/sys/devices/system/cpu/cpu${cpu}/cpufreq`;
+
+  test('reads heat, clocks, limits and throttling at once, and again', async () => {
     const root = makeSysroot({
       ...raspberryPi4(),
       '/sys/devices/platform/soc/soc:firmware/get_throttled': '50005\n',
     });
-    await expect(sampleHeat(root)).resolves.toEqual({
+    const heat = await openHeat(root);
+    expect(heat.governor).toBe('ondemand');
+    const first = await heat.read();
+    expect(first).toEqual({
       celsius: 48.312,
+      zone: 'cpu-thermal',
       frequencyHz: 900_000_000,
-      throttled: ['under-voltage', 'throttled'],
+      limitHz: 1_800_000_000,
+      gpuHz: null,
+      gpuLoadShare: null,
+      throttling: {
+        now: ['under-voltage', 'throttled'],
+        sinceBoot: ['under-voltage', 'throttled'],
+        events: null,
+      },
+      tripped: [],
+      cooling: [],
+    });
+    putFile(root, '/sys/class/thermal/thermal_zone0/temp', '81000\n');
+    putFile(root, '/sys/devices/platform/soc/soc:firmware/get_throttled', '80008\n');
+    for (const cpu of [0, 1, 2, 3]) putFile(root, `${cpufreq(cpu)}/scaling_max_freq`, '1000000\n');
+    await expect(heat.read()).resolves.toMatchObject({
+      celsius: 81,
+      limitHz: 1_000_000_000,
+      throttling: { now: ['soft-temperature-limit'] },
     });
   });
 
   test('knows nothing in an empty tree', async () => {
-    await expect(sampleHeat(makeSysroot({}))).resolves.toEqual({
+    const heat = await openHeat(makeSysroot({}));
+    expect(heat).toMatchObject({ governor: null, steadyClock: false });
+    await expect(heat.read()).resolves.toEqual({
       celsius: null,
+      zone: null,
       frequencyHz: null,
-      throttled: [],
+      limitHz: null,
+      gpuHz: null,
+      gpuLoadShare: null,
+      throttling: null,
+      tripped: [],
+      cooling: [],
     });
   });
+
+  test('the hottest zone is one of a processor, whatever a board or a battery says', async () => {
+    const heat = await openHeat(
+      makeSysroot(
+        zones([
+          ['Tboard_tegra', '70000\n'],
+          ['PMIC-Die', '100000\n'],
+          ['CPU-therm', '51000\n'],
+          ['GPU-therm', '52500\n'],
+        ]),
+      ),
+    );
+    await expect(heat.read()).resolves.toMatchObject({ celsius: 52.5, zone: 'GPU-therm' });
+  });
+
+  test('cores that share a clock are read once; a boosting driver gives no steady clock', async () => {
+    const core = (cpu: number, hz: number): Files => ({
+      [`${cpufreq(cpu)}/related_cpus`]: cpu < 2 ? '0 1\n' : '2 3\n',
+      [`${cpufreq(cpu)}/scaling_cur_freq`]: `${hz}\n`,
+      [`${cpufreq(cpu)}/scaling_driver`]: cpu === 0 ? 'cpufreq-dt\n' : 'intel_pstate\n',
+    });
+    const files = { ...core(0, 600_000), ...core(1, 2_000_000), ...core(2, 700_000) };
+    const heat = await openHeat(makeSysroot(files));
+    expect(heat.steadyClock).toBe(true);
+    // Core 1 says the same as core 0 on a machine; here it tells whether it was asked.
+    await expect(heat.read()).resolves.toMatchObject({ frequencyHz: 700_000_000 });
+    const boosting = await openHeat(makeSysroot(core(2, 700_000)));
+    expect(boosting.steadyClock).toBe(false);
+  });
+
+  test("x86: the processor's counters, of a core and of all", async () => {
+    const folder = '/sys/devices/system/cpu/cpu0/thermal_throttle';
+    const root = makeSysroot({
+      [`${folder}/core_throttle_count`]: '3\n',
+      [`${folder}/package_throttle_count`]: '4\n',
+    });
+    const heat = await openHeat(root);
+    await expect(heat.read()).resolves.toMatchObject({ throttling: { now: [], events: 7 } });
+    putFile(root, `${folder}/package_throttle_count`, '6\n');
+    await expect(heat.read()).resolves.toMatchObject({ throttling: { events: 9 } });
+  });
+});
+
+describe('trips and cooling', () => {
+  const ZONE = '/sys/class/thermal/thermal_zone0';
+  const trip = (at: number, type: string, temp: string): Files => ({
+    [`${ZONE}/trip_point_${at}_type`]: `${type}\n`,
+    [`${ZONE}/trip_point_${at}_temp`]: `${temp}\n`,
+  });
+  const tripped = async (temp: string, files: Files) => {
+    const heat = await openHeat(makeSysroot({ ...zones([['soc-thermal', temp]]), ...files }));
+    return (await heat.read()).tripped;
+  };
+
+  test('the first passive trip; a fan and a trip that is not set do not count', async () => {
+    const trips = {
+      ...trip(0, 'active', '40000'),
+      ...trip(1, 'passive', '0'),
+      ...trip(2, 'passive', '75000'),
+      ...trip(3, 'passive', '85000'),
+      ...trip(4, 'critical', '110000'),
+    };
+    await expect(tripped('74999', trips)).resolves.toEqual([]);
+    await expect(tripped('75000', trips)).resolves.toEqual(['soc-thermal']);
+    // The power allocator only starts to look at the first one.
+    const allocator = { ...trips, [`${ZONE}/policy`]: 'power_allocator\n' };
+    await expect(tripped('80000', allocator)).resolves.toEqual([]);
+    await expect(tripped('85000', allocator)).resolves.toEqual(['soc-thermal']);
+  });
+
+  test('without a passive trip the lowest of the others', async () => {
+    const trips = { ...trip(0, 'hot', '90000'), ...trip(1, 'critical', '110000') };
+    await expect(tripped('89000', trips)).resolves.toEqual([]);
+    await expect(tripped('90000', trips)).resolves.toEqual(['soc-thermal']);
+  });
+
+  test('cooling by a slower clock counts, a fan and a fixed setting do not', async () => {
+    const device = (at: number, type: string, state: string): Files => ({
+      [`/sys/class/thermal/cooling_device${at}/type`]: `${type}\n`,
+      [`/sys/class/thermal/cooling_device${at}/cur_state`]: `${state}\n`,
+    });
+    const heat = await openHeat(
+      makeSysroot({
+        ...device(0, 'pwm-fan', '3'),
+        ...device(1, 'cpufreq-cpu0', '2'),
+        ...device(2, 'cpufreq-cpu4', '0'),
+        ...device(3, 'TCC Offset', '10'),
+        ...device(4, 'intel_powerclamp', '-1'),
+        ...device(5, 'Processor', '1'),
+      }),
+    );
+    await expect(heat.read()).resolves.toMatchObject({ cooling: ['cpufreq-cpu0', 'Processor'] });
+  });
+});
+
+test('a program is asked every so often, and at once when the answer must be fresh', async () => {
+  let [now, asked] = [0, 0];
+  const ask = slowly(
+    () => Promise.resolve((asked += 1)),
+    1000,
+    () => now,
+  );
+  expect([await ask(), await ask()]).toEqual([1, 1]);
+  now = 999;
+  await expect(ask()).resolves.toBe(1);
+  await expect(ask(true)).resolves.toBe(2);
+  now = 1999;
+  await expect(ask()).resolves.toBe(3);
 });

@@ -230,23 +230,73 @@ withRecordings('recorded boards', () => {
     },
   );
 
+  const GPU = ['nvidia-gpu'];
+  const GPU_AND_DLA = ['nvidia-gpu', 'nvidia-dla'];
+  // By what the boards have: the Nano, TX2, Orin Nano and Thor are without a DLA.
   const kinds: readonly (readonly [string, readonly string[]])[] = [
+    ['arm64-ampere-altra', []],
+    ['arm64-graviton3', []],
     ['coral-dev-board', ['edgetpu-pcie']],
+    ['jetson-agx-orin', GPU_AND_DLA],
+    ['jetson-agx-orin-jp7', GPU_AND_DLA],
+    ['jetson-agx-thor', GPU],
+    ['jetson-agx-xavier', GPU_AND_DLA],
+    ['jetson-nano', GPU],
+    ['jetson-nano-2gb', GPU],
+    ['jetson-orin-nano', GPU],
+    ['jetson-orin-nx', GPU_AND_DLA],
+    ['jetson-tx2', GPU],
+    ['rk3588-rock5b', []],
+    ['rpi-3b', []],
+    ['rpi-400', []],
+    ['rpi-4b', []],
+    ['rpi-4b-armhf', []],
     ['rpi-4b-coral-usb-fresh', ['edgetpu-usb']],
     ['rpi-4b-coral-usb-ready', ['edgetpu-usb']],
+    ['rpi-5', []],
+    ['rpi-5-hailo8l', ['hailo-8l']],
+    ['rpi-cm4', []],
+    ['rpi-zero-2w', []],
+    ['x86-64-container-512m', []],
     ['x86-64-coral-pcie', ['edgetpu-pcie']],
     ['x86-64-coral-pcie-intree', ['edgetpu-pcie']],
-    ['rpi-5-hailo8l', ['hailo-8l']],
-    ['jetson-nano', ['nvidia-gpu']],
-    ['jetson-orin-nano', ['nvidia-gpu']],
-    ['jetson-orin-nx', ['nvidia-gpu', 'nvidia-dla']],
-    ['rpi-5', []],
+    ['x86-64-epyc-7451-avx2', []],
+    ['x86-64-i7-1165g7', []],
   ];
-  test.each(kinds)('%s has %j, ready to use', async (name, expected) => {
-    const { accelerators } = await probe({ root: join(recordings, name) });
-    expect(accelerators.map(({ kind }) => kind)).toEqual(expected);
-    expect(accelerators.filter(({ usable }) => !usable)).toEqual([]);
+  test('every recording has its accelerators in the table', () => {
+    expect(kinds.map(([name]) => name)).toEqual(expect.arrayContaining(present));
   });
+
+  test.each(kinds.filter(([name]) => present.includes(name)))(
+    '%s has %j, ready to use, and its own memory limit',
+    async (name, expected) => {
+      const { accelerators, memory } = await probe({ root: join(recordings, name) });
+      expect(accelerators.map(({ kind }) => kind)).toEqual(expected);
+      expect(accelerators.filter(({ usable }) => !usable)).toEqual([]);
+      expect(memory.limitBytes).toBe(name === 'x86-64-container-512m' ? 512 * 2 ** 20 : null);
+      expect(memory.totalBytes).toBeGreaterThan(0);
+    },
+  );
+
+  // SOURCE.txt of each tree; JetPack by the table of jetson_stats.
+  const software: readonly (readonly [string, string, string, string, string, string])[] = [
+    ['jetson-agx-orin', 'tegra234', '34.1.1', '5.0.1 DP', '11.4.14', '8.4.0'],
+    ['jetson-agx-orin-jp7', 'tegra234', '39.2.0', '7.2', '13.2.0', '10.16.2'],
+    ['jetson-agx-thor', 'tegra264', '38.2.0', '7.0', '13.0.48', '10.13.3'],
+    ['jetson-agx-xavier', 'tegra194', '32.7.1', '4.6.1', '10.2.300', '8.2.1'],
+    ['jetson-nano', 'tegra210', '32.7.1', '4.6.1', '10.2.300', '8.2.1'],
+    ['jetson-nano-2gb', 'tegra210', '32.7.2', '4.6.2', '10.2.300', '8.2.1'],
+    ['jetson-orin-nano', 'tegra234', '35.3.1', '5.1.1', '11.4.19', '8.5.2'],
+    ['jetson-orin-nx', 'tegra234', '36.4.3', '6.2', '12.6.68', '10.3.0'],
+    ['jetson-tx2', 'tegra186', '32.7.6', '4.6.6', '10.2.460', '8.2.1'],
+  ];
+  test.each(software.filter(([name]) => present.includes(name)))(
+    '%s: %s, L4T %s, JetPack %s, CUDA %s, TensorRT %s',
+    async (name, soc, l4t, jetpack, cuda, tensorrt) => {
+      const facts = await probe({ root: join(recordings, name) });
+      expect(facts.jetson).toMatchObject({ soc, l4t, jetpack, cuda, tensorrt });
+    },
+  );
 
   test('the limits of a container are seen', async () => {
     const facts = await probe({ root: join(recordings, 'x86-64-container-512m') });

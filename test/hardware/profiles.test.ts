@@ -86,8 +86,29 @@ describe('what the profiles say', () => {
 
   test('every precision to try has a scheme, and none is called not worth trying', () => {
     for (const { precisions, schemes, notWorthTrying } of profiles) {
-      expect(new Set(schemes.map(({ precision }) => precision))).toEqual(new Set(precisions));
+      expect(schemes.map(({ precision }) => precision)).toEqual(expect.arrayContaining(precisions));
       expect(notWorthTrying.filter(({ precision }) => precisions.includes(precision))).toEqual([]);
+    }
+  });
+
+  test('a board has its limits: memory for calibration, heat, power', () => {
+    for (const { id, match, calibration, thermal, power } of profiles) {
+      const complete = [calibration, thermal, power].every((part) => part !== undefined);
+      expect({ id, complete }).toEqual({ id, complete: match.boards.length > 0 });
+    }
+  });
+
+  test('Xavier and newer: INT8 on the GPU must be a tenth faster than FP16', () => {
+    const strict = profiles.filter(({ gains }) => gains.length > 0);
+    expect(strict.map(({ id }) => id)).toEqual(
+      ['agx-orin', 'agx-thor', 'agx-xavier', 'orin-nano', 'orin-nx', 'xavier-nx'].map(
+        (name) => `jetson-${name}`,
+      ),
+    );
+    for (const { gains } of strict) {
+      expect(gains).toMatchObject([
+        { precision: 'int8', over: 'fp16', runtimes: ['tensorrt'], min: 0.1 },
+      ]);
     }
   });
 
@@ -114,8 +135,10 @@ describe('what the profiles say', () => {
   test.each([
     ['rpi-4b', ['int8', 'fp32'], 'tflite'],
     ['rpi-5', ['int8', 'fp16', 'fp32'], 'tflite'],
-    ['jetson-nano', ['fp16', 'fp32', 'int8'], 'tensorrt'],
-    ['jetson-tx2', ['fp16', 'fp32', 'int8'], 'tensorrt'],
+    ['jetson-nano', ['fp16', 'fp32'], 'tensorrt'],
+    ['jetson-tx2', ['fp16', 'fp32'], 'tensorrt'],
+    ['jetson-xavier-nx', ['fp16', 'int8', 'fp32'], 'tensorrt'],
+    ['jetson-orin-nano', ['fp16', 'int8', 'fp32'], 'tensorrt'],
     ['jetson-agx-orin', ['fp16', 'int8', 'fp32'], 'tensorrt'],
     ['coral-dev-board', ['int8', 'fp32'], 'tflite'],
     ['generic-x86-64', ['int8', 'fp32'], 'onnxruntime'],

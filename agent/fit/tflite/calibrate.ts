@@ -20,6 +20,8 @@ export interface TfliteCalibration {
   /** How many samples there are; null when nobody knows. */
   readonly count: number | null;
   readonly threads: number;
+  /** Values that may leave the runtime in one run. */
+  readonly exposedBytes?: number | undefined;
   readonly worker: FitWorker;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
@@ -35,11 +37,11 @@ const PHASE = 'calibrating';
 export async function calibrateTflite(
   model: TfliteModel,
   names: readonly string[],
-  { needs, job, count, threads, worker, scratch, hooks }: TfliteCalibration,
+  { needs, job, count, threads, exposedBytes, worker, scratch, hooks }: TfliteCalibration,
 ): Promise<Collection> {
   const states = new Map<string, AccumulatorState>();
   let samples = 0;
-  const slices = slicesOf(model, names);
+  const slices = slicesOf(model, names, exposedBytes);
   for (const [index, slice] of slices.entries()) {
     const path = scratch.file('calibration.tflite');
     // oxlint-disable-next-line no-await-in-loop -- one slice in memory at a time
@@ -69,12 +71,16 @@ export async function calibrateTflite(
 }
 
 /** Tensors in the order of the file, in slices below a limit or, where it is more, one tensor. */
-function slicesOf(model: TfliteModel, names: readonly string[]): readonly (readonly string[])[] {
+function slicesOf(
+  model: TfliteModel,
+  names: readonly string[],
+  bytes: number | undefined,
+): readonly (readonly string[])[] {
   const [graph] = model.subgraphs;
   const unique = graph === undefined ? [] : uniqueTensorNames(graph);
   const shapes = new Map(graph?.tensors.map(({ shape }, at) => [unique[at] ?? '', shape]));
   const tensors = names.map((name) => {
     return { name, dtype: 'float32' as const, shape: shapes.get(name) ?? [] };
   });
-  return groupBySize(tensors).map((group) => group.map(({ name }) => name));
+  return groupBySize(tensors, bytes).map((group) => group.map(({ name }) => name));
 }

@@ -130,7 +130,8 @@ export class TfliteMaker implements VersionMaker {
   }
 
   async #collect(needs: ObserverNeeds): Promise<Collection> {
-    const { ranges, calibration: job, calibrationCount, threads, scratch, hooks } = this.#options;
+    const { ranges, calibration: job, calibrationCount, scratch, hooks } = this.#options;
+    const { threads, exposedBytes } = this.#options;
     if (ranges !== null && ranges !== undefined) return ranges;
     if (job === null) {
       const message = 'static INT8 needs calibration samples: give --samples or a manifest';
@@ -147,6 +148,7 @@ export class TfliteMaker implements VersionMaker {
           job,
           count: calibrationCount,
           threads,
+          exposedBytes,
           worker,
           scratch,
           hooks,

@@ -48,8 +48,10 @@ export class Counters {
 
   async raiseRelease(model: string, counter: number): Promise<void> {
     if (counter <= this.release(model)) return;
-    const releases = { ...this.#values.releases, [model]: counter };
-    await this.#write({ ...this.#values, releases });
+    await this.#change((values) => ({
+      ...values,
+      releases: { ...values.releases, [model]: counter },
+    }));
   }
 
   /** The highest counter of a document of a type; 0 before the first. */
@@ -59,16 +61,19 @@ export class Counters {
 
   async raiseDocument(type: SignedType, counter: number): Promise<void> {
     if (counter <= this.document(type)) return;
-    const documents = { ...this.#values.documents, [type]: counter };
-    await this.#write({ ...this.#values, documents });
+    await this.#change((values) => ({
+      ...values,
+      documents: { ...values.documents, [type]: counter },
+    }));
   }
 
   /** One after the other: two changes at once must not lose one. */
-  async #write(values: Values): Promise<void> {
-    this.#values = values;
+  async #change(make: (values: Values) => Values): Promise<void> {
     const leave = await this.#lane.enter();
     try {
-      await replaceFile(this.#path, JSON.stringify(this.#values));
+      const values = make(this.#values);
+      await replaceFile(this.#path, JSON.stringify(values));
+      this.#values = values;
     } finally {
       leave();
     }

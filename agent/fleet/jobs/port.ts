@@ -110,7 +110,7 @@ function digestOf({ signed }: UnverifiedDocument): string | null {
 /** The record of a job, ready to be published. */
 export function messageOfRecord(deviceId: string, record: JobRecord): OutgoingMessage {
   return {
-    topic: topicFor('jobRecord', { device: deviceId, job: record.jobId }),
+    topic: topicFor('execution', { device: deviceId, job: record.jobId }),
     payload: JSON.stringify(record),
     retain: true,
     schema: record.schema,

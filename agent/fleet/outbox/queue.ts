@@ -59,6 +59,8 @@ export class OutboxQueue {
    * may be among them. Changes nothing.
    */
   victimsOf(entry: QueueEntry): readonly number[] {
+    // Giving up everything would not help.
+    if (entry.bytes > this.#limits.maxBytes) return [entry.seq];
     let excessMessages = this.messages + 1 - this.#limits.maxMessages;
     let excessBytes = this.#bytes + entry.bytes - this.#limits.maxBytes;
     const victims: number[] = [];

@@ -28,6 +28,7 @@ import { isQuantized } from './recognize.ts';
 import { rearrange } from './rearrange/rearrange.ts';
 import { UNSEEN, planStatic } from './static-plan.ts';
 import type { StaticPlan } from './static-plan.ts';
+import { quantizeForTensorRt } from './tensorrt/quantize.ts';
 import { NOTHING_STORED, storeInt8 } from './weight-only.ts';
 
 /**
@@ -49,6 +50,7 @@ export function quantizeStatic(
     const message = '16-bit activations have no integer operators: leave out --format qoperator';
     throw new QuantizeError('NOT_INTEGER', message);
   }
+  if (scheme.format === 'tensorrt') return forTensorRt(model, observed, scheme);
   const unique = nameMaker(model.graph);
   const made = quantizeGraph(model.graph, [], { statistics: observed, scheme, unique });
   if (made.weighted === 0) {
@@ -68,6 +70,16 @@ export function quantizeStatic(
     // Integer operators hold no float tensors that could be compared.
     biases: scheme.format === 'qoperator' ? [] : made.biases,
   };
+}
+
+function forTensorRt(model: OnnxModel, observed: Statistics, scheme: Scheme): Quantized<OnnxModel> {
+  if (scheme.activations === 's16') {
+    const message = 'TensorRT has no 16-bit activations: leave out --format tensorrt';
+    throw new QuantizeError('NOT_INTEGER', message);
+  }
+  const made = quantizeForTensorRt(model, observed, scheme);
+  if (scheme.integerOnly === true) refuseFloat(made.ops);
+  return made;
 }
 
 interface Given {

@@ -1,0 +1,32 @@
+import type { Facts } from '../contracts/facts.ts';
+import type { Reading } from './facts-log.ts';
+import { findGpu, readGpu } from './gpu.ts';
+import { findIna3221, readRails } from './ina3221.ts';
+import { readClocksLocked } from './jetson-clocks.ts';
+import { readPowerMode } from './nvpmodel.ts';
+import { totalPower } from './rails.ts';
+import { findRapl } from './rapl.ts';
+
+type PowerFacts = Pick<Facts, 'power' | 'gpu'>;
+
+/** Power mode, rails and GPU; left out where a machine has nothing of the kind. */
+export async function readPower(reading: Reading): Promise<PowerFacts> {
+  const files = await findGpu(reading);
+  const rails = await readRails(reading, await findIna3221(reading));
+  const counters = rails.length > 0 ? [] : await findRapl(reading);
+  const mode = await readPowerMode(reading);
+  const power = {
+    mode,
+    clocksLocked: mode === null ? null : await readClocksLocked(reading, files),
+    totalMilliwatts: totalPower(rails)?.milliwatts ?? null,
+    rails: [
+      ...rails.map(({ name, milliwatts }) => ({ name, milliwatts })),
+      // Counters of energy: what they tell needs two readings.
+      ...counters.map(({ name }) => ({ name, milliwatts: null })),
+    ],
+  };
+  return {
+    ...(mode === null && power.rails.length === 0 ? {} : { power }),
+    ...(files === null ? {} : { gpu: await readGpu(reading, files) }),
+  };
+}

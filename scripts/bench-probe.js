@@ -1,0 +1,31 @@
+// @ts-check
+// How long `agent probe` takes from a cold start: every run is a new process. Prints the median of ten,
+// beside that of an empty Node.js program, which it cannot go below. Needs a build.
+//   node scripts/bench-probe.js [RUNS]
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const LIMIT_MS = 300;
+const runs = Number(process.argv[2] ?? 10);
+const agent = join(import.meta.dirname, '../dist/agent/cli/main.js');
+
+/** @param {readonly string[]} args */
+function timeOf(args) {
+  const start = performance.now();
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`node ${args.join(' ')} ended with ${status}: ${stderr}`);
+  return performance.now() - start;
+}
+
+/** @param {readonly string[]} args */
+function medianOf(args) {
+  const times = Array.from({ length: runs }, () => timeOf(args)).toSorted((a, b) => a - b);
+  return { median: times[Math.floor(times.length / 2)] ?? 0, least: times[0] ?? 0 };
+}
+
+const empty = medianOf(['-e', '0']);
+const probe = medianOf([agent, 'probe', '--json']);
+const ms = (/** @type {number} */ value) => `${value.toFixed(0)} ms`;
+console.log(`node alone: median ${ms(empty.median)}, shortest ${ms(empty.least)}`);
+console.log(`agent probe: median ${ms(probe.median)}, shortest ${ms(probe.least)} of ${runs} runs`);
+console.log(probe.median < LIMIT_MS ? `under ${LIMIT_MS} ms` : `not under ${LIMIT_MS} ms`);

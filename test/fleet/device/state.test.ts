@@ -1,0 +1,121 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { refuse } from '../../../agent/fleet/device/refusals.ts';
+import { refusalCounter } from '../../../agent/fleet/device/refusals.ts';
+import { sessionNumbers } from '../../../agent/fleet/device/session-number.ts';
+import { openTwin } from '../../../agent/fleet/device/twin.ts';
+import { folderWith } from '../support/harness.ts';
+
+const silent = () => undefined;
+
+test('session numbers go on after a restart', async () => {
+  const state = folderWith({});
+  const first = sessionNumbers(state, silent);
+  expect([await first.next(), await first.next()]).toEqual([1, 2]);
+  expect(await sessionNumbers(state, silent).next()).toBe(3);
+});
+
+test('a damaged count goes on from the clock, above every earlier number', async () => {
+  const state = folderWith({ 'session.json': '{"v":1,"sess' });
+  const warnings: string[] = [];
+  const numbers = sessionNumbers(
+    state,
+    (message) => warnings.push(message),
+    () => 1_700_000_000_500,
+  );
+  expect(await numbers.next()).toBe(1_700_000_001);
+  expect(warnings).toHaveLength(1);
+});
+
+const wanted = (counter: number, settings: object, deviceId = 'pi-7') => ({
+  type: 'twin',
+  deviceId,
+  counter,
+  expires: '2030-01-01T00:00:00Z',
+  settings,
+});
+
+/** A twin whose documents are taken as signed. */
+function trusting(state: string) {
+  return openTwin({
+    state,
+    deviceId: 'pi-7',
+    verify: async (document) => ({ signed: document }),
+    warn: silent,
+  });
+}
+
+const reported = (payload: string): unknown => JSON.parse(payload);
+
+test('settings are taken over, kept over a restart, and never go back', async () => {
+  const state = folderWith({});
+  const twin = await trusting(state);
+  expect(await twin.accept(wanted(4, { logLevel: 'debug' }))).toEqual({ changed: true });
+  expect(await twin.accept(wanted(4, { logLevel: 'debug' }))).toEqual({ changed: false });
+  expect(await twin.accept(wanted(3, { logLevel: 'error' }))).toMatchObject({ refused: 'OLDER' });
+  const again = await trusting(state);
+  expect(again.settings()).toEqual({ logLevel: 'debug' });
+  expect(await again.accept(wanted(3, {}))).toMatchObject({ refused: 'OLDER' });
+  expect(reported(again.message(new Date()).payload)).toMatchObject({
+    rev: 1,
+    settings: {
+      counter: 4,
+      applied: { logLevel: 'debug' },
+      refused: { counter: 3, code: 'OLDER' },
+    },
+  });
+});
+
+test.each<[string, object, string]>([
+  ['for another device', wanted(1, {}, 'pi-8'), 'FOREIGN_DEVICE'],
+  ['with a setting that may not be set from afar', wanted(1, { mqtt: {} }), 'BAD_FIELD'],
+  ['of another type', { ...wanted(1, {}), type: 'job' }, 'BAD_FIELD'],
+])('settings are refused %s', async (_name, document, code) => {
+  const state = folderWith({});
+  const twin = await trusting(state);
+  expect(await twin.accept({ ...document })).toMatchObject({ refused: code });
+  expect(twin.settings()).toEqual({});
+});
+
+test('nothing is taken over that is not verified', async () => {
+  const state = folderWith({});
+  const verify = async () => refuse('UNVERIFIED', 'no key');
+  const twin = await openTwin({ state, deviceId: 'pi-7', verify, warn: silent });
+  expect(await twin.accept(wanted(1, { tags: ['a'] }))).toMatchObject({ refused: 'UNVERIFIED' });
+  expect(reported(twin.message(new Date()).payload)).toMatchObject({
+    settings: { counter: null, applied: {}, refused: { code: 'UNVERIFIED' } },
+  });
+});
+
+test('a revision only grows, also when the file is damaged', async () => {
+  const state = folderWith({});
+  const twin = await trusting(state);
+  await twin.setActiveModel(null);
+  await twin.setLastBench({ benchId: 'b', digest: 'd', ts: '2026-03-01T12:00:00.000Z' });
+  expect(reported(twin.message(new Date()).payload)).toMatchObject({
+    rev: 2,
+    lastBench: { benchId: 'b' },
+  });
+  const path = join(state, 'twin.json');
+  writeFileSync(path, readFileSync(path, 'utf8').slice(0, 20));
+  const later = await trusting(state);
+  expect(reported(later.message(new Date()).payload)).toHaveProperty('lastBench', null);
+  const { rev } = JSON.parse(later.message(new Date()).payload) as { rev: number };
+  expect(rev).toBeGreaterThan(1_000_000);
+});
+
+test('a flood of refusals is counted in full and logged in part', () => {
+  const logged: string[] = [];
+  let clock = 0;
+  const counter = refusalCounter(
+    (code) => logged.push(code),
+    () => clock,
+  );
+  for (let n = 0; n < 1000; n += 1) counter.count(refuse('NOT_JSON', ''), 'topic');
+  expect(logged).toHaveLength(10);
+  clock = 60_000;
+  counter.count(refuse('TOO_LARGE', ''), 'topic');
+  expect(logged).toHaveLength(11);
+  expect(counter.counts()).toEqual({ NOT_JSON: 1000, TOO_LARGE: 1 });
+});

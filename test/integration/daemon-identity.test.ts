@@ -1,0 +1,183 @@
+import { execFileSync } from 'node:child_process';
+import { createPublicKey } from 'node:crypto';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, jest, test } from '@jest/globals';
+import { Aedes } from 'aedes';
+import { enrol } from '../../agent/fleet/identity/enrol.ts';
+import type { EnrolOptions } from '../../agent/fleet/identity/enrol.ts';
+import { identityFiles } from '../../agent/fleet/identity/store.ts';
+import { watch, yamlFor } from '../daemon/fleet-support.ts';
+import { startDaemon, until } from '../daemon/support.ts';
+import { makeCa, makeCertificate } from '../fleet/support/certificates.ts';
+import type { CertificateFiles } from '../fleet/support/certificates.ts';
+import { folderWith, listen, mosquitto } from '../fleet/support/harness.ts';
+import { describeIf, testIf } from '../support/available.ts';
+
+jest.setTimeout(30_000);
+
+const openssl = (...args: readonly string[]): string =>
+  execFileSync('openssl', args, { encoding: 'utf8', stdio: 'pipe', timeout: 20_000 });
+
+function optionsFor(state: string, more: Partial<EnrolOptions> = {}): EnrolOptions {
+  return { state, deviceId: 'pi-7', keyType: 'ecdsa', force: false, ...more };
+}
+
+/** What a certificate authority does with the request of a device. */
+function signRequest(folder: string, ca: CertificateFiles, request: string): string {
+  const cert = join(folder, 'signed.pem');
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    request,
+    '-CA',
+    ca.cert,
+    '-CAkey',
+    ca.key,
+    '-CAcreateserial',
+    '-days',
+    '2',
+    '-out',
+    cert,
+  );
+  return cert;
+}
+
+describeIf('openssl')('a certificate request', () => {
+  test.each(['ecdsa', 'ed25519'] as const)(
+    'with an %s key is in order for openssl',
+    async (keyType) => {
+      const state = folderWith({});
+      const { request } = await enrol(optionsFor(state, { keyType }));
+      const text = openssl(
+        'req',
+        '-in',
+        request ?? '',
+        '-noout',
+        '-verify',
+        '-text',
+        '-nameopt',
+        'RFC2253',
+      );
+      expect(text).toContain('Subject: CN=pi-7');
+      expect(text).toContain('DNS:pi-7');
+      expect(text).toContain(keyType === 'ecdsa' ? 'ecdsa-with-SHA256' : 'ED25519');
+      const theirs = openssl('req', '-in', request ?? '', '-noout', '-pubkey');
+      const ours = createPublicKey(readFileSync(identityFiles(state).keyFile));
+      expect(ours.export({ format: 'pem', type: 'spki' })).toBe(theirs);
+    },
+  );
+
+  test('takes the longest device id there may be', async () => {
+    const deviceId = 'x'.repeat(64);
+    const { request } = await enrol(optionsFor(folderWith({}), { deviceId }));
+    expect(openssl('req', '-in', request ?? '', '-noout', '-verify', '-subject')).toContain(
+      deviceId,
+    );
+  });
+});
+
+describeIf('openssl')('enrolling', () => {
+  test('again changes nothing; another identity needs --force', async () => {
+    const state = folderWith({});
+    const first = await enrol(optionsFor(state));
+    expect(first.written).toHaveLength(3);
+    expect(statSync(identityFiles(state).keyFile).mode & 0o777).toBe(0o600);
+    const key = readFileSync(identityFiles(state).keyFile, 'utf8');
+    expect((await enrol(optionsFor(state))).written).toEqual([]);
+    await expect(enrol(optionsFor(state, { deviceId: 'pi-8' }))).rejects.toMatchObject({
+      code: 'EXISTS',
+    });
+    await expect(enrol(optionsFor(state, { user: 'pi-7' }))).rejects.toMatchObject({
+      code: 'EXISTS',
+    });
+    expect(readFileSync(identityFiles(state).keyFile, 'utf8')).toBe(key);
+    await enrol(optionsFor(state, { deviceId: 'pi-8', force: true }));
+    expect(readFileSync(identityFiles(state).keyFile, 'utf8')).not.toBe(key);
+  });
+
+  test('takes the first root once, and no other without --force', async () => {
+    const root = (version: number) =>
+      JSON.stringify({ signed: { _type: 'root', version }, signatures: [{ keyid: '', sig: '' }] });
+    const files = folderWith({ 'a.json': root(1), 'b.json': root(2), 'c.json': '{"signed":{}}' });
+    const state = folderWith({});
+    await enrol(optionsFor(state, { root: join(files, 'a.json') }));
+    expect(readFileSync(join(state, 'tuf', 'root.json'), 'utf8')).toBe(root(1));
+    await expect(enrol(optionsFor(state, { root: join(files, 'b.json') }))).rejects.toMatchObject({
+      code: 'EXISTS',
+    });
+    await expect(
+      enrol(optionsFor(folderWith({}), { root: join(files, 'c.json') })),
+    ).rejects.toMatchObject({ code: 'BAD_ROOT' });
+  });
+
+  test('refuses the certificate of another key', async () => {
+    const folder = folderWith({});
+    const ca = makeCa(folder, 'ca');
+    const other = makeCertificate(folder, ca, 'other', 'DNS:other');
+    await expect(enrol(optionsFor(folderWith({}), { cert: other.cert }))).rejects.toMatchObject({
+      code: 'BAD_CERTIFICATE',
+    });
+  });
+});
+
+testIf('openssl', 'mosquitto')(
+  'an enrolled device connects by its certificate, as itself',
+  async () => {
+    const folder = folderWith({});
+    const ca = makeCa(folder, 'ca');
+    const server = makeCertificate(folder, ca, 'server', 'IP:127.0.0.1');
+    const admin = makeCertificate(folder, ca, 'admin', 'DNS:admin');
+    const acl = join(folder, 'acl');
+    writeFileSync(
+      acl,
+      'user admin\ntopic readwrite edgefit/v1/#\npattern write edgefit/v1/d/%u/up/#\npattern read edgefit/v1/d/%u/dn/#\n',
+    );
+    const broker = await mosquitto(
+      `cafile ${ca.cert}`,
+      `certfile ${server.cert}`,
+      `keyfile ${server.key}`,
+      'require_certificate true',
+      'use_identity_as_username true',
+      `acl_file ${acl}`,
+    );
+    const state = folderWith({});
+    const { request } = await enrol(optionsFor(state, { ca: ca.cert }));
+    await enrol(optionsFor(state, { cert: signRequest(folder, ca, request ?? '') }));
+    const url = `mqtts://127.0.0.1:${broker.port}`;
+    const read = (path: string) => readFileSync(path);
+    const watcher = await watch(broker.port, url, {
+      ca: read(ca.cert),
+      cert: read(admin.cert),
+      key: read(admin.key),
+    });
+    // No device id, no files: all of it comes from the identity.
+    startDaemon(`mqtt:\n  url: ${url}\n`, { state });
+    const online = await watcher.find('/pi-7/up/status');
+    expect(online.document).toMatchObject({ state: 'online', deviceId: 'pi-7' });
+  },
+);
+
+test('falls back to MQTT 3.1.1 where the broker speaks nothing newer', async () => {
+  const broker = await Aedes.createBroker();
+  const port = await listen(createServer(broker.handle));
+  const watcher = await watch(port, undefined, { protocolVersion: 4 });
+  const daemon = startDaemon(yamlFor(port));
+  await watcher.find('/pi-7/up/status', ({ document }) => document['state'] === 'online');
+  await watcher.find('/pi-7/up/twin');
+  await until('the log', () => daemon.log().includes('"protocol":4'));
+  const request = { schema: 'edgefit/request/1', id: 'r1', replyTo: 'edgefit/v1/c/me/rsp/pi-7/r1' };
+  await watcher.client.publishAsync('edgefit/v1/d/pi-7/dn/req/health', JSON.stringify(request), {
+    qos: 1,
+  });
+  const answer = await watcher.find('/rsp/pi-7/r1');
+  expect(answer.document).toMatchObject({
+    ok: true,
+    result: { connects: 1, outbox: { messages: 0 } },
+  });
+  await new Promise<void>((resolve) => {
+    broker.close(() => resolve());
+  });
+});
