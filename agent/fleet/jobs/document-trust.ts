@@ -73,7 +73,10 @@ export class DocumentTrust {
     return (await this.refresh()) ? this.#check(document, type) : first;
   }
 
-  async #check(document: UnverifiedDocument, type: SignedType): Promise<VerifiedDocument | Refusal> {
+  async #check(
+    document: UnverifiedDocument,
+    type: SignedType,
+  ): Promise<VerifiedDocument | Refusal> {
     const { deviceId, counters, nowMs } = this.#options;
     const keyring = await this.#keyring();
     const highest = counters.document(type);

@@ -60,8 +60,6 @@ export interface RunnerOptions {
   /** Says how a job stands. It must not fail: reporting never fails a job. */
   readonly publish: (record: JobRecord) => void;
   readonly moment: () => Moment;
-  /** The time to judge expiry by, milliseconds since 1970. */
-  readonly nowMs: () => number;
   readonly onError?: (error: unknown, jobId: string) => void;
   /** Pause before a job goes on whose journal could not be written. */
   readonly retryMs?: number;

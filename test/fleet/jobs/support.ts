@@ -57,7 +57,6 @@ export async function bench(
     handlers: handlersWith(handlers),
     publish: (record) => records.push(record),
     moment: () => ({ ts: '2026-06-01T00:00:00.000Z', mono: 1, bootId: 'b1' }),
-    nowMs: () => Date.parse('2026-06-01T00:00:00Z'),
   });
   const chain = (jobId: string) =>
     records

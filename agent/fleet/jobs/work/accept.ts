@@ -1,6 +1,7 @@
 import { Slots } from '../../../deploy/slots/slots.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import type { WorkContext } from './context.ts';
+import type { Wanted } from './stage.ts';
 
 /**
  * Whether the job makes sense here at all. Its signature, device and expiry were checked before it came
@@ -22,6 +23,7 @@ export async function accept(input: PhaseInput, context: WorkContext): Promise<P
     case 'config':
     case 'collect':
     case 'selfcheck':
+    default:
       return document.dryRun === true ? { done: 'dry_run_ok' } : {};
   }
 }
@@ -30,12 +32,6 @@ export async function accept(input: PhaseInput, context: WorkContext): Promise<P
 export async function refuseExpired(expires: string, { nowMs }: WorkContext): Promise<void> {
   if (Date.parse(expires) > (await nowMs())) return;
   throw new PhaseError('expired', `the job expired at ${expires}`);
-}
-
-interface Wanted {
-  readonly name: string;
-  readonly version: string;
-  readonly releaseCounter: number;
 }
 
 async function acceptDeploy(model: Wanted, context: WorkContext): Promise<PhaseFindings> {

@@ -23,7 +23,8 @@ const MAX_COMPLAINT_CHARACTERS = 400;
 const GRACE_MS = 1000;
 
 /** What is for the daemon alone: its secrets, and the socket by which it tells systemd how it is. */
-const NOT_INHERITED = /^(EDGEFIT_MQTT_.*|EDGEFIT_PASSPHRASE|NOTIFY_SOCKET|WATCHDOG_.*|CREDENTIALS_.*)$/;
+const NOT_INHERITED =
+  /^(EDGEFIT_MQTT_.*|EDGEFIT_PASSPHRASE|NOTIFY_SOCKET|WATCHDOG_.*|CREDENTIALS_.*)$/;
 
 /**
  * Runs the agent itself as a child in a process group of its own, all of which is gone when this
@@ -67,7 +68,8 @@ async function outcomeOf(child: ChildProcess): Promise<AgentRun> {
     killGroup(child, 'SIGKILL');
   });
   try {
-    const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+    await once(child, 'close');
+    const { exitCode: code, signalCode: signal } = child;
     const lines = stderr().trim().split('\n');
     const complaint = (lines.at(-1) ?? '').replace(/^agent: /, '');
     return {

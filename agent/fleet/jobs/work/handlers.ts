@@ -60,6 +60,7 @@ async function commit(input: PhaseInput, context: WorkContext): Promise<PhaseFin
       return selfcheck(input, context);
     case 'bench':
     case 'selfupdate':
+    default:
       return NOTHING;
   }
 }
