@@ -58,8 +58,9 @@ export function openPort(options: PortOptions): JobsDoor {
     },
     openRecords: async () => runner.unarchived().map((record) => recordMessage(record)),
     retry: async () => {
+      const documents = [...postponed.entries()];
       // oxlint-disable-next-line no-await-in-loop -- a few, in the order in which they came
-      for (const [jobId, document] of [...postponed]) await onJob(jobId, document);
+      for (const [jobId, document] of documents) await onJob(jobId, document);
     },
   };
 
