@@ -289,7 +289,8 @@ export class JobRunner {
       const text = `${phase} has begun ${before.attempts[phase] ?? 0} times and never ended`;
       return this.#fail(before, { code: 'attempts_exhausted', text });
     }
-    const entry = await this.#write(beginPhase(before, phase, this.#options.moment()));
+    const newest = this.#newest(before);
+    const entry = await this.#write(beginPhase(newest, phase, this.#options.moment()));
     const began = performance.now();
     try {
       const { data = {}, result = null, done } = await this.#act(entry, canceled);

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobRecord } from '../../contracts/job.ts';
+import type { JobPhase, JobRecord } from '../../contracts/job.ts';
 import type { VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
@@ -11,7 +11,7 @@ import { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
 import { Journal } from './journal.ts';
 import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
-import { JobRunner } from './runner.ts';
+import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
 import type { WorkContext } from './work/context.ts';
@@ -28,6 +28,8 @@ type Surroundings = Pick<
   | 'diagnostics'
   | 'health'
 >;
+
+type Handlers = Readonly<Record<JobPhase, PhaseHandler>>;
 
 export interface JobServiceOptions extends Surroundings {
   readonly deviceId: string;
@@ -49,6 +51,10 @@ export interface JobServiceOptions extends Surroundings {
   };
   /** How often is looked again at what a job waits for. */
   readonly pollMs?: number;
+  /** Pause before a job goes on whose journal could not be written. */
+  readonly retryMs?: number;
+  /** Puts something around the work of the phases: tests put faults there. */
+  readonly wrap?: (handlers: Handlers) => Handlers;
   /** The machine's clock; tests set it elsewhere. */
   readonly systemMs?: () => number;
 }
@@ -71,7 +77,7 @@ const RETRY_MS = 60_000;
 
 /** Everything that jobs need on a device, read from its state folder. Throws system errors. */
 export async function openJobService(options: JobServiceOptions): Promise<JobService> {
-  const { deviceId, state, repository, log, moment } = options;
+  const { deviceId, state, repository, log, moment, wrap = (handlers) => handlers } = options;
   const folders = foldersIn(state);
   const children = new Children(folders.children);
   await children.endOrphans();
@@ -100,7 +106,8 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const runner = new JobRunner({
     deviceId,
     journal,
-    handlers: phaseHandlers(context),
+    handlers: wrap(phaseHandlers(context)),
+    ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
     publish: (record) => {
       say(record, options);
     },

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { download } from '../../../deploy/download/download.ts';
+import { PATIENCE, pause, pauseMs } from '../../../deploy/download/http.ts';
 import { hashOfFile } from '../../../deploy/hash.ts';
 import { addressOf, TARGETS } from '../../../deploy/tuf/layout.ts';
 import { refresh, trustedOffline } from '../../../deploy/tuf/refresh.ts';
 import type { TrustedTarget, TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
 import { removeDurably } from '../../../util/durable.ts';
+import { codeOf } from '../../../util/errors.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import type { WorkContext } from './context.ts';
 import type { Wanted } from './stage.ts';
@@ -20,9 +22,30 @@ function packageFolder(model: Wanted, { folders }: WorkContext): string {
 
 /**
  * Fetches the package: metadata first, then each file under its signed length and hash. What is there
- * already is used again.
+ * already is used again. A line that is cut is waited for until the phase's time is over.
  */
 export async function fetchPackage(
+  input: PhaseInput,
+  model: Wanted,
+  context: WorkContext,
+): Promise<PhaseFindings> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- tries come one after the other
+      return await fetchOnce(input, model, context);
+    } catch (error) {
+      if (!PASSING.includes(codeOf(error) ?? '')) throw error;
+      const ms = pauseMs(failures, PATIENCE.firstPauseMs, Math.random());
+      // oxlint-disable-next-line no-await-in-loop -- back-off
+      await pause(ms, input.signal);
+    }
+  }
+}
+
+/** What a later try may not meet again. */
+const PASSING: readonly string[] = ['unreachable', 'slow_retrieval'];
+
+async function fetchOnce(
   input: PhaseInput,
   model: Wanted,
   context: WorkContext,
