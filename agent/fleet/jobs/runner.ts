@@ -348,6 +348,10 @@ export class JobRunner {
   }
 
   async #fail(entry: Entry, reason: Reason): Promise<{ entry: Entry; phase: JobPhase | null }> {
+    // The way back is tried again: there is nothing behind it.
+    if (entry.phase === 'rolling_back' && !isExhausted(entry)) {
+      return { entry, phase: 'rolling_back' };
+    }
     const status = STATUS_OF.get(reason.code) ?? 'FAILED';
     const next = failed(this.#newest(entry), reason, status, this.#options.moment());
     if (isTerminal(next)) return { entry: await this.#write(next), phase: null };
