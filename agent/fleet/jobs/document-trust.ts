@@ -1,22 +1,19 @@
 import type { RefusalCode } from '../../contracts/fleet-request.ts';
 import type { SignedType } from '../../contracts/signed.ts';
-import type { TrustedTargets } from '../../deploy/tuf/trusted-targets.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { refuse, type Refusal } from '../device/refusals.ts';
 import type { UnverifiedDocument } from '../device/incoming.ts';
 import { verifyDocument, type Keyring, type VerifiedDocument } from '../protocol/signed.ts';
 import type { Counters } from './counters.ts';
+import type { TrustedMetadata } from './metadata.ts';
 
 export interface DocumentTrustOptions {
   readonly deviceId: string;
-  /** Folder of the trusted metadata. */
-  readonly folder: string;
+  readonly metadata: TrustedMetadata;
   /** Address of the repository; null when none is configured. */
   readonly repository: string | null;
   readonly counters: Counters;
   readonly nowMs: () => Promise<number>;
-  /** Called after every refresh that went well. */
-  readonly onTrusted: (trusted: TrustedTargets) => Promise<void>;
   readonly warn: (message: string) => void;
 }
 
@@ -94,11 +91,8 @@ export class DocumentTrust {
   }
 
   async #keyring(): Promise<Keyring> {
-    const { folder, nowMs } = this.#options;
-    // Loaded when first needed: a daemon without jobs does without.
-    const { trustedOffline } = await import('../../deploy/tuf/refresh.ts');
     try {
-      const keyring = (await trustedOffline(folder, await nowMs())).documentKeys();
+      const keyring = (await this.#options.metadata.offline()).documentKeys();
       this.#keyIds = [...keyring.keys.keys()];
       return keyring;
     } catch {
@@ -118,13 +112,10 @@ export class DocumentTrust {
   }
 
   async #refresh(): Promise<boolean> {
-    const { folder, repository: url, nowMs, onTrusted, warn } = this.#options;
+    const { metadata, repository: url, warn } = this.#options;
     if (url === null) return false;
     try {
-      const { refresh } = await import('../../deploy/tuf/refresh.ts');
-      const signal = AbortSignal.timeout(REFRESH_LIMIT_MS);
-      const trusted = await refresh({ folder, url, nowMs: await nowMs(), signal });
-      await onTrusted(trusted);
+      await metadata.refresh(url, AbortSignal.timeout(REFRESH_LIMIT_MS));
       await this.#keyring();
       return true;
     } catch (error) {

@@ -10,6 +10,7 @@ import { DeviceClock } from './device-clock.ts';
 import { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
 import { Journal } from './journal.ts';
+import { TrustedMetadata } from './metadata.ts';
 import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
@@ -92,14 +93,15 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const journal = await Journal.open(folders.journal, (file, why) => {
     log.warn({ file, why }, 'a damaged journal file was set aside');
   });
-  const onTrusted = () => clock.persist();
   const nowMs = () => clock.nowMs();
+  const onTrusted = () => clock.persist();
+  const metadata = new TrustedMetadata({ folder: folders.tuf, nowMs, onTrusted });
   const context: WorkContext = {
     ...options,
     folders,
     counters,
     nowMs,
-    onTrusted,
+    metadata,
     runAgent: agentRunner({ ...options, scratch: folders.scratch, children }),
     pollMs: options.pollMs ?? POLL_MS,
   };
@@ -118,11 +120,10 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   });
   const trust = new DocumentTrust({
     deviceId,
-    folder: folders.tuf,
+    metadata,
     repository,
     counters,
     nowMs,
-    onTrusted,
     warn,
   });
   await trust.load();

@@ -1,7 +1,7 @@
 import type { BenchReport } from '../../../contracts/bench.ts';
 import type { Release } from '../../../contracts/release.ts';
-import type { TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
 import type { Counters } from '../counters.ts';
+import type { TrustedMetadata } from '../metadata.ts';
 
 /** What the phases of a job need of the device around them. */
 export interface WorkContext {
@@ -13,8 +13,6 @@ export interface WorkContext {
     readonly packages: string;
     /** For what is being made; emptied at start. */
     readonly scratch: string;
-    /** Trusted metadata. */
-    readonly tuf: string;
     /** Models that were fitted before, by what decides the result. */
     readonly cache: string;
   };
@@ -23,8 +21,7 @@ export interface WorkContext {
   readonly counters: Counters;
   /** The time to judge expiry by, milliseconds since 1970. */
   readonly nowMs: () => Promise<number>;
-  /** Tells the clock what a verified timestamp says. */
-  readonly onTrusted: (trusted: TrustedTargets) => Promise<void>;
+  readonly metadata: TrustedMetadata;
   /** What decides the result of fitting besides the model: board, runtimes, version of the agent. */
   readonly deviceClass: () => Promise<readonly string[]>;
   readonly conditions: () => Promise<Conditions>;

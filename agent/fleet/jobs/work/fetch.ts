@@ -5,7 +5,6 @@ import { download } from '../../../deploy/download/download.ts';
 import { PATIENCE, pause, pauseMs } from '../../../deploy/download/http.ts';
 import { hashOfFile } from '../../../deploy/hash.ts';
 import { addressOf, TARGETS } from '../../../deploy/tuf/layout.ts';
-import { refresh, trustedOffline } from '../../../deploy/tuf/refresh.ts';
 import type { TrustedTarget, TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
 import { removeDurably } from '../../../util/durable.ts';
 import { codeOf } from '../../../util/errors.ts';
@@ -16,7 +15,7 @@ import type { Wanted } from './stage.ts';
 type Files = ReadonlyMap<string, TrustedTarget>;
 
 /** Where a package lies while it is used. */
-function packageFolder(model: Wanted, { folders }: WorkContext): string {
+export function packageFolder(model: Wanted, { folders }: WorkContext): string {
   return join(folders.packages, model.name, model.version);
 }
 
@@ -52,10 +51,7 @@ async function fetchOnce(
 ): Promise<PhaseFindings> {
   const url = context.repository;
   if (url === null) throw new PhaseError('not_compatible', 'no repository is configured');
-  const nowMs = await context.nowMs();
-  const { tuf: folder } = context.folders;
-  const trusted = await refresh({ folder, url, nowMs, signal: input.signal });
-  await context.onTrusted(trusted);
+  const trusted = await context.metadata.refresh(url, input.signal);
   const files = filesOf(model, trusted);
   const total = [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
@@ -85,7 +81,7 @@ export async function verifyPackage(
   model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
-  const trusted = await trustedOffline(context.folders.tuf, await context.nowMs());
+  const trusted = await trustedNow(input.signal, context);
   const files = filesOf(model, trusted);
   const folder = packageFolder(model, context);
   for (const [name, file] of files) {
@@ -96,7 +92,20 @@ export async function verifyPackage(
     }
   }
   await removeStrangers(folder, files);
-  return { data: { package: folder, packageDigest: digestOf(files) } };
+  return { data: { packageDigest: digestOf(files) } };
+}
+
+/** As `downloading` left it; a power cut during a later refresh may have mixed two versions. */
+async function trustedNow(
+  signal: AbortSignal,
+  { metadata, repository }: WorkContext,
+): Promise<TrustedTargets> {
+  try {
+    return await metadata.offline();
+  } catch (error) {
+    if (repository === null) throw error;
+    return metadata.refresh(repository, signal);
+  }
 }
 
 /** The files of the release, which must be the release that the job names. */

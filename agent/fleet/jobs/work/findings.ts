@@ -9,11 +9,10 @@ const findingsSchema = z.object({
   model: z
     .object({ name: z.string(), version: z.string(), releaseCounter: z.number().int() })
     .optional(),
-  /** Folder of the verified package, and a digest of all its files. */
-  package: z.string().optional(),
+  /** Of all files of the verified package. */
   packageDigest: digest.optional(),
-  /** Folder of the fitted model. */
-  fitted: z.string().optional(),
+  /** Which of the fitted models. */
+  fitted: digest.optional(),
   /** The release to activate. */
   digest: digest.optional(),
   /** What both links named before, for the way back. */

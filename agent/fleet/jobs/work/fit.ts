@@ -10,8 +10,10 @@ import { codeOf, messageOf } from '../../../util/errors.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import { mustEndWell } from './child.ts';
 import type { WorkContext } from './context.ts';
+import { packageFolder } from './fetch.ts';
 import { needed, readFindings } from './findings.ts';
 import { missedGate, strictest, type Limits } from './limits.ts';
+import type { Wanted } from './stage.ts';
 
 const RECORD_FILE = 'decision.json';
 /** Fitted models that are kept in case the same package comes again. */
@@ -37,11 +39,11 @@ const manifestSchema = z.looseObject({
 export async function fit(
   input: PhaseInput,
   job: DeployJob | FitJob,
+  model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
   const findings = readFindings(input.data);
-  const folder = needed(findings.package, 'package');
-  const manifest = join(folder, 'manifest.json');
+  const manifest = join(packageFolder(model, context), 'manifest.json');
   const limits = strictest(job.policy, await gatesOf(manifest));
   const options = optionsOf(job.policy, limits);
   const key = hashOf([
@@ -68,7 +70,7 @@ export async function fit(
     cached: isCached,
     ...measured(record),
   };
-  return { data: { fitted: cached }, result };
+  return { data: { fitted: key }, result };
 }
 
 async function fitAnew(

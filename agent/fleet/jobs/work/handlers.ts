@@ -2,7 +2,7 @@ import type { JobDocument, JobPhase } from '../../../contracts/job.ts';
 import { Slots } from '../../../deploy/slots/slots.ts';
 import type { PhaseFindings, PhaseHandler, PhaseInput } from '../runner.ts';
 import { accept } from './accept.ts';
-import { commitDeploy, commitSwitch } from './commit.ts';
+import { commitDeploy, commitRollback } from './commit.ts';
 import type { WorkContext } from './context.ts';
 import { fetchPackage, verifyPackage } from './fetch.ts';
 import { needed, readFindings } from './findings.ts';
@@ -29,7 +29,7 @@ export function phaseHandlers(context: WorkContext): Readonly<Record<JobPhase, P
       const { document } = input;
       if (document.jobType === 'bench') return bench(input, document, context);
       if (document.jobType !== 'deploy' && document.jobType !== 'fit') return NOTHING;
-      const findings = await fit(input, document, context);
+      const findings = await fit(input, document, wantedOf(input), context);
       return endsDry(document, 'fitting') ? { ...findings, done: 'dry_run_ok' } : findings;
     },
     staged: (input) => stage(input, wantedOf(input), context),
@@ -49,9 +49,9 @@ async function commit(input: PhaseInput, context: WorkContext): Promise<PhaseFin
   switch (document.jobType) {
     case 'deploy':
     case 'fit':
-      return commitDeploy(input, wantedOf(input), context);
+      return commitDeploy(wantedOf(input), context);
     case 'rollback':
-      return commitSwitch(input, document.model.name, context);
+      return commitRollback(document.model.name, context);
     case 'config':
       return configure(document, context);
     case 'collect':

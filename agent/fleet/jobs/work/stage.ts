@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { Slots } from '../../../deploy/slots/slots.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import type { WorkContext } from './context.ts';
+import { packageFolder } from './fetch.ts';
 import { needed, readFindings } from './findings.ts';
 import { readFitted } from './fit.ts';
 
@@ -27,12 +28,12 @@ export async function stage(
   context: WorkContext,
 ): Promise<PhaseFindings> {
   const findings = readFindings(input.data);
-  const fitted = needed(findings.fitted, 'fitted');
+  const fitted = join(context.folders.cache, needed(findings.fitted, 'fitted'));
   const record = await readFitted(fitted);
   if (record === null) throw new PhaseError('fit_lost', 'the fitted model is not whole any more');
   const folder = await mkdtemp(join(context.folders.scratch, 'stage-'));
   await cp(fitted, folder, { recursive: true });
-  await copyLabels(needed(findings.package, 'package'), folder);
+  await copyLabels(packageFolder(model, context), folder);
   input.signal.throwIfAborted();
   const slots = new Slots(context.folders.models, model.name);
   const { file, precision, runtime } = record.chosen;
