@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { openJobService } from '../../dist/agent/fleet/jobs/service.js';
 
 /*
  * The jobs of a device in a process of their own, from the built code, that kills itself in a phase as
  * the kernel would: `device-process.js STATE URL PHASE DELAY_MS PROGRAM < signed document`.
  */
 
+const service = new URL('../../dist/agent/fleet/jobs/service.js', import.meta.url);
+const { openJobService } = await import(service.href);
+
 const [, , state = '', url = '', phase = '', delayMs = '0', program = ''] = process.argv;
 
-const service = await openJobService({
+const jobs = await openJobService({
   deviceId: 'pi-7',
   state,
   repository: url,
@@ -45,7 +47,7 @@ const service = await openJobService({
     return all;
   },
 });
-service.start();
-const refusal = await service.port.onJob('j2', JSON.parse(readFileSync(0, 'utf8')));
+jobs.start();
+const refusal = await jobs.port.onJob('j2', JSON.parse(readFileSync(0, 'utf8')));
 if (refusal !== null) throw new Error(refusal.why);
 setInterval(() => undefined, 1000);

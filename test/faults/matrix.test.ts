@@ -57,7 +57,7 @@ afterAll(async () => {
   });
   const head = `${''.padEnd(13)} ${faults.map((fault) => fault.padEnd(17)).join(' ')}`;
   process.stderr.write(`\n${head}\n${lines.join('\n')}\n`);
-  const cells = [...table.values()].flatMap((column) => [...column.values()]);
+  const cells = [...table.values()].flatMap((cellsOf) => [...cellsOf.values()]);
   const bad = cells.filter((cell) => cell.startsWith('BAD')).length;
   report({ cases: cells.length, passed: cells.length - bad, invalid: bad });
 });
@@ -241,7 +241,7 @@ if (mayMount()) {
     }
   });
 } else {
-  test.skip('disk full: needs root and the right to mount a tmpfs', () => undefined);
+  process.stderr.write('no column for a full disk: it needs root and the right to mount a tmpfs\n');
 }
 
 column('I/O error', async (phase) => {

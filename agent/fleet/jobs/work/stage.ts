@@ -50,14 +50,14 @@ export async function stage(
   return { data: { digest, ...links }, result: { version: model.version, digest } };
 }
 
-async function copyLabels(packageFolder: string, folder: string): Promise<void> {
-  const text = await readFile(join(packageFolder, 'manifest.json'), 'utf8');
+async function copyLabels(source: string, folder: string): Promise<void> {
+  const text = await readFile(join(source, 'manifest.json'), 'utf8');
   const { labels } = manifestSchema.parse(JSON.parse(text));
   if (labels === undefined) return;
-  const source = join(packageFolder, labels);
+  const path = join(source, labels);
   // Whoever signed the package is trusted with models, not with other files of this device.
-  if (!`${dirname(source)}/`.startsWith(`${packageFolder}/`)) {
+  if (!`${dirname(path)}/`.startsWith(`${source}/`)) {
     throw new PhaseError('bad_package', `labels ${labels} are outside the package`);
   }
-  await copyFile(source, join(folder, basename(labels)));
+  await copyFile(path, join(folder, basename(labels)));
 }
