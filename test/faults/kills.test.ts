@@ -161,6 +161,10 @@ describeWithMosquitto('a daemon that is killed again and again', () => {
     process.stderr.write(
       `\n${kills} kills, ${ends.length} jobs (${text.join(', ')}), ${switches.length} switches\n`,
     );
+    for (const { jobId } of illegal) {
+      const steps = recordsOf(watcher, jobId).map(({ seq, status, phase }) => [seq, status, phase]);
+      process.stderr.write(`${jobId}: ${JSON.stringify(steps)}\n`);
+    }
     invalid += illegal.length;
     const bad = invalid + lost.length + duplicateActivations;
     const cases = kills;

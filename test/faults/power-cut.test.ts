@@ -147,9 +147,8 @@ async function tryAll(cuts: readonly Cut[], job: ReturnType<typeof document>, wr
 test('a power cut at any step of a deployment leaves a device that works', async () => {
   const job = document();
   const cuts = await record(job);
-  expect(new Set(cuts.map(({ phase }) => phase))).toEqual(
-    new Set(jobPhases.filter((phase) => phase !== 'rolling_back').concat()),
-  );
+  const tried = new Set(cuts.map(({ phase }) => phase));
+  expect(jobPhases.filter((phase) => !tried.has(phase))).toEqual(['rolling_back']);
   expect(await tryAll(cuts, job)).toEqual([]);
 });
 

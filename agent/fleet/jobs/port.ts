@@ -56,7 +56,12 @@ export function openPort(options: PortOptions): JobsDoor {
       postponed.delete(jobId);
       await runner.clear(jobId);
     },
-    openRecords: async () => runner.unarchived().map((record) => recordMessage(record)),
+    openRecords: async function* records() {
+      for (const { jobId } of runner.unarchived()) {
+        const record = runner.recordOf(jobId);
+        if (record !== null) yield recordMessage(record);
+      }
+    },
     retry: async () => {
       const documents = [...postponed.entries()];
       // oxlint-disable-next-line no-await-in-loop -- a few, in the order in which they came

@@ -156,6 +156,11 @@ export class JobRunner {
     return this.#options.journal.all().map(({ record }) => record);
   }
 
+  /** The last record of a job; null when it is not known. */
+  recordOf(jobId: string): JobRecord | null {
+    return this.#options.journal.get(jobId)?.record ?? null;
+  }
+
   isKnown(jobId: string): boolean {
     return this.#options.journal.get(jobId) !== undefined;
   }
