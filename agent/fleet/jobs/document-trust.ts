@@ -66,7 +66,11 @@ export class DocumentTrust {
   ): Promise<VerifiedDocument | Refusal> {
     const first = await this.#check(document, type);
     if (!('refused' in first) || !['UNSIGNED', 'UNVERIFIED'].includes(first.refused)) return first;
-    if (!this.#mayRefreshFor(document)) return first;
+    if (!this.#mayRefreshFor(document)) {
+      // A refresh may have ended since it was looked at.
+      const isStale = first.refused === 'UNVERIFIED' && this.#keyIds.length > 0;
+      return isStale ? this.#check(document, type) : first;
+    }
     return (await this.refresh()) ? this.#check(document, type) : first;
   }
 

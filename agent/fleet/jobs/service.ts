@@ -176,6 +176,7 @@ interface Parts {
 function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts): JobService {
   const { repository, refreshMs, onKeys, log } = options;
   let timer: NodeJS.Timeout | undefined;
+  let retrying: NodeJS.Timeout | undefined;
   let stopped = false;
   const refresh = async () => {
     const before = trust.keyIds().join();
@@ -201,6 +202,8 @@ function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts
     keyIds: () => trust.keyIds(),
     start: () => {
       runner.start();
+      retrying = setInterval(() => void port.retry(), RETRY_MS);
+      retrying.unref();
       void keepFresh();
     },
     refresh: async () => {
@@ -209,6 +212,7 @@ function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts
     stop: async () => {
       stopped = true;
       clearTimeout(timer);
+      clearInterval(retrying);
       await runner.stop();
     },
   };
