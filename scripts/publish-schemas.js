@@ -169,6 +169,20 @@ const CONTRACTS = [
     title: 'What a repository offers: agent model verify --json',
   },
   {
+    file: 'job',
+    module: 'job',
+    name: 'jobRecordSchema',
+    io: 'output',
+    title: 'How far a job is on a device, over MQTT',
+  },
+  {
+    file: 'release',
+    module: 'release',
+    name: 'releaseSchema',
+    io: 'output',
+    title: 'A model that a device has fitted: release.json beside it',
+  },
+  {
     file: 'model',
     module: 'manifest',
     name: 'manifestSchema',

@@ -61,6 +61,33 @@ export const outboxConfigSchema = z.strictObject({
     .describe('of their payloads together'),
 });
 
+const YEAR_HOURS = 24 * 365;
+
+export const modelsConfigSchema = z.strictObject({
+  repository: z
+    .url({ protocol: /^https?$/, error: 'use http://HOST/... or https://HOST/...' })
+    .optional()
+    .describe('address of the signed model repository; without it nothing is deployed here'),
+  refreshHours: z
+    .number()
+    .min(0.01)
+    .max(YEAR_HOURS)
+    .default(24)
+    .describe('how often its metadata is looked at when nothing is announced'),
+  switchCommand: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('shell command after a switch; $EDGEFIT_MODEL and $EDGEFIT_MODEL_FILE say which'),
+  healthCommand: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('shell command that fails while the application is not well with the new model'),
+  commandSeconds: seconds(0.1, 600).default(30).describe('longest time for one of these commands'),
+  lockFile: file.optional().describe('no job begins to change anything while this file is there'),
+});
+
 export const configSchema = z
   .strictObject({
     deviceId: id
@@ -80,9 +107,11 @@ export const configSchema = z
       .describe('default: $RUNTIME_DIRECTORY, else run/ in the state folder'),
     mqtt: mqttConfigSchema.prefault({}),
     outbox: outboxConfigSchema.prefault({}),
+    models: modelsConfigSchema.prefault({}),
   })
   .describe('configuration of agent run: /etc/edgefit/agent.yaml');
 
 export type Config = z.infer<typeof configSchema>;
+export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
 export type MqttConfig = z.infer<typeof mqttConfigSchema>;
 export type LogLevel = (typeof logLevels)[number];

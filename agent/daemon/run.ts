@@ -1,13 +1,17 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { resolveBroker } from '../config/credentials.ts';
 import { foldersOf } from '../config/folders.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../contracts/config.ts';
 import type { Facts } from '../contracts/facts.ts';
+import type { Settings } from '../contracts/fleet-twin.ts';
 import type { BrokerSettings, ProtocolVersion } from '../fleet/broker-link.ts';
 import type { Device } from '../fleet/device/device.ts';
 import { noJobs } from '../fleet/device/jobs-port.ts';
 import { refuse } from '../fleet/device/refusals.ts';
-import { readIdentityName } from '../fleet/identity/store.ts';
+import type { JobService } from '../fleet/jobs/service.ts';
+import { identityFiles, readIdentityName } from '../fleet/identity/store.ts';
 import { messageOf } from '../util/errors.ts';
 import { checkCanWriteFolder, makeFolder } from '../util/files.ts';
 import { answersOf } from './answers.ts';
@@ -24,6 +28,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Ends the daemon. */
   readonly signal: AbortSignal;
+  /** What children run instead of the agent itself. For tests of what surrounds them. */
+  readonly program?: string;
 }
 
 /** Whatever hangs while stopping, the process is gone before systemd sends SIGKILL. */
@@ -33,7 +39,8 @@ const STOP_MS = 4000;
  * The long-running agent: builds the rooms, starts them in order, waits for the signal and stops
  * them in reverse. Throws ConfigError and FileError when it cannot start.
  */
-export async function runDaemon({ loaded, env, version, signal }: DaemonOptions): Promise<void> {
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { loaded, env, version, signal } = options;
   const { config, file } = loaded;
   const log = openLog(config.logLevel);
   const { logger } = log;
@@ -51,15 +58,12 @@ export async function runDaemon({ loaded, env, version, signal }: DaemonOptions)
   try {
     logger.info({ version, config: file, state: folders.state }, 'started');
     if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
-    const device =
-      broker === null
-        ? null
-        : await startOnline(broker.settings, config, folders.state, version, log);
+    const parts = await startParts(options, broker?.settings ?? null, folders.state, log);
     await notifier.send('READY=1', 'STATUS=running');
     await untilAborted(signal);
     logger.info({ reason: messageOf(signal.reason) }, 'stopping');
     const impatient = setTimeout(() => process.exit(1), STOP_MS);
-    await Promise.all([notifier.send('STOPPING=1'), device?.stop()]);
+    await Promise.all([notifier.send('STOPPING=1'), parts.stop()]);
     clearTimeout(impatient);
   } finally {
     stopWatchdog();
@@ -68,19 +72,76 @@ export async function runDaemon({ loaded, env, version, signal }: DaemonOptions)
   logger.info('stopped');
 }
 
+/** Jobs and the device at its broker: either can do without the other, and each tells the other. */
+async function startParts(
+  { loaded: { config }, env, version, program }: DaemonOptions,
+  broker: BrokerSettings | null,
+  state: string,
+  log: Log,
+): Promise<{ readonly stop: () => Promise<void> }> {
+  const { readBootId } = await import('../hardware/boot-id.ts');
+  const self: Self = {
+    config,
+    state,
+    log,
+    deviceId: await nameDevice(config, state),
+    agent: version,
+    bootId: await readBootId(),
+    facts: onceFacts(),
+    onSettings: (settings) => {
+      log.logger.level = settings.logLevel ?? config.logLevel;
+    },
+  };
+  let device: Device | null = null;
+  const jobs = takesJobs(config, state)
+    ? await (
+        await import('./jobs.ts')
+      ).openDaemonJobs({
+        ...self,
+        env,
+        program,
+        device: () => device,
+      })
+    : null;
+  if (broker !== null) device = await startOnline(broker, self, jobs);
+  jobs?.start();
+  return {
+    stop: async () => {
+      await Promise.all([jobs?.stop(), device?.stop()]);
+    },
+  };
+}
+
+/** A device that was enrolled without a root of trust, and never did a job, needs nothing of it. */
+function takesJobs({ models }: Config, state: string): boolean {
+  const { rootFile } = identityFiles(state);
+  return models.repository !== undefined || existsSync(rootFile) || existsSync(join(state, 'jobs'));
+}
+
+/** What this daemon is. */
+interface Self {
+  readonly config: Config;
+  readonly state: string;
+  readonly log: Log;
+  readonly deviceId: string;
+  readonly agent: string;
+  readonly bootId: string | null;
+  readonly facts: () => Promise<Facts>;
+  readonly onSettings: (settings: Settings) => void;
+}
+
 async function startOnline(
   broker: BrokerSettings,
-  config: Config,
-  state: string,
-  agent: string,
-  log: Log,
+  self: Self,
+  jobs: JobService | null,
 ): Promise<Device> {
+  const { config, log } = self;
   const { logger } = log;
   const { mqtt, outbox, tags } = config;
   // Loaded only with a broker: the MQTT library is the largest part of the daemon.
   const { startDevice } = await import('../fleet/device/device.ts');
-  const { readBootId } = await import('../hardware/boot-id.ts');
   return startDevice({
+    ...self,
     connect: {
       broker,
       protocols: PROTOCOLS[mqtt.version],
@@ -92,21 +153,16 @@ async function startOnline(
         maxMs: mqtt.reconnectMaxSeconds * 1000,
       },
     },
-    deviceId: await nameDevice(config, state),
-    agent,
-    bootId: await readBootId(),
-    state,
     outboxLimits: outbox,
-    facts: onceFacts(),
     tags,
-    // Nothing can be verified before the trusted keys are here, so nothing is accepted.
-    verify: async () => refuse('UNVERIFIED', 'this agent has no trusted keys'),
-    keyIds: () => [],
-    jobs: noJobs,
+    // Nothing can be verified before there is a root of trust, so nothing is accepted.
+    verify: jobs?.verify ?? (async () => refuse('UNVERIFIED', 'this agent has no trusted keys')),
+    keyIds: () => jobs?.keyIds() ?? [],
+    jobs: jobs?.port ?? noJobs,
     answers: (parts) => answersOf(log, parts),
-    onAnnouncement: (group) => logger.debug({ group }, 'new metadata is announced'),
-    onSettings: (settings) => {
-      logger.level = settings.logLevel ?? config.logLevel;
+    onAnnouncement: (group) => {
+      logger.debug({ group }, 'new metadata is announced');
+      void jobs?.refresh();
     },
     log: {
       info: (fields, message) => logger.info(fields, message),

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { codeOf } from '../util/errors.ts';
 import { fileError, sync } from '../util/files.ts';
 import { TrustError } from './errors.ts';
+import { hashOfFile } from './hash.ts';
 import { contentsOf, type NewTarget } from './tuf/authority.ts';
 import { modelPrefix, packagePrefix, targetFile } from './tuf/layout.ts';
 import { withLock } from './tuf/lock.ts';
@@ -150,17 +149,11 @@ async function listFiles(folder: string): Promise<readonly string[]> {
 }
 
 async function digestOf(path: string): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  try {
-    for await (const piece of createReadStream(path) as AsyncIterable<Uint8Array>) {
-      hash.update(piece);
-      bytes += piece.length;
-    }
-  } catch (error) {
+  const found = await hashOfFile(path).catch((error: unknown) => {
     throw fileError('read', path, error);
-  }
-  return { bytes, sha256: hash.digest('hex') };
+  });
+  if (found !== null) return found;
+  throw new TrustError('BAD_PACKAGE', `${path} vanished while it was published: try again`);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { move } from '../../util/durable.ts';
 import { codeOf } from '../../util/errors.ts';
 import { fileError, writeFileDurably } from '../../util/files.ts';
 import { NotTrusted } from '../tuf/refused.ts';
@@ -240,7 +241,7 @@ async function finish(path: string, wanted: Wanted, part: Part): Promise<void> {
     throw new NotTrusted('wrong_content', message);
   }
   try {
-    await rename(partPath(path), path);
+    await move(partPath(path), path);
     await rm(part.notePath, { force: true });
   } catch (error) {
     throw fileError('write', path, error);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { NotTrusted } from '../tuf/refused.ts';
 import { Pieces } from './pieces.ts';
@@ -44,6 +44,8 @@ let proxies: Dispatcher | undefined;
 
 /** One GET, through the proxy that http_proxy, https_proxy and no_proxy name. */
 export async function httpGet(url: string, options: HttpOptions): Promise<HttpResponse> {
+  // Loaded with the first download: an idle daemon does without.
+  const { EnvHttpProxyAgent, request } = await import('undici');
   proxies ??= new EnvHttpProxyAgent();
   const { silenceMs } = options.patience;
   try {

@@ -76,18 +76,18 @@ export async function startDevice(options: DeviceOptions): Promise<Device> {
   const refusals = refusalCounter((code, why, topic) => log.warn({ code, why, topic }, 'refused'));
   const tags = () => twin.settings().tags ?? options.tags;
 
-  const retained = async (session: number): Promise<readonly OutgoingMessage[]> => [
-    birthMessage({
+  async function* retained(session: number): AsyncIterable<OutgoingMessage> {
+    yield birthMessage({
       deviceId,
       facts: await options.facts(),
       agent,
       session,
       now: new Date(),
       daemon: { bootId, tags: tags(), jobs: options.jobs.types, keyIds: options.keyIds() },
-    }),
-    twin.message(new Date()),
-    ...(await options.jobs.openRecords()),
-  ];
+    });
+    yield twin.message(new Date());
+    yield* options.jobs.openRecords();
+  }
   const session = startSession({
     ...options.connect,
     deviceId,

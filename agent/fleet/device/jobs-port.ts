@@ -15,8 +15,11 @@ export interface JobsPort {
   readonly onJob: (jobId: string, document: UnverifiedDocument) => Promise<Refusal | null>;
   /** The controller has taken the document away. */
   readonly onCleared: (jobId: string) => Promise<void>;
-  /** The last record of every job that is open or not yet archived: published on connecting. */
-  readonly openRecords: () => Promise<readonly OutgoingMessage[]>;
+  /**
+   * The last record of every job that is open or not yet archived: published on connecting.
+   * Each is made when it is asked for: one that was made earlier could overtake its successor.
+   */
+  readonly openRecords: () => AsyncIterable<OutgoingMessage>;
 }
 
 /** A device that takes no jobs: each is refused and counted. */
@@ -24,5 +27,7 @@ export const noJobs: JobsPort = {
   types: [],
   onJob: async () => refuse('UNSUPPORTED', 'this agent takes no jobs'),
   onCleared: async () => undefined,
-  openRecords: async () => [],
+  openRecords: async function* none() {
+    // There are none.
+  },
 };

@@ -33,7 +33,7 @@ export interface SessionOptions {
   readonly filters: readonly string[];
   readonly optionalFilters: readonly string[];
   /** Published on every connection, after the status: birth, twin, records of open jobs. */
-  readonly retained: (session: number) => Promise<readonly OutgoingMessage[]>;
+  readonly retained: (session: number) => AsyncIterable<OutgoingMessage>;
   readonly onMessage: (packet: IPublishPacket) => void;
   /** Called when the connection is ready for traffic; it must not throw. */
   readonly onOnline: (connection: BrokerConnection) => void;
@@ -75,8 +75,8 @@ export function startSession(options: SessionOptions): DeviceSession {
 
   const announce = async (connection: BrokerConnection, facts: SessionFacts) => {
     try {
-      for (const message of await options.retained(facts.session)) {
-        // oxlint-disable-next-line no-await-in-loop -- in the order in which readers need them
+      // One after the other, in the order in which readers need them.
+      for await (const message of options.retained(facts.session)) {
         await publishOrWarn(connection, message, log);
       }
     } catch (error) {

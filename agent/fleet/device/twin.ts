@@ -51,6 +51,8 @@ export interface TwinStore {
   readonly accept: (
     document: UnverifiedDocument,
   ) => Promise<{ readonly changed: boolean } | Refusal>;
+  /** Settings by another signed way than the twin; a newer twin replaces them. */
+  readonly setSettings: (settings: Settings) => Promise<void>;
   readonly setActiveModel: (model: ActiveModel | null) => Promise<void>;
   readonly setLastBench: (bench: Twin['lastBench']) => Promise<void>;
 }
@@ -96,6 +98,7 @@ export async function openTwin(options: {
     accept,
     settings: () => stored.settings,
     message: (now) => twinMessage(deviceId, stored, refused, now),
+    setSettings: (settings) => change({ settings: { ...stored.settings, ...settings } }),
     setActiveModel: (activeModel) => change({ activeModel }),
     setLastBench: (lastBench) => change({ lastBench }),
   };

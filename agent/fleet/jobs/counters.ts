@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { signedTypes, type SignedType } from '../../contracts/signed.ts';
+import { replaceFile } from '../../util/durable.ts';
+import { codeOf } from '../../util/errors.ts';
+import { fileError } from '../../util/files.ts';
+import { Lane } from './lane.ts';
+
+const countersSchema = z.object({
+  schema: z.literal('edgefit/counters/1'),
+  /** Highest release of each model that this device has run well. */
+  releases: z.record(z.string(), z.number().int().nonnegative()),
+  /** Highest counter of a signed document of each type that this device has taken. */
+  documents: z.partialRecord(z.enum(signedTypes), z.number().int().nonnegative()).default({}),
+});
+
+type Values = z.infer<typeof countersSchema>;
+
+const NONE: Values = { schema: 'edgefit/counters/1', releases: {}, documents: {} };
+
+/** Numbers that only grow, on the disk before they are relied upon: what protects from rollback. */
+export class Counters {
+  readonly #path: string;
+  readonly #lane = new Lane();
+  #values: Values;
+
+  private constructor(path: string, values: Values) {
+    this.#path = path;
+    this.#values = values;
+  }
+
+  /** Throws FileError for a file that cannot be read or is damaged: guessing would undo its purpose. */
+  static async open(path: string): Promise<Counters> {
+    try {
+      const text = await readFile(path, 'utf8');
+      return new Counters(path, countersSchema.parse(JSON.parse(text)));
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return new Counters(path, NONE);
+      throw fileError('read', path, error);
+    }
+  }
+
+  /** The highest release of a model that ran well here; 0 before the first. */
+  release(model: string): number {
+    const { releases } = this.#values;
+    return Object.hasOwn(releases, model) ? (releases[model] ?? 0) : 0;
+  }
+
+  async raiseRelease(model: string, counter: number): Promise<void> {
+    if (counter <= this.release(model)) return;
+    await this.#change((values) => ({
+      ...values,
+      releases: { ...values.releases, [model]: counter },
+    }));
+  }
+
+  /** The highest counter of a document of a type; 0 before the first. */
+  document(type: SignedType): number {
+    return this.#values.documents[type] ?? 0;
+  }
+
+  async raiseDocument(type: SignedType, counter: number): Promise<void> {
+    if (counter <= this.document(type)) return;
+    await this.#change((values) => ({
+      ...values,
+      documents: { ...values.documents, [type]: counter },
+    }));
+  }
+
+  /** One after the other: two changes at once must not lose one. */
+  async #change(make: (values: Values) => Values): Promise<void> {
+    const leave = await this.#lane.enter();
+    try {
+      const values = make(this.#values);
+      await replaceFile(this.#path, JSON.stringify(values));
+      this.#values = values;
+    } finally {
+      leave();
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { jobDocumentSchema, jobTypes, type JobRecord } from '../../contracts/job.ts';
+import { codeOf, messageOf } from '../../util/errors.ts';
+import type { UnverifiedDocument } from '../device/incoming.ts';
+import type { JobsPort } from '../device/jobs-port.ts';
+import { refuse, type Refusal } from '../device/refusals.ts';
+import { canonicalJson } from '../protocol/canonical.ts';
+import type { OutgoingMessage } from '../protocol/outgoing.ts';
+import { topicFor } from '../protocol/topics.ts';
+import type { Counters } from './counters.ts';
+import type { DocumentTrust } from './document-trust.ts';
+import type { Moment } from './entry.ts';
+import type { JobRunner } from './runner.ts';
+
+export interface PortOptions {
+  readonly deviceId: string;
+  readonly runner: JobRunner;
+  readonly trust: DocumentTrust;
+  readonly counters: Counters;
+  readonly moment: () => Moment;
+  readonly publish: (message: OutgoingMessage) => void;
+}
+
+/** Documents that could not be judged or kept yet; each may have 128 KiB. */
+const MAX_POSTPONED = 32;
+
+/** What cannot be decided now: nobody's keys are known, or the disk is full. */
+const PASSING: readonly Refusal['refused'][] = ['UNVERIFIED', 'FAILED'];
+
+export interface JobsDoor extends JobsPort {
+  /** Looks again at documents that could not be judged when they came. */
+  readonly retry: () => Promise<void>;
+}
+
+/** Where job documents come in: verified here, and taken by the runner. */
+export function openPort(options: PortOptions): JobsDoor {
+  const { deviceId, runner, publish } = options;
+  const postponed = new Map<string, UnverifiedDocument>();
+  const onJob: JobsPort['onJob'] = async (jobId, document) => {
+    postponed.delete(jobId);
+    const refusal = await take(jobId, document, options);
+    if (refusal === null) return null;
+    if (PASSING.includes(refusal.refused) && postponed.size < MAX_POSTPONED) {
+      postponed.set(jobId, document);
+    } else if (!runner.isKnown(jobId)) {
+      publish(recordMessage(refusedRecord(jobId, document, refusal, options)));
+    }
+    return refusal;
+  };
+  return {
+    types: jobTypes
+      .filter((type) => type !== 'selfupdate')
+      .map((type) => ({ type, min: 1, max: 1 })),
+    onJob,
+    onCleared: async (jobId) => {
+      postponed.delete(jobId);
+      await runner.clear(jobId);
+    },
+    openRecords: async function* records() {
+      for (const { jobId } of runner.unarchived()) {
+        const record = runner.recordOf(jobId);
+        if (record !== null) yield recordMessage(record);
+      }
+    },
+    retry: async () => {
+      const documents = [...postponed.entries()];
+      // oxlint-disable-next-line no-await-in-loop -- a few, in the order in which they came
+      for (const [jobId, document] of documents) await onJob(jobId, document);
+    },
+  };
+
+  function recordMessage(record: JobRecord): OutgoingMessage {
+    return messageOfRecord(deviceId, record);
+  }
+}
+
+async function take(
+  jobId: string,
+  document: UnverifiedDocument,
+  { runner, trust, counters }: PortOptions,
+): Promise<Refusal | null> {
+  // Retained, it comes with every connection, also when it has long expired.
+  if (runner.repeat(jobId, digestOf(document))) return null;
+  const verified = await trust.verify(document, 'job');
+  if ('refused' in verified) return verified;
+  const parsed = jobDocumentSchema.safeParse(verified.signed);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const where = issue?.path.map(String).join('.') ?? '';
+    return refuse('BAD_FIELD', `${where}: ${issue?.message ?? 'not as expected'}`);
+  }
+  if (parsed.data.jobId !== jobId) {
+    return refuse('BAD_FIELD', `jobId: it is signed for job ${parsed.data.jobId}`);
+  }
+  try {
+    const record = await runner.submit(parsed.data, verified.digest);
+    if (record.reason?.code === 'id_reuse') return refuse('ID_REUSE', record.reason.text);
+    await counters.raiseDocument('job', parsed.data.counter);
+    return null;
+  } catch (error) {
+    return refuse('FAILED', `${messageOf(error)} (${codeOf(error) ?? 'unexpected'})`);
+  }
+}
+
+/** As verifyDocument makes it; null where there is no signed part. */
+function digestOf({ signed }: UnverifiedDocument): string | null {
+  if (typeof signed !== 'object' || signed === null) return null;
+  try {
+    return createHash('sha256').update(canonicalJson(signed)).digest('hex');
+  } catch {
+    // Not every JSON value has a canonical form.
+    return null;
+  }
+}
+
+/** The record of a job, ready to be published. */
+export function messageOfRecord(deviceId: string, record: JobRecord): OutgoingMessage {
+  return {
+    topic: topicFor('execution', { device: deviceId, job: record.jobId }),
+    payload: JSON.stringify(record),
+    retain: true,
+    schema: record.schema,
+  };
+}
+
+/** What is said of a document that never became a job. */
+function refusedRecord(
+  jobId: string,
+  { signed }: UnverifiedDocument,
+  { refused, why }: Refusal,
+  { deviceId, moment }: PortOptions,
+): JobRecord {
+  const type: unknown =
+    typeof signed === 'object' && signed !== null && 'jobType' in signed ? signed.jobType : null;
+  return {
+    schema: 'edgefit/job/1',
+    deviceId,
+    jobId,
+    jobType: typeof type === 'string' ? type.slice(0, 64) : 'unknown',
+    rolloutId: null,
+    digest: null,
+    seq: 1,
+    status: refused === 'EXPIRED' ? 'EXPIRED' : 'REJECTED',
+    phase: 'accepted',
+    attempt: 1,
+    outcome: 'no_state_change',
+    reason: { code: refused.toLowerCase(), text: why },
+    progress: null,
+    result: null,
+    phases: {},
+    ...moment(),
+  };
+}

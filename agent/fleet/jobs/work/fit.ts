@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { decisionSchema, type DecisionRecord } from '../../../contracts/fit.ts';
+import type { DeployJob, FitJob, Policy } from '../../../contracts/job.ts';
+import { hashOfFile } from '../../../deploy/hash.ts';
+import { makeFolderDurably, move, removeDurably } from '../../../util/durable.ts';
+import { codeOf, messageOf } from '../../../util/errors.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { mustEndWell } from './child.ts';
+import type { WorkContext } from './context.ts';
+import { packageFolder } from './fetch.ts';
+import { needed, readFindings } from './findings.ts';
+import { missedGate, strictest, type Limits } from './limits.ts';
+import type { Wanted } from './stage.ts';
+
+const RECORD_FILE = 'decision.json';
+/** Fitted models that are kept in case the same package comes again. */
+const MAX_CACHED = 4;
+
+/** Limits that the package brings; whatever else the manifest says is read by who measures. */
+const manifestSchema = z.looseObject({
+  gates: z
+    .looseObject({
+      maxAccuracyDrop: z.number().optional(),
+      minSqnrDb: z.number().optional(),
+      maxP90Ms: z.number().optional(),
+      maxRssBytes: z.number().optional(),
+    })
+    .optional(),
+});
+
+/**
+ * Quantizes, calibrates and measures the package on this device in a child, and keeps the winner if it
+ * is within all limits. What was fitted before from the same package, by the same agent on the same
+ * kind of device, is used again.
+ */
+export async function fit(
+  input: PhaseInput,
+  job: DeployJob | FitJob,
+  model: Wanted,
+  context: WorkContext,
+): Promise<PhaseFindings> {
+  const findings = readFindings(input.data);
+  const manifest = join(packageFolder(model, context), 'manifest.json');
+  const limits = strictest(job.policy, await gatesOf(manifest));
+  const options = optionsOf(job.policy, limits);
+  const key = hashOf([
+    needed(findings.packageDigest, 'packageDigest'),
+    ...(await context.deviceClass()),
+    ...options,
+  ]);
+  const cached = join(context.folders.cache, key);
+  // A `fit` job asks for new measurements.
+  let record = job.jobType === 'fit' ? null : await readFitted(cached);
+  const isCached = record !== null;
+  if (record === null) {
+    record = await fitAnew(manifest, options, cached, input.signal, context);
+  }
+  const missed = missedGate(record, limits, job.policy);
+  if (missed !== null) throw new PhaseError('gate_missed', missed);
+  const { chosen } = record;
+  const result = {
+    chosen: chosen.id,
+    precision: chosen.precision,
+    runtime: chosen.runtime,
+    threads: chosen.threads,
+    bytes: chosen.bytes,
+    cached: isCached,
+    ...measured(record),
+  };
+  return { data: { fitted: key }, result };
+}
+
+async function fitAnew(
+  manifest: string,
+  options: readonly string[],
+  cached: string,
+  signal: AbortSignal,
+  { folders, runAgent }: WorkContext,
+): Promise<DecisionRecord> {
+  const made = await mkdtemp(join(folders.scratch, 'fit-'));
+  mustEndWell(
+    'fitting',
+    await runAgent(['fit', manifest, '-o', made, '--json', ...options], signal),
+  );
+  const record = await readFitted(made);
+  if (record === null) throw new PhaseError('child_failed', 'fitting left no whole record');
+  signal.throwIfAborted();
+  await makeFolderDurably(folders.cache);
+  await removeDurably(cached);
+  await makeRoom(folders.cache);
+  await move(made, cached);
+  return record;
+}
+
+/** The record of a fitted model that is whole; null when there is none. */
+export async function readFitted(folder: string): Promise<DecisionRecord | null> {
+  try {
+    const text = await readFile(join(folder, RECORD_FILE), 'utf8');
+    const record = decisionSchema.parse(JSON.parse(text));
+    const found = await hashOfFile(join(folder, record.chosen.file));
+    return found?.sha256 === record.chosen.sha256 ? record : null;
+  } catch (error) {
+    // Damaged ones are made anew; a disk that cannot be read is another matter.
+    if (codeOf(error) === 'EIO') throw error;
+    return null;
+  }
+}
+
+async function gatesOf(manifest: string): Promise<Limits> {
+  try {
+    const { gates = {} } = manifestSchema.parse(JSON.parse(await readFile(manifest, 'utf8')));
+    return gates;
+  } catch (cause) {
+    const message = `the manifest of the package cannot be used: ${messageOf(cause)}`;
+    throw new PhaseError('bad_package', message.split('\n')[0] ?? message, { cause });
+  }
+}
+
+function optionsOf(policy: Policy | undefined, limits: Limits): readonly string[] {
+  const { precision = 'auto' } = policy ?? {};
+  const numbers: readonly (readonly [string, number | undefined])[] = [
+    ['--max-accuracy-drop', limits.maxAccuracyDrop],
+    ['--min-sqnr', limits.minSqnrDb],
+    ['--max-p90-ms', limits.maxP90Ms],
+  ];
+  return [
+    ...(precision === 'auto' ? [] : ['--precision', precision]),
+    ...numbers.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)])),
+  ];
+}
+
+function measured({ bench, chosen }: DecisionRecord) {
+  const row = bench.candidates.find(({ id }) => id === chosen.id);
+  return {
+    p90Ms: row?.latencyMs?.p90 ?? null,
+    peakRssBytes: row?.peakRssBytes ?? null,
+    accuracy: row?.accuracy ?? null,
+    sqnrDb: row?.fidelity?.sqnrDb ?? null,
+  };
+}
+
+async function makeRoom(cache: string): Promise<void> {
+  const names = await readdir(cache);
+  const aged = await Promise.all(
+    names.map(async (name) => ({ name, ms: (await stat(join(cache, name))).mtimeMs })),
+  );
+  const old = aged.toSorted((a, b) => b.ms - a.ms).slice(MAX_CACHED - 1);
+  for (const { name } of old) {
+    // oxlint-disable-next-line no-await-in-loop -- one at most
+    await removeDurably(join(cache, name));
+  }
+}
+
+function hashOf(parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
