@@ -5,9 +5,11 @@
 //
 //   node scripts/check-arm64.js                           everything
 //   node scripts/check-arm64.js cortex-a76 outputs probe   some cores, some parts
+//   node scripts/check-arm64.js newer-nodes                newer Node.js than the one that does the work
 //
 // Downloads (Debian packages, Node.js, dependencies) are kept in EDGEFIT_ARM64_CACHE, by default
 // edgefit/arm64 in the user's cache folder.
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -23,12 +25,14 @@ import { prepareWork } from './check-arm64/work.js';
 
 /** The oldest supported one does the work. */
 const NODE = '20.19.0';
-/** Started on the last core only. */
+/** Started on the last core only, when asked for: 200 MB of downloads, and little can differ. */
 const OTHER_NODES = ['22', '24'];
+const NEWER_NODES = 'newer-nodes';
 
 const names = process.argv.slice(2);
 const cores = chosen(CORES, ({ cpu }) => cpu);
-const parts = chosen(PARTS, ([name]) => name);
+/** Newer Node.js alone needs none of them. */
+const parts = names.join() === NEWER_NODES ? [] : chosen(PARTS, ([name]) => name);
 
 const checkout = dirname(import.meta.dirname);
 const cacheHome = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
@@ -52,7 +56,7 @@ function chosen(all, nameOf) {
 }
 
 function checkNames() {
-  const known = [...CORES.map(({ cpu }) => cpu), ...PARTS.map(([name]) => name)];
+  const known = [...CORES.map(({ cpu }) => cpu), ...PARTS.map(([name]) => name), NEWER_NODES];
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new Error(`nothing is called ${unknown}: ${known.join(', ')}`);
 }
@@ -105,9 +109,11 @@ function failed(name) {
 async function checkAll(folder) {
   checkNames();
   await mkdir(cache, { recursive: true });
-  const emulator = await timed('qemu and the C library', () => fetchEmulator(cache));
-  const program = await timed(`Node.js ${NODE}`, () => fetchNode(NODE, cache));
-  const home = await timed('the agent for arm64', () => installPackage(checkout, cache));
+  const [emulator, program, home] = await Promise.all([
+    timed('qemu and the C library', () => fetchEmulator(cache)),
+    timed(`Node.js ${NODE}`, () => fetchNode(NODE, cache)),
+    timed('the agent for arm64', () => installPackage(checkout, cache)),
+  ]);
   const work = await prepareWork(home, join(folder, 'work'));
   const reference = await timed('the same on this machine', () => makeReference(checkout, work));
   const broker = await startBroker(folder);
@@ -120,7 +126,7 @@ async function checkAll(folder) {
         return tryCore(shared, core, node, own);
       }),
     );
-    if (names.length > 0) return perCore.flat();
+    if (!names.includes(NEWER_NODES)) return perCore.flat();
     const others = await timed(`Node.js ${OTHER_NODES.join(', ')}`, () =>
       nodeChecks(OTHER_NODES, { cache, folder, home, emulator, schemas: shared.schemas }),
     );
@@ -152,6 +158,13 @@ function summarize(results) {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'edgefit-arm64-'));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  // The kernel ends what was started (check-arm64/run.js).
+  process.once(signal, () => {
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(1);
+  });
+}
 try {
   process.exitCode = summarize(await checkAll(folder)) === 0 ? 0 : 1;
 } catch (error) {

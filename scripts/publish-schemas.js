@@ -189,6 +189,13 @@ const CONTRACTS = [
     io: 'input',
     title: 'Model package manifest: accepted wherever a model file is',
   },
+  {
+    file: 'pack',
+    module: 'pack',
+    name: 'packSchema',
+    io: 'output',
+    title: 'What was put into a model package: agent model pack --json',
+  },
 ];
 
 /** Beside the files it describes: hardware-profiles/schema.json, which test/hardware compares. */

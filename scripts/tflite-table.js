@@ -1,11 +1,21 @@
 // @ts-check
 // What quantizing does to TFLite models, as Markdown tables: every scheme beside the float file, the
-// same prepared, and an INT8 file that its authors published, all timed in turn on one thread. Needs
-// a build.
+// same prepared, an INT8 file that its authors published, and what another quantizer reached, all that
+// is here timed in turn on one thread. What is refused, fails or takes too long is a row with the
+// reason. Needs a build.
 //
 //   node scripts/tflite-table.js [PACKAGES_DIR] [--only NAME,NAME...] [--to SCHEME,...] [--seconds N]
+//       [--samples N] [--cell-seconds N] [--peer RESULTS.json]
 //   node scripts/tflite-table.js --models DIR [--to SCHEME,...]      only: which models each scheme takes
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,7 +23,9 @@ import { measure } from './compare-peer/measure.js';
 import { quantize } from './compare-peer/quantize.js';
 import { renamed } from './tflite-table/renamed.js';
 import { lookAtModels } from './tflite-table/models.js';
-import { publishedTable, schemeTable } from './tflite-table/tables.js';
+import { writeBounded } from './tflite-table/bounded.js';
+import { peerLines } from './tflite-table/peer-table.js';
+import { latencyTable, publishedTable, schemeTable, table } from './tflite-table/tables.js';
 
 /** @typedef {import('./tflite-table/tables.js').Row} Row */
 
@@ -24,29 +36,35 @@ const { openTflite, writeTflite } = await import(join(built, 'model/tflite/open.
 /** @type {typeof import('../agent/quantize/tflite/prepare/prepare.ts')} */
 const { prepareTflite } = await import(join(built, 'quantize/tflite/prepare/prepare.js'));
 
-const ALL = ['int8-static', 'int8-dynamic', 'weight-int8', 'fp16', 'int16x8', 'int8-only'];
+const ALL = ['int8-static', 'int8-dynamic', 'weight-int8', 'fp16', 'int16x8', 'int8-only', 'auto'];
 
 const { values: asked, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string' },
     seconds: { type: 'string', default: '2' },
+    samples: { type: 'string', default: '1000000' },
+    'cell-seconds': { type: 'string', default: '300' },
+    peer: { type: 'string' },
     models: { type: 'string' },
     to: { type: 'string', default: ALL.join(',') },
   },
 });
 const SCHEMES = asked.to.split(',');
-const folder = positionals[0] ?? join(dirname(root), 'shared/corpus/packages');
+const CELL_MS = Number(asked['cell-seconds']) * 1000;
+const shared = join(dirname(root), 'shared');
+const folder = positionals[0] ?? join(shared, 'corpus/packages');
+const peerFile = asked.peer ?? join(shared, 'peer/results.json');
 const work = mkdtempSync(join(tmpdir(), 'tflite-table-'));
 process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 
 if (asked.models === undefined) await lookAtPackages();
-else console.log(await lookAtModels(asked.models, work, SCHEMES));
+else await lookAtModels(asked.models, work, SCHEMES, CELL_MS, (line) => console.log(line));
 
 async function lookAtPackages() {
   /** @type {Row[]} */
   const rows = [];
-  const show = () => console.log(`${schemeTable(rows, SCHEMES)}\n\n${publishedTable(rows)}`);
+  const show = () => console.log(tablesOf(rows).join('\n\n'));
   // Slow models take minutes: what is there is shown when somebody ends it.
   process.once('SIGTERM', () => {
     show();
@@ -57,6 +75,14 @@ async function lookAtPackages() {
     rows.push(await look(manifest));
   }
   show();
+}
+
+/** @param {readonly Row[]} rows */
+function tablesOf(rows) {
+  const tables = [schemeTable(rows, SCHEMES), latencyTable(rows), publishedTable(rows)];
+  if (!existsSync(peerFile)) return tables;
+  const [head = [], ...lines] = peerLines(rows, JSON.parse(readFileSync(peerFile, 'utf8')).tflite);
+  return [...tables, table(head, lines)];
 }
 
 /** Manifests of TFLite models, sorted by name. */
@@ -70,39 +96,57 @@ function manifests() {
     .toSorted();
 }
 
-/** @param {string} manifest @returns {Promise<Row>} */
-async function look(manifest) {
-  const { name, model, published = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
-  const path = resolve(dirname(manifest), model);
-  const float = openTflite(readFileSync(path));
+/** @param {string} given @returns {Promise<Row>} */
+async function look(given) {
+  const { name, model, published = {} } = JSON.parse(readFileSync(given, 'utf8'));
+  const manifest = join(work, `${name}.json`);
+  writeBounded(given, Number(asked.samples), manifest);
+  const float = openTflite(readFileSync(resolve(dirname(given), model)));
   /** @type {Record<string, string>} */
   const files = { prepared: join(work, `${name}.prepared.tflite`) };
   /** @type {Record<string, string>} */
   const refused = {};
+  /** @type {Record<string, string>} */
+  const made = {};
   put(files['prepared'] ?? '', writeTflite(prepareTflite(float, { fixBatch: true })));
-  for (const scheme of SCHEMES) {
-    console.error(`${name}: ${scheme}`);
-    const output = join(work, `${name}.${scheme}.tflite`);
-    // oxlint-disable-next-line no-await-in-loop -- one after the other
-    const run = await quantize(manifest, ['--to', scheme], output);
-    if (run.error === null) files[scheme] = output;
-    else refused[scheme] = run.error.replace(/^agent: /, '');
-  }
-  const theirs =
-    published.int8 === undefined ? undefined : resolve(dirname(manifest), published.int8);
+  /** @param {string} row @param {readonly string[]} options */
+  const make = async (row, options) => {
+    console.error(`${name}: ${row}`);
+    const output = join(work, `${name}.${row}.tflite`);
+    const run = await quantize(manifest, options, output, CELL_MS);
+    if (run.error === null) files[row] = output;
+    else refused[row] = run.error.replace(/^agent: /, '');
+    if (run.report?.made !== undefined) made[row] = run.report.made;
+  };
+  // oxlint-disable-next-line no-await-in-loop -- one after the other
+  for (const scheme of SCHEMES) await make(scheme, ['--to', scheme]);
+  const theirs = published.int8 === undefined ? undefined : resolve(dirname(given), published.int8);
   if (theirs !== undefined) {
+    const other = openTflite(readFileSync(theirs));
+    await make('like-published', ['--to', 'int8-static', '--io', interfaceOf(other)]);
     files['published'] = join(work, basename(theirs));
-    put(files['published'], writeTflite(renamed(openTflite(readFileSync(theirs)), float)));
+    put(files['published'], writeTflite(renamed(other, float)));
   }
   console.error(`${name}: measuring`);
   try {
-    const options = { seconds: Number(asked.seconds), oneThread: true };
+    const options = { seconds: Number(asked.seconds), oneThread: true, judgeMs: CELL_MS };
     const { figures, failed } = await measure(manifest, files, options);
-    return { name, figures, refused: { ...refused, ...failed } };
+    // Under other names it is written anew, which makes it smaller.
+    if (theirs !== undefined && figures['published'] !== undefined) {
+      figures['published'] = { ...figures['published'], bytes: statSync(theirs).size };
+    }
+    return { name, figures, made, refused: { ...refused, ...failed } };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return { name, figures: {}, refused: { ...refused, measuring: why } };
+    const why = `not measured: ${error instanceof Error ? error.message : String(error)}`;
+    const all = Object.fromEntries(Object.keys(files).map((row) => [row, why]));
+    return { name, figures: {}, made, refused: { ...all, ...refused } };
   }
+}
+
+/** What goes into a model. @param {import('../agent/model/tflite/types.ts').TfliteModel} model */
+function interfaceOf({ subgraphs: [graph] }) {
+  const type = graph?.tensors[graph.inputs[0] ?? -1]?.type ?? '';
+  return type === 'INT8' || type === 'UINT8' ? type.toLowerCase() : 'float32';
 }
 
 /** @param {string} path @param {readonly Uint8Array[]} chunks */

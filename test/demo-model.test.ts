@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { manifestSchema } from '../agent/contracts/manifest.ts';
 import { shippedPath } from '../agent/util/paths.ts';
-import { drawRows, manifest as writtenManifest } from '../scripts/demo-model/samples.js';
+import { tfliteRuntime } from '../agent/runtime/tflite/tflite.ts';
+import {
+  drawRows,
+  encodeManifest,
+  manifest as writtenManifest,
+} from '../scripts/demo-model/samples.js';
+import { demoTflite } from '../scripts/demo-model/tflite.js';
 import { readNpz } from './support/read-npz.ts';
 
 const folder = shippedPath('demo');
@@ -90,5 +96,43 @@ describe('demo model', () => {
     }
     await session.release();
     expect(right / 800).toBeGreaterThanOrEqual(0.95);
+  }, 60_000);
+});
+
+describe('demo model for TFLite', () => {
+  const [onnxFile, tfliteFile] = [join(folder, 'shapes.onnx'), join(folder, 'shapes.tflite')];
+
+  test('is what the script makes of the ONNX file, and so is its manifest', async () => {
+    const made = demoTflite(await readFile(onnxFile));
+    expect(sha256(made)).toBe(sha256(await readFile(tfliteFile)));
+    const text = await readFile(join(folder, 'manifest-tflite.json'), 'utf8');
+    expect(text).toBe(encodeManifest('tflite'));
+    const { model, inputs } = manifestSchema.parse(JSON.parse(text));
+    expect(model).toBe('shapes.tflite');
+    expect(inputs['image']).toMatchObject({ image: { layout: 'nhwc' } });
+  });
+
+  test('answers as the ONNX file does, within 1e-5 of the largest logit', async () => {
+    const { image } = await openDemo();
+    const onnx = await InferenceSession.create(onnxFile, { intraOpNumThreads: 1 });
+    const options = { threads: 1, optimization: 'all', arena: true } as const;
+    const tflite = await tfliteRuntime.open(tfliteFile, options);
+    let furthest = 0;
+    for (let row = 256; row < 1056; row += 8) {
+      const pixels = image.bytes.subarray(row * 1024, (row + 1) * 1024);
+      const data = Float32Array.from(pixels, (pixel) => (pixel - 128) / 64);
+      const theirs = await onnx.run({ image: new Tensor('float32', data, [1, 1, 32, 32]) });
+      const ours = await tflite.run({ image: { dtype: 'float32', shape: [1, 32, 32, 1], data } });
+      const logits = theirs['logits']?.data as Float32Array;
+      expect(ours['logits']?.shape).toEqual([1, 10]);
+      const own = ours['logits']?.data as Float32Array;
+      const scale = Math.max(...logits.map(Math.abs));
+      for (const [at, value] of logits.entries()) {
+        furthest = Math.max(furthest, Math.abs((own[at] ?? NaN) - value) / scale);
+      }
+    }
+    await tflite.close();
+    await onnx.release();
+    expect(furthest).toBeLessThan(1e-5);
   }, 60_000);
 });

@@ -7,13 +7,17 @@ const CLOCK_DROP = 0.9;
 /** Waiting helps against heat, not against a weak power supply. */
 const NOT_HEAT: readonly string[] = ['under-voltage'];
 
+/** Whose clock tells how fast a candidate can be. */
+export type Processor = 'cpu' | 'gpu';
+
 /** What the clock should be. */
 export interface ClockReference {
+  readonly processor: Processor;
   /** The highest limit that was seen before the first load: what the power mode allows. */
   readonly limitHz: number | null;
   /** Medians of the same candidate's turns that were not throttled. */
   readonly turnsHz: readonly number[];
-  /** The governor keeps cores at their limit, and they can reach it. */
+  /** The governor keeps the processor at that limit, and it can reach it. */
   readonly heldAtLimit: boolean;
 }
 
@@ -53,16 +57,19 @@ function limitFell(samples: readonly Sample[], { limitHz }: ClockReference): boo
 }
 
 /** Against the candidate's own best turn, and against the limit where the governor holds it there. */
-function clockFell(seen: Seen, { limitHz, turnsHz, heldAtLimit }: ClockReference): boolean {
-  const clock = turnClock(seen);
+function clockFell(seen: Seen, reference: ClockReference): boolean {
+  const { processor, limitHz, turnsHz, heldAtLimit } = reference;
+  const clock = turnClock(seen, processor);
   if (clock === null) return false;
   const best = Math.max(...turnsHz, heldAtLimit ? (limitHz ?? 0) : 0);
   return clock < CLOCK_DROP * best;
 }
 
-/** The median clock of the fastest core during a turn, in Hz; null for a turn too short to tell. */
-export function turnClock({ during }: Pick<Seen, 'during'>): number | null {
-  const clocks = during.flatMap(({ frequencyHz }) => frequencyHz ?? []);
+/** The median clock of the fastest core or the GPU in a turn, in Hz; null when too short to tell. */
+export function turnClock({ during }: Pick<Seen, 'during'>, processor: Processor): number | null {
+  const clocks = during.flatMap(
+    ({ frequencyHz, gpuHz }) => (processor === 'gpu' ? gpuHz : frequencyHz) ?? [],
+  );
   return clocks.length === 0 ? null : median(clocks);
 }
 

@@ -1,11 +1,20 @@
 import type { CandidateRow } from '../contracts/bench.ts';
 import type { Round } from './latency.ts';
-import { energyInWindow, powerFigures, type Stretch } from './energy.ts';
+import { energyInWindow, powerFigures, type Stretch, type Window } from './energy.ts';
 import type { Sample, Sampled } from './sampling.ts';
 
+/** What was computed in one turn. */
+export interface Work extends Round {
+  /**
+   * When the inferences were made, on the clock of the samples: where that was not right from the start
+   * of the turn.
+   */
+  readonly window?: Window;
+}
+
 /** One turn of a candidate: what it took, what was seen beside it, and why it was slowed down. */
-export interface Turn {
-  readonly sampled: Sampled<Round>;
+export interface Turn<W extends Work = Work> {
+  readonly sampled: Sampled<W>;
   readonly reasons: readonly string[];
 }
 
@@ -78,12 +87,27 @@ function powerOf(
   };
 }
 
-/** The time of the inferences themselves: a turn ends with a pause in which threads settle. */
-function stretchOf({ result, startMs, before, during, after }: Sampled<Round>): Stretch {
-  const busyMs = result.latenciesMs.reduce((sum, ms) => sum + ms, result.ownMs);
+function stretchOf(sampled: Sampled<Work>): Stretch {
+  const { result, before, during, after } = sampled;
+  const window = inferring(sampled);
   const readings = [before, ...during, after].map(({ power }) => power);
-  const energy = energyInWindow(readings, { startMs, endMs: startMs + busyMs });
-  return { energy, busyMs, inferences: result.latenciesMs.length };
+  const energy = energyInWindow(readings, window);
+  return { energy, busyMs: window.endMs - window.startMs, inferences: result.latenciesMs.length };
+}
+
+/** The time of the inferences themselves: a turn ends with a pause in which threads settle. */
+function inferring({ result, startMs }: Sampled<Work>): Window {
+  const busyMs = result.latenciesMs.reduce((sum, ms) => sum + ms, result.ownMs);
+  return result.window ?? { startMs, endMs: startMs + busyMs };
+}
+
+/** Without what was seen while nothing was inferred yet: a program that starts and loads is no load. */
+export function onlyInferring<W extends Work>(sampled: Sampled<W>): Sampled<W> {
+  const { window } = sampled.result;
+  if (window === undefined) return sampled;
+  const { startMs, endMs } = window;
+  const during = sampled.during.filter(({ atMs }) => atMs >= startMs && atMs <= endMs);
+  return { ...sampled, during };
 }
 
 function mean(values: readonly number[]): number | null {

@@ -1,6 +1,14 @@
-import { open } from 'node:fs/promises';
-import { basename, extname, resolve } from 'node:path';
-import type { InputSpec, Manifest, SampleSetSpec, TaskSpec } from '../contracts/manifest.ts';
+import { open, stat } from 'node:fs/promises';
+import { basename, extname, join, resolve } from 'node:path';
+import type {
+  Gates,
+  InputSpec,
+  Manifest,
+  SampleSetSpec,
+  TaskSpec,
+  VariantSpec,
+} from '../contracts/manifest.ts';
+import { manifestSchema } from '../contracts/manifest.ts';
 import { parseManifest } from '../model/manifest/parse.ts';
 import { resolveManifest } from '../model/manifest/resolve.ts';
 import { fileError } from '../util/files.ts';
@@ -9,6 +17,7 @@ import { fileError } from '../util/files.ts';
 export interface ModelPackage {
   readonly name: string;
   readonly modelPath: string;
+  readonly version: string | null;
   /** Null for a plain model file. */
   readonly manifestPath: string | null;
   readonly inputs: Readonly<Record<string, InputSpec>>;
@@ -17,17 +26,31 @@ export interface ModelPackage {
   readonly evaluation: SampleSetSpec | null;
   /** Quantized versions by others, for comparison only. */
   readonly published: Readonly<Record<string, string>>;
+  /** Versions that are ready to run. */
+  readonly variants: readonly VariantSpec[];
+  /** What a version must keep. */
+  readonly gates: Gates;
+  /** A file with the names of the classes. */
+  readonly labels: string | null;
+  /** Fields that this program does not know. */
+  readonly extra: Readonly<Record<string, unknown>>;
 }
 
 /** A manifest longer than this is refused unread; constants of a megabyte still fit. */
 const MAX_MANIFEST_BYTES = 32 * 1024 * 1024;
 
+/** The manifest of a packed package, in its folder. */
+export const MANIFEST_FILE = 'manifest.json';
+
 /**
- * Reads what the user named on the command line: a model package manifest, or a plain model file.
+ * Reads what the user named on the command line: a model package manifest, the folder of a packed
+ * package, or a plain model file.
  * Told apart by content: a manifest is JSON, no model file starts with a brace.
  * Throws FileError (missing, unreadable) or ManifestError.
  */
-export async function readPackage(path: string): Promise<ModelPackage> {
+export async function readPackage(given: string): Promise<ModelPackage> {
+  const inside = join(given, MANIFEST_FILE);
+  const path = (await stat(inside).catch(() => null)) === null ? given : inside;
   const text = await readManifestText(path);
   if (text === null) return plainModel(resolve(path));
   return fromManifest(resolveManifest(parseManifest(text, path), path), resolve(path));
@@ -58,12 +81,17 @@ function plainModel(modelPath: string): ModelPackage {
   return {
     name: basename(modelPath, extname(modelPath)),
     modelPath,
+    version: null,
     manifestPath: null,
     inputs: {},
     task: null,
     calibration: null,
     evaluation: null,
     published: {},
+    variants: [],
+    gates: {},
+    labels: null,
+    extra: {},
   };
 }
 
@@ -71,11 +99,18 @@ function fromManifest(manifest: Manifest, manifestPath: string): ModelPackage {
   return {
     name: manifest.name,
     modelPath: manifest.model,
+    version: manifest.version ?? null,
     manifestPath,
     inputs: manifest.inputs,
     task: manifest.task ?? null,
     calibration: manifest.samples?.calibration ?? null,
     evaluation: manifest.samples?.evaluation ?? null,
     published: manifest.published ?? {},
+    variants: manifest.variants ?? [],
+    gates: manifest.gates ?? {},
+    labels: manifest.labels ?? null,
+    extra: Object.fromEntries(
+      Object.entries(manifest).filter(([field]) => !(field in manifestSchema.shape)),
+    ),
   };
 }

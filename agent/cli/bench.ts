@@ -3,6 +3,7 @@ import { renderReport } from './table.ts';
 import type { BenchRun } from '../fit/types.ts';
 import { checkCanWriteFile, isSameFile, writeFileDurably } from '../util/files.ts';
 import type { CliContext, Outcome } from './context.ts';
+import { demoFor } from './demo.ts';
 import { UsageError } from './errors.ts';
 import { measure } from './measure.ts';
 import { addMeasureOptions, type MeasureOptions } from './options.ts';
@@ -13,11 +14,14 @@ interface BenchOptions extends MeasureOptions, Record<string, unknown> {
 }
 
 const EXAMPLES = `
-MODEL is an ONNX file or a package manifest (edgefit/model/1). The file itself
-is always measured too: the others are compared with it.
+MODEL is an ONNX or TFLite file, or a package manifest (edgefit/model/1). The
+file itself is always measured too: the others are compared with it. Versions
+that a package brings along are measured beside those made here; one that is
+compiled for the Edge TPU is run by libedgetpu where there is such a chip.
 
 Examples:
   agent bench                             the demo: what this machine can do
+  agent bench --runtime tflite            the same network as a TFLite model
   agent bench model.onnx --as-is --json   one file, machine-readable
   agent bench package.json --precision int8,fp32 --threads 1,4
   agent bench package.json --max-p90-ms 10 --output report.json
@@ -41,7 +45,7 @@ export function benchCommand(context: CliContext, outcome: Outcome): Command {
   return command
     .addHelpText('after', EXAMPLES)
     .action(async (model: string | undefined, options: BenchOptions) => {
-      const path = model ?? context.demoModel;
+      const path = model ?? (await demoFor(options, context.demo));
       if (options.output !== undefined) await checkOutput(options.output, path);
       await measure(path, options, context, outcome, (run) => present(run, options, context));
     });

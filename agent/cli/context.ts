@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { BenchReport } from '../contracts/bench.ts';
+import type { RuntimeName } from '../contracts/facts.ts';
 import type { FitService } from '../fit/types.ts';
 import type { ExitCode } from './errors.ts';
 import type { Io } from './output.ts';
@@ -17,6 +18,15 @@ export interface Reporting {
   ) => Promise<SendReport | null>;
 }
 
+/** The built-in demo model: one network, in each format. */
+export interface DemoModels {
+  /** Paths of the manifests. */
+  readonly onnx: string;
+  readonly tflite: string;
+  /** What this machine can run; it takes a look at the machine. */
+  readonly runtimesHere: () => Promise<readonly RuntimeName[]>;
+}
+
 /** What commands get from outside; `main.ts` passes the real ones. */
 export interface CliContext {
   readonly io: Io;
@@ -24,8 +34,7 @@ export interface CliContext {
   readonly signal: AbortSignal;
   /** Loads the measuring part: it is heavy, and `--help` does without. */
   readonly loadFit: () => Promise<FitService>;
-  /** Path of the built-in demo model's manifest. */
-  readonly demoModel: string;
+  readonly demo: DemoModels;
   readonly reporting?: Reporting | undefined;
 }
 

@@ -29,8 +29,10 @@ export async function checksFor(
   const machine = machineChecks({ facts, profile, tree, folder: stateFolder(io.env) });
   if (flags.root !== undefined) return machine;
   const { runtimeChecks } = await import('../runtime/checks.ts');
+  const { trtexecChecks } = await import('../runtime/tensorrt/check.ts');
+  const libraries = [...runtimeChecks, ...trtexecChecks(facts, io.env)];
   const broker = settings === null ? [] : [brokerCheck(settings)];
-  return [nodeCheck(process.versions.node), ...runtimeChecks, ...machine, ...broker];
+  return [nodeCheck(process.versions.node), ...libraries, ...machine, ...broker];
 }
 
 /** Whether the Node.js that runs us is one that the program is made for. */

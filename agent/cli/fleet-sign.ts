@@ -12,9 +12,9 @@ interface Flags {
 }
 
 const EXAMPLES = `
-The document is JSON with at least type (job or twin), deviceId, counter (higher than the last
-one this device took) and expires; a device acts on nothing else. Signed, it can be published
-by any MQTT client.
+The document is JSON with at least type (job or twin), deviceId, counter (higher
+than the last one this device took) and expires; a device acts on nothing else.
+Signed, it can be published by any MQTT client.
 
 Examples:
   agent fleet sign job.json --key ops.key | \\

@@ -22,6 +22,11 @@ process.exitCode = await runCli(process.argv.slice(2), {
   version,
   signal: abortOnSignals(process),
   loadFit: () => import('../fit/run.ts'),
-  demoModel: shippedPath('demo', 'manifest.json'),
+  demo: {
+    onnx: shippedPath('demo', 'manifest.json'),
+    tflite: shippedPath('demo', 'manifest-tflite.json'),
+    runtimesHere: async () =>
+      (await (await import('../hardware/probe.ts')).probe()).profile.runtimes,
+  },
   reporting: mqttReporting(io, version),
 });

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { CliContext } from './context.ts';
+import { packCommand } from './model/pack.ts';
 import { initCommand } from './model/init.ts';
 import { keygenCommand } from './model/keygen.ts';
 import { publishCommand } from './model/publish.ts';
@@ -13,6 +14,7 @@ export function modelCommand(context: CliContext): Command {
     .summary('pack, sign, publish, serve and verify models')
     .description('Packages of models, and the signed repository that devices take them from.');
   for (const make of [
+    packCommand,
     keygenCommand,
     initCommand,
     publishCommand,

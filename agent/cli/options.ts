@@ -46,6 +46,7 @@ export interface MeasureOptions extends SampleOptions {
   readonly maxAccuracyDrop?: number;
   readonly minSqnr?: number;
   readonly maxP90Ms?: number;
+  readonly maxRssMb?: number;
   readonly minTime: number;
   /** False for --no-cool-down. */
   readonly coolDown: number | false;
@@ -125,6 +126,11 @@ export function addMeasureOptions(command: Command): Command {
     .option(
       '--max-p90-ms <ms>',
       'limit of the 90th percentile; exit code 3 when the choice misses it',
+      numberWithin({ above: 0 }),
+    )
+    .option(
+      '--max-rss-mb <MB>',
+      'limit of the peak memory of the process that runs the model; exit code 3 as above',
       numberWithin({ above: 0 }),
     )
     .option(
@@ -208,6 +214,7 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
       maxAccuracyDrop: options.maxAccuracyDrop ?? null,
       minSqnrDb: options.minSqnr ?? null,
       maxP90Ms: options.maxP90Ms ?? null,
+      ...(options.maxRssMb === undefined ? {} : { maxRssBytes: options.maxRssMb * 1e6 }),
     },
     observer: options.observer,
     ...readDelegate(options),

@@ -73,11 +73,15 @@ export function numberWithin({ min, max, above }: Bounds): (text: string) => num
 }
 
 /** A count: no sign, no fraction. */
-export function wholeNumber({ min = 0 }: Pick<Bounds, 'min'>): (text: string) => number {
+export function wholeNumber({
+  min = 0,
+  max = Number.MAX_SAFE_INTEGER,
+}: Pick<Bounds, 'min' | 'max'>): (text: string) => number {
   return (text) => {
     const count = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= min) return count;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} up.`);
+    if (/^\d+$/.test(text) && count >= min && count <= max) return count;
+    const upTo = max === Number.MAX_SAFE_INTEGER ? 'up' : `to ${max}`;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} ${upTo}.`);
   };
 }
 

@@ -1,18 +1,8 @@
 import { Command, CommanderError } from 'commander';
-import { benchCommand } from './bench.ts';
-import { configCommand } from './config.ts';
+import { COMMANDS, commandsFor } from './commands.ts';
 import type { CliContext, Outcome } from './context.ts';
-import { doctorCommand } from './doctor.ts';
-import { enrolCommand } from './enrol.ts';
 import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
-import { fitCommand } from './fit.ts';
-import { fleetCommand } from './fleet.ts';
-import { inspectCommand } from './inspect.ts';
-import { modelCommand } from './model.ts';
 import { MIN_WIDTH } from './output.ts';
-import { probeCommand } from './probe.ts';
-import { quantizeCommand } from './quantize.ts';
-import { runCommand } from './run.ts';
 
 const EXAMPLES = `
 Examples:
@@ -21,6 +11,7 @@ Examples:
   agent fit package.json -o fitted/          keep the best version of a model
   agent quantize model.onnx --to fp16 -o small.onnx
   agent inspect model.onnx small.onnx --samples data.npz
+  agent model pack package.json -o package/  a model with all a device needs
   agent doctor                               what is missing here
 
 Results go to stdout, everything else to stderr. Every command has --help.`;
@@ -29,7 +20,7 @@ Results go to stdout, everything else to stderr. Every command has --help.`;
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const outcome: Outcome = { code: EXIT.done };
   try {
-    const program = buildProgram(context, outcome);
+    const program = await buildProgram(context, outcome, commandsFor(args));
     await program.parseAsync(args, { from: 'user' });
     return outcome.code;
   } catch (error) {
@@ -48,25 +39,26 @@ function wantsDebug(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--debug');
 }
 
-function buildProgram(context: CliContext, outcome: Outcome): Command {
+/**
+ * The command line as data, with the commands that are named, by default all of them: what parses it
+ * also makes completions and the manual page.
+ */
+export async function buildProgram(
+  context: CliContext,
+  outcome: Outcome,
+  names: readonly string[] = [...COMMANDS.keys()],
+): Promise<Command> {
   const program = new Command('agent')
     .description('Fits a trained model to the edge device it will run on.')
     .version(context.version)
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError(true);
-  const commands = [
-    probeCommand(context),
-    benchCommand(context, outcome),
-    fitCommand(context, outcome),
-    quantizeCommand(context),
-    inspectCommand(context),
-    doctorCommand(context, outcome),
-    runCommand(context, outcome),
-    enrolCommand(context),
-    configCommand(context, outcome),
-    modelCommand(context),
-    fleetCommand(context),
-  ];
+  const commands: Command[] = [];
+  for (const name of names) {
+    // oxlint-disable-next-line no-await-in-loop -- mostly one; together they are no faster
+    const make = await COMMANDS.get(name)?.();
+    if (make !== undefined) commands.push(make(context, outcome));
+  }
   for (const command of commands) program.addCommand(command);
   for (const command of commands.flatMap(withSubcommands)) {
     if (command.commands.length === 0) command.option('--debug', 'show where an error came from');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { factsSchema, precisions, runtimeNames } from './facts.ts';
+import { acceleratorKinds, factsSchema, precisions, runtimeNames } from './facts.ts';
 
 export const methods = ['none', 'fp16', 'dynamic', 'static', 'weight-only', 'qat'] as const;
 
@@ -22,6 +22,21 @@ export const fidelitySchema = z
     samples: z.number().int(),
   })
   .describe('against the float model on the same runtime, all outputs, all evaluation samples');
+
+export const rowVariantSchema = z
+  .object({
+    path: z.string().describe('as the manifest names it'),
+    accelerator: z
+      .object({ kind: z.enum(acceleratorKinds), device: z.string().nullable() })
+      .optional()
+      .describe('what ran it; the CPU where absent'),
+    delegate: z.string().optional().describe('the library that an application must load'),
+    ops: z
+      .object({ accelerator: z.number().int().nullable(), cpu: z.number().int() })
+      .optional()
+      .describe('operators on the accelerator (null: the file does not tell) and on the CPU'),
+  })
+  .describe('a file that came with the package');
 
 export const candidateSchema = z.object({
   id: z.string().describe('runtime/precision-method/tTHREADS'),
@@ -110,6 +125,7 @@ export const candidateSchema = z.object({
     })
     .optional()
     .describe('tensorrt only'),
+  variant: rowVariantSchema.optional(),
   why: z.string().describe('why it was worth trying here'),
   verdict: z.enum(['chosen', 'rejected', 'failed']),
   reason: z.string(),
@@ -150,6 +166,8 @@ export const benchSchema = z.object({
     maxAccuracyDrop: z.number().nullable().describe('in points of the task metric (1 = 0.01)'),
     minSqnrDb: z.number().nullable(),
     maxP90Ms: z.number().nullable().optional(),
+    maxRssBytes: z.number().nullable().optional(),
+    gates: z.array(z.string()).optional().describe('limits that the package set'),
   }),
   conditions: conditionsSchema.optional(),
   candidates: z.array(candidateSchema),
@@ -164,3 +182,4 @@ export type Conditions = z.infer<typeof conditionsSchema>;
 export type LatencyMs = z.infer<typeof latencySchema>;
 export type Fidelity = z.infer<typeof fidelitySchema>;
 export type Method = (typeof methods)[number];
+export type RowVariant = z.infer<typeof rowVariantSchema>;

@@ -50,6 +50,7 @@ export const acceleratorSchema = z.object({
   usable: z.boolean(),
   problem: z.string().optional().describe('why it cannot be used, and the fix'),
   device: z.string().optional(),
+  usbMbps: z.number().optional().describe('speed of its USB link: 480 is USB 2'),
 });
 
 export const jetsonSchema = z.object({

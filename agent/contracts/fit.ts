@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { benchSchema, methods } from './bench.ts';
+import { benchSchema, methods, rowVariantSchema } from './bench.ts';
 import { precisions, runtimeNames } from './facts.ts';
 
 /** The record that lies beside a kept model: what was chosen, and everything it was measured against. */
@@ -17,6 +17,7 @@ export const decisionSchema = z.object({
     method: z.enum(methods),
     runtime: z.enum(runtimeNames),
     threads: z.number().int().positive(),
+    variant: rowVariantSchema.optional(),
     reason: z.string(),
   }),
   bench: benchSchema,

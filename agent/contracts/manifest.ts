@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { acceleratorKinds, precisions, runtimeNames } from './facts.ts';
 
 /** Model package manifest, `edgefit/model/1`. Paths are relative to the manifest. */
 
@@ -8,6 +9,8 @@ const MAX_RANK = 8;
 const MAX_CONSTANT_VALUES = 1_000_000;
 const MAX_RATE_HZ = 768_000;
 const MAX_WINDOW_SAMPLES = 50_000_000;
+const MAX_VARIANTS = 64;
+const MAX_FILES = 200_000;
 
 /** A path of a file on this machine; an empty one would silently mean the manifest's own folder. */
 const path = z.string().min(1).max(4096);
@@ -98,6 +101,50 @@ export const taskSchema = z
   })
   .loose();
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits');
+const bytes = z.number().int().nonnegative();
+
+export const variantSchema = z
+  .object({
+    path,
+    precision: z.enum(precisions),
+    runtime: z.enum(runtimeNames),
+    accelerators: z
+      .array(z.enum(acceleratorKinds))
+      .optional()
+      .describe('it runs on one of these only; on the CPU where absent'),
+    ops: z
+      .object({ accelerator: z.number().int(), cpu: z.number().int() })
+      .optional()
+      .describe('operators that the accelerator runs, and those left for the CPU'),
+    sha256: sha256.optional(),
+    bytes: bytes.optional(),
+  })
+  .loose()
+  .describe('a version of the model that is ready to run; it is judged as those made here are');
+
+/** Strict: a limit that this program does not know would not be enforced. */
+export const gatesSchema = z
+  .object({
+    maxAccuracyDrop: z.number().min(0).max(100).optional().describe('points of the task metric'),
+    minSqnrDb: z.number().min(-100).max(200).optional(),
+    maxP90Ms: z.number().positive().optional(),
+    maxRssBytes: z.number().positive().optional().describe('of the process that runs the model'),
+  })
+  .strict()
+  .describe('what a version must keep to be taken; the command line may say otherwise');
+
+/** Of a package that was packed: a plain path below the folder of the manifest. */
+const packedPath = path.refine(
+  (text) =>
+    !text.startsWith('/') &&
+    !text.includes('\\') &&
+    text.split('/').every((part) => !['', '.', '..'].includes(part)),
+  'must be a plain path inside the package',
+);
+
+export const packedFileSchema = z.object({ path: packedPath, sha256, bytes });
+
 export const manifestSchema = z
   .object({
     schema: z.literal('edgefit/model/1'),
@@ -110,6 +157,14 @@ export const manifestSchema = z
       .object({ calibration: sampleSetSchema.optional(), evaluation: sampleSetSchema.optional() })
       .optional(),
     published: z.record(z.string(), path).optional(),
+    labels: path.optional().describe('names of the classes, one a line'),
+    variants: z.array(variantSchema).max(MAX_VARIANTS).optional(),
+    gates: gatesSchema.optional(),
+    files: z
+      .array(packedFileSchema)
+      .max(MAX_FILES)
+      .optional()
+      .describe('every other file of a packed package (agent model pack)'),
   })
   .loose();
 
@@ -120,3 +175,6 @@ export type AudioSpec = z.infer<typeof audioInputSchema>;
 export type ConstantSpec = z.infer<typeof constantInputSchema>;
 export type SampleSetSpec = z.infer<typeof sampleSetSchema>;
 export type TaskSpec = z.infer<typeof taskSchema>;
+export type VariantSpec = z.infer<typeof variantSchema>;
+export type Gates = z.infer<typeof gatesSchema>;
+export type PackedFile = z.infer<typeof packedFileSchema>;

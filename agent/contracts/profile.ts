@@ -137,4 +137,5 @@ export const profileSchema = z.strictObject({
 export type HardwareProfile = z.infer<typeof profileSchema>;
 export type ProfileScheme = HardwareProfile['schemes'][number];
 export type ProfileGain = HardwareProfile['gains'][number];
+export type ThermalLimit = NonNullable<HardwareProfile['thermal']>;
 export type ProfileMatch = HardwareProfile['match'];

@@ -2,8 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileError, writeFileDurably } from '../util/files.ts';
+import { TrustError } from './errors.ts';
 import { download } from './download/download.ts';
 import { addressOf, TARGETS } from './tuf/layout.ts';
+import { NotTrusted } from './tuf/refused.ts';
 import { refresh } from './tuf/refresh.ts';
 import type { TrustedTarget, TrustedTargets } from './tuf/trusted-targets.ts';
 
@@ -25,9 +27,11 @@ export interface Checked {
 
 /**
  * Reads a repository as a device would, from the same first root, and downloads the files of a release
- * (all files without one) under their hash. Throws NotTrusted with the code a device would report.
+ * (all files without one) under their hash. Throws NotTrusted with the code a device would report,
+ * TrustError for what is no address.
  */
 export async function checkRepository(options: CheckOptions): Promise<Checked> {
+  checkAddress(options.url);
   const folder = await mkdtemp(join(tmpdir(), 'edgefit-verify-'));
   try {
     const root = await readFile(options.rootFile).catch((error: unknown) => {
@@ -48,12 +52,21 @@ export async function checkRepository(options: CheckOptions): Promise<Checked> {
   }
 }
 
+function checkAddress(url: string): void {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return;
+  const message = `${JSON.stringify(url)} is no address of a repository: use http:// or https://`;
+  throw new TrustError('BAD_REPOSITORY', message);
+}
+
 function wanted(trusted: TrustedTargets, { model, version }: CheckOptions) {
   if (model === undefined) return trusted.all();
-  return trusted.all().filter(({ path }) => {
+  const files = trusted.all().filter(({ path }) => {
     const [, name, release] = path.split('/');
     return name === model && (version === undefined || release === version);
   });
+  if (files.length > 0) return files;
+  const what = version === undefined ? model : `${model} ${version}`;
+  throw new NotTrusted('missing', `${what} is not among the signed files of the repository`);
 }
 
 async function fetchOne(folder: string, file: TrustedTarget, { url, signal }: CheckOptions) {

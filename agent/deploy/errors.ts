@@ -7,7 +7,8 @@ export type TrustErrorCode =
   | 'BAD_REPOSITORY'
   | 'BAD_PACKAGE'
   | 'MISSING_KEY'
-  | 'EXISTS';
+  | 'EXISTS'
+  | 'BUSY';
 
 /** What is wrong with a key, a repository or a package that an operator works on. */
 export class TrustError extends AgentError {

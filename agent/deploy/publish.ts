@@ -1,11 +1,12 @@
-import { copyFile, mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { codeOf } from '../util/errors.ts';
-import { fileError } from '../util/files.ts';
+import { fileError, sync } from '../util/files.ts';
 import { TrustError } from './errors.ts';
 import { hashOfFile } from './hash.ts';
 import { contentsOf, type NewTarget } from './tuf/authority.ts';
 import { modelPrefix, packagePrefix, targetFile } from './tuf/layout.ts';
+import { withLock } from './tuf/lock.ts';
 import { changeTargets, readRepository, type RepositoryOptions } from './tuf/repository.ts';
 
 /** A package has a manifest, models and samples; more files than this is a mistake. */
@@ -35,10 +36,17 @@ export interface Published {
  * devices may have it. Throws TrustError, NotTrusted, FileError.
  */
 export async function publishPackage(options: PublishOptions): Promise<Published> {
-  const { folder, packageFolder, model, version } = options;
+  const { folder, firstRoot, model, version } = options;
   checkName('model name', model);
   checkName('version', version);
-  const known = contentsOf((await readRepository(folder)).targets.signed).files;
+  // Before a lock is written into what may be any folder.
+  await readRepository(folder, firstRoot);
+  return withLock(folder, () => publishAlone(options));
+}
+
+async function publishAlone(options: PublishOptions): Promise<Published> {
+  const { folder, firstRoot, packageFolder, model, version } = options;
+  const known = contentsOf((await readRepository(folder, firstRoot)).targets.signed).files;
   const counter = options.releaseCounter ?? nextCounter(known, model);
   const files = await readPackage(packageFolder, model, version, counter);
   const summary = {
@@ -148,25 +156,36 @@ async function digestOf(path: string): Promise<{ bytes: number; sha256: string }
   throw new TrustError('BAD_PACKAGE', `${path} vanished while it was published: try again`);
 }
 
-/** Copies beside and renames: a web server never serves half a file. */
+/**
+ * Copies beside, looks at the copy and renames: a web server never serves half a file, and nothing
+ * else ever stands under a hash. On the disk before metadata names it.
+ */
 async function store({ folder }: RepositoryOptions, file: PackageFile): Promise<void> {
   const path = targetFile(folder, file.path, file.sha256);
+  const part = `${path}.part`;
   try {
-    if (await isThere(path, file.bytes)) return;
+    if ((await exists(path)) && (await digestOf(path)).sha256 === file.sha256) return;
     await mkdir(dirname(path), { recursive: true });
-    await copyFile(file.source, `${path}.part`);
-    await rename(`${path}.part`, path);
+    await copyFile(file.source, part);
+    await sync(part);
   } catch (error) {
     throw fileError('write', path, error);
   }
-  const stored = await digestOf(path);
-  if (stored.sha256 === file.sha256) return;
-  throw new TrustError('BAD_PACKAGE', `${file.source} changed while it was published: try again`);
+  if ((await digestOf(part)).sha256 !== file.sha256) {
+    await rm(part, { force: true });
+    throw new TrustError('BAD_PACKAGE', `${file.source} changed while it was published: try again`);
+  }
+  try {
+    await rename(part, path);
+    await sync(dirname(path));
+  } catch (error) {
+    throw fileError('write', path, error);
+  }
 }
 
-async function isThere(path: string, bytes: number): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   try {
-    return (await stat(path)).size === bytes;
+    return (await stat(path)).isFile();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
     throw error;

@@ -3,6 +3,8 @@ import type { Scheme } from '../contracts/scheme.ts';
 import { agentVersion } from '../util/version.ts';
 import { compareCandidates } from './compare.ts';
 import { withDelegate } from './delegate.ts';
+import { linkWarning, usableEdgeTpu } from './edgetpu.ts';
+import { gateWarnings, withGates } from './gates.ts';
 import { makerFor } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
 import { resolveObjective } from './objective.ts';
@@ -10,9 +12,13 @@ import { plan } from './plan.ts';
 import { makeScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { isScored, openSubject } from './subject.ts';
+import type { Subject } from './subject.ts';
 import { summarize } from './summary.ts';
 import { lookForTensorRt } from './tensorrt/look.ts';
-import type { BenchRequest, BenchRun, Candidate, Hooks, ModelFiles } from './types.ts';
+import { threadCounts } from './threads.ts';
+import { readVariants } from './variant-file.ts';
+import { planVariants } from './variants.ts';
+import type { BenchRequest, BenchRun, Candidate, Hooks, ModelFiles, Plan } from './types.ts';
 
 /** Makes, measures and judges every candidate worth trying. The caller cleans up. */
 export async function benchModel(request: BenchRequest, hooks: Hooks): Promise<BenchRun> {
@@ -29,8 +35,10 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
   const startedAt = new Date().toISOString();
   const subject = await openSubject(request, scratch, hooks);
   const labelled = subject.evaluationInfo?.labelled ?? false;
+  const { gates } = subject.package;
+  const objective = withGates(request.objective, gates);
   // Refuses limits that cannot be checked before the long work.
-  resolveObjective(request.objective, isScored(subject));
+  resolveObjective(objective, isScored(subject));
   const { loaded, facts } = subject;
   const file = { name: subject.package.name, bytes: loaded.bytes };
   const summary = summarize(loaded.model, file, facts.cpu);
@@ -40,15 +48,18 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     samplesAvailable: subject.samples.calibration !== null,
     unusable: tensorrt.unusable,
   });
+  const prebuilt = await planPrebuilt(subject, request.plan);
+  const own = withObserver(planned.candidates, request.observer);
+  const [references, made] = [own.filter(isAsItIs), own.filter((one) => !isAsItIs(one))];
   const compared = await compareCandidates({
     subject,
-    candidates: withDelegate(withObserver(planned.candidates, request.observer), request.delegate),
-    delegate: request.delegate,
+    candidates: withDelegate([...references, ...prebuilt.candidates, ...made], subject.delegate),
     trtexec: tensorrt.tool,
     maker: await makerFor(subject, scratch, hooks),
-    objective: request.objective,
+    objective,
     minTimeSeconds: request.minTimeSeconds,
     coolDownSeconds: request.coolDownSeconds,
+    machineRoot: request.machineRoot,
     scratch,
     hooks,
   });
@@ -56,6 +67,8 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     ...subject.samples.warnings,
     ...(subject.calibrationInfo?.warnings ?? []),
     ...(subject.evaluationInfo?.warnings ?? []),
+    ...gateWarnings(gates, compared.objective),
+    ...(compared.rows.some(({ variant }) => variant?.accelerator) ? linkWarnings(facts) : []),
     ...compared.warnings,
   ];
   const report: BenchReport = {
@@ -78,11 +91,28 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     objective: compared.objective,
     conditions: compared.conditions,
     candidates: [...compared.rows],
-    notTried: [...planned.notTried],
+    notTried: [...prebuilt.notTried, ...planned.notTried],
     warnings: [...new Set(warnings)],
     chosen: compared.chosen,
   };
   return { report, files: filesById(compared.files), cleanup: () => scratch.remove() };
+}
+
+/** Files that came with the package. */
+async function planPrebuilt(
+  { package: { variants, manifestPath }, facts, profile }: Subject,
+  request: BenchRequest['plan'],
+): Promise<Plan> {
+  const threads = threadCounts(request.threads, facts, profile);
+  return planVariants(await readVariants(variants), { facts, request, threads, manifestPath });
+}
+
+const isAsItIs = ({ method }: Candidate) => method === 'none';
+
+function linkWarnings(facts: Subject['facts']): readonly string[] {
+  const tpu = usableEdgeTpu(facts);
+  const warning = tpu === undefined ? undefined : linkWarning(tpu);
+  return warning === undefined ? [] : [warning];
 }
 
 function withObserver(

@@ -2,9 +2,10 @@ import type { CandidateRow, Conditions } from '../contracts/bench.ts';
 import { usableMemoryBytes } from '../hardware/memory.ts';
 import { hottest } from '../hardware/thermal.ts';
 import type { Trtexec } from '../runtime/tensorrt/tool.ts';
-import type { DelegateOptions, Feeds } from '../runtime/types.ts';
+import type { Feeds } from '../runtime/types.ts';
 import { applyDecision, decide } from './decide.ts';
 import { judgeFiles } from './judge.ts';
+import { conditionsOf, withMachine, type Machine } from './machine.ts';
 import type { VersionMaker } from './version-maker.ts';
 import { makeFiles } from './make-files.ts';
 import type { MadeFile } from './make-files.ts';
@@ -23,11 +24,11 @@ export interface CompareOptions {
   readonly objective: ObjectiveRequest;
   /** What builds and runs the candidates for TensorRT. */
   readonly trtexec?: Trtexec | undefined;
-  /** Of the measured sessions; TFLite only. */
-  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   /** The longest wait for a throttled machine to cool; null: none. */
   readonly coolDownSeconds: number | null;
+  /** The files of a recorded machine in place of this one's. */
+  readonly machineRoot?: string | undefined;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -40,21 +41,13 @@ export interface Comparison {
   readonly objective: Objective;
   readonly chosen: string | null;
   readonly warnings: readonly string[];
-  /** Absent where engines alone were measured. */
-  readonly conditions?: Conditions | undefined;
+  readonly conditions: Conditions;
 }
 
 /** Makes every candidate, judges it on the samples, measures all side by side, and decides. */
 export async function compareCandidates(options: CompareOptions): Promise<Comparison> {
-  const { subject, candidates, maker, scratch, hooks } = options;
-  // First of all: samples that cannot be read end the run before the long work.
-  const feeds = await timingFeeds(subject, scratch, hooks);
-  const engines = candidates.filter(({ runtime }) => runtime === 'tensorrt');
-  const others = candidates.filter(({ runtime }) => runtime !== 'tensorrt');
-  const parts = [
-    ...(others.length === 0 ? [] : [await compareFiles(others, feeds, options)]),
-    ...(engines.length === 0 ? [] : [await compareOnGpu(engines, feeds, options)]),
-  ];
+  const { subject, candidates, maker } = options;
+  const { parts, conditions } = await compareParts(options);
   const byId = new Map(parts.flatMap(({ rows }) => rows).map((row) => [row.id, row]));
   const rows = candidates.flatMap(({ id }) => byId.get(id) ?? []);
   // A task of a kind without a metric has labels but no accuracy.
@@ -66,7 +59,7 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
     files: parts.flatMap(({ files }) => files),
     objective,
     chosen: decision.chosen,
-    conditions: parts.find(({ conditions }) => conditions !== undefined)?.conditions,
+    conditions,
     warnings: [
       ...maker.warnings,
       ...parts.flatMap(({ warnings }) => warnings),
@@ -75,35 +68,70 @@ export async function compareCandidates(options: CompareOptions): Promise<Compar
   };
 }
 
+/** What one kind of runtime gave; `rows` and `files` are one per candidate. */
+interface Part {
+  readonly rows: readonly MeasuredRow[];
+  readonly files: readonly MadeFile[];
+  readonly warnings: readonly string[];
+}
+
+/** What all candidates are timed with: one sample, and one machine with its budget for waiting. */
+interface Timing {
+  readonly feeds: Feeds;
+  readonly machine: Machine;
+}
+
+/** Candidates of each kind of runtime in turn, beside the same instruments. */
+async function compareParts(
+  options: CompareOptions,
+): Promise<{ readonly parts: readonly Part[]; readonly conditions: Conditions }> {
+  const { subject, candidates, scratch, hooks, machineRoot: root, coolDownSeconds } = options;
+  // First of all: samples that cannot be read end the run before the long work.
+  const feeds = await timingFeeds(subject, scratch, hooks);
+  const { facts, profile } = subject;
+  const watched = {
+    root,
+    coolDownSeconds,
+    startCelsius: hottest(facts.thermal),
+    limit: profile.thermal,
+    totalRail: profile.power?.totalRail,
+    power: true,
+  };
+  // The machine is as idle as it will be: nothing has been calibrated or judged yet.
+  return withMachine(watched, hooks, async (machine) => {
+    const engines = candidates.filter(({ runtime }) => runtime === 'tensorrt');
+    const others = candidates.filter(({ runtime }) => runtime !== 'tensorrt');
+    const timing = { feeds, machine };
+    const parts = [
+      ...(others.length === 0 ? [] : [await compareFiles(others, timing, options)]),
+      ...(engines.length === 0 ? [] : [await compareOnGpu(engines, timing, options)]),
+    ];
+    const { mode = null, clocksLocked = null } = facts.power ?? {};
+    return { parts, conditions: { ...conditionsOf(machine), powerMode: mode, clocksLocked } };
+  });
+}
+
 async function compareOnGpu(
   candidates: readonly Candidate[],
-  feeds: Feeds,
+  timing: Timing,
   options: CompareOptions,
 ): Promise<Part> {
   const { compareEngines } = await import('./tensorrt/compare.ts');
   const { trtexec } = options;
   if (trtexec === undefined)
     throw new Error('candidates for TensorRT were planned without trtexec');
-  return compareEngines(candidates, { ...options, feeds, trtexec });
-}
-
-/** What one kind of runtime gave; `rows` and `files` are one per candidate. */
-interface Part {
-  readonly rows: readonly MeasuredRow[];
-  readonly files: readonly MadeFile[];
-  readonly warnings: readonly string[];
-  readonly conditions?: Conditions;
+  return compareEngines(candidates, { ...options, ...timing, trtexec });
 }
 
 /** Candidates that run on the CPU, in child processes of our own. */
 async function compareFiles(
   candidates: readonly Candidate[],
-  feeds: Feeds,
+  { feeds, machine }: Timing,
   options: CompareOptions,
 ): Promise<Part> {
-  const { subject, maker, delegate, scratch, hooks } = options;
+  const { subject, maker, scratch, hooks } = options;
   const files = await makeFiles(candidates, subject, maker, scratch, hooks);
-  const judged = await judgeFiles(files, { subject, feeds, delegate, scratch, hooks });
+  const judged = await judgeFiles(files, { subject, feeds, scratch, hooks });
   const measured = await measureAll(
     files.flatMap(({ candidate, file }) =>
       // What crashed or hung on the samples is not loaded again for every number of threads.
@@ -113,27 +141,13 @@ async function compareFiles(
     ),
     {
       feeds,
-      delegate,
       minTimeSeconds: options.minTimeSeconds,
-      machine: {
-        coolDownSeconds: options.coolDownSeconds,
-        startCelsius: hottest(subject.facts.thermal),
-        power: true,
-      },
+      machine,
       memoryBytes: usableMemoryBytes(subject.facts.memory),
       hooks,
       scratch,
     },
   );
   const rows = files.map((one) => toRow(one, judged, measured));
-  return {
-    rows,
-    files,
-    conditions: {
-      ...measured.conditions,
-      powerMode: subject.facts.power?.mode ?? null,
-      clocksLocked: subject.facts.power?.clocksLocked ?? null,
-    },
-    warnings: [...judged.warnings, ...measured.warnings],
-  };
+  return { rows, files, warnings: [...judged.warnings, ...measured.warnings] };
 }

@@ -7,7 +7,7 @@ import {
   accuracyWords,
   fewSamplesWarning,
   isReference,
-  latencyObstacle,
+  limitObstacle,
 } from './objective.ts';
 import { moreText, msAgainst, threeDigits } from './words.ts';
 import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
@@ -16,7 +16,8 @@ import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
  * Chooses one row and says of every other why not. Pure: the same rows give the same decision.
  *
  * A smaller version that is slower here than the file as it is, or less accurate than allowed, is
- * never chosen. A limit on p90 counts where a row meets it; where none does, the best is chosen.
+ * never chosen. Limits on p90 and memory count where a row meets them; where none does, the best
+ * is chosen.
  * @param gains how much faster some precisions must be here; they count where speed is the objective
  */
 export function decide(
@@ -27,21 +28,16 @@ export function decide(
   const warning = fewSamplesWarning(rows, objective);
   const warnings = warning === undefined ? [] : [warning];
   const demands = objective.optimize === 'latency' ? gains : [];
-  const rivals = rows.filter(
-    (row) => !failed(row) && accuracyObstacle(row, objective) === undefined,
-  );
+  const own = new Map(rows.map((row) => [row.id, obstaclesOf(row, rows, objective)]));
+  // A row that cannot be chosen itself keeps no other from being chosen.
+  const rivals = withinLimits(ableOf(rows, own), objective);
   const obstacles = new Map(
     rows.map((row) => {
       const clearly = gainObstacle(row, rivals, demands, medianOf);
-      return [
-        row.id,
-        [...obstaclesOf(row, rows, objective), ...(clearly === undefined ? [] : [clearly])],
-      ];
+      return [row.id, [...(own.get(row.id) ?? []), ...(clearly === undefined ? [] : [clearly])]];
     }),
   );
-  const able = rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
-  const inTime = able.filter((row) => latencyObstacle(row, objective) === undefined);
-  const eligible = inTime.length === 0 ? able : inTime;
+  const eligible = withinLimits(ableOf(rows, obstacles), objective);
   const [first, ...others] = eligible;
   if (first === undefined) {
     return { chosen: null, verdicts: rows.map((row) => hopeless(row, obstacles)), warnings };
@@ -73,6 +69,19 @@ const medianOf = (row: MeasuredRow): number => row.latencyMs?.p50 ?? Infinity;
 
 function failed(row: MeasuredRow): boolean {
   return row.error !== undefined || row.latencyMs === null || !Number.isFinite(row.latencyMs.p50);
+}
+
+type Obstacles = ReadonlyMap<string, readonly string[]>;
+
+/** Rows that nothing speaks against. */
+function ableOf(rows: readonly MeasuredRow[], obstacles: Obstacles): readonly MeasuredRow[] {
+  return rows.filter((row) => !failed(row) && obstacles.get(row.id)?.length === 0);
+}
+
+/** Those that keep the limits on time and memory; where none does, all. */
+function withinLimits(rows: readonly MeasuredRow[], objective: Objective): readonly MeasuredRow[] {
+  const kept = rows.filter((row) => limitObstacle(row, objective) === undefined);
+  return kept.length === 0 ? rows : kept;
 }
 
 /** What forbids choosing a row whatever the others are; several may hold. */
@@ -107,8 +116,6 @@ function fastestReference(rows: readonly MeasuredRow[]): MeasuredRow | undefined
     .toSorted((a, b) => (a.latencyMs?.p50 ?? 0) - (b.latencyMs?.p50 ?? 0))[0];
 }
 
-type Obstacles = ReadonlyMap<string, readonly string[]>;
-
 function hopeless(row: MeasuredRow, obstacles: Obstacles): Verdict {
   if (failed(row)) return failure(row);
   return { id: row.id, verdict: 'rejected', reason: (obstacles.get(row.id) ?? []).join('; ') };
@@ -128,8 +135,8 @@ function lostVerdict(
   if (failed(row)) return failure(row);
   const against = obstacles.get(id) ?? [];
   if (against.length > 0) return { id, verdict: 'rejected', reason: against.join('; ') };
-  const late = latencyObstacle(row, objective);
-  if (late !== undefined && latencyObstacle(ranking.best, objective) === undefined) {
+  const late = limitObstacle(row, objective);
+  if (late !== undefined && limitObstacle(ranking.best, objective) === undefined) {
     return { id, verdict: 'rejected', reason: late };
   }
   const reason = lossReason(row, ranking, CRITERIA[objective.optimize]);
@@ -155,7 +162,7 @@ function choiceReason(
     compared,
     accuracyWords(best, objective),
     othersOut ? 'no smaller version is both as fast and accurate enough' : '',
-    latencyObstacle(best, objective) ?? '',
+    limitObstacle(best, objective) ?? '',
   ];
   return parts.filter((part) => part !== '').join('; ');
 }

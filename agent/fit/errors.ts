@@ -2,6 +2,7 @@ import { AgentError, type ErrorKind } from '../util/errors.ts';
 
 export type FitErrorCode =
   | 'no-runtime'
+  | 'no-accelerator'
   | 'needs-labels'
   | 'bad-samples'
   | 'bad-manifest'

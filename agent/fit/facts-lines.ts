@@ -81,8 +81,10 @@ function memory({
 }
 
 function accelerators({ device }: BenchReport): readonly string[] {
-  return device.accelerators.map(({ kind, usable, problem }) =>
-    usable ? kind : `${kind}, not usable: ${problem ?? 'unknown reason'}`,
+  return device.accelerators.map(({ kind, usable, problem, device: where }) =>
+    usable
+      ? [kind, ...(where === undefined ? [] : [where])].join(': ')
+      : `${kind}, not usable: ${problem ?? 'unknown reason'}`,
   );
 }
 
@@ -113,7 +115,9 @@ function samples({ samples: { calibration, evaluation, labelled, source } }: Ben
   return `${calibration} for calibration, ${evaluation} for evaluation (${labels}): ${source}`;
 }
 
-function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms } }: BenchReport) {
+function objective({
+  objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms, maxRssBytes, gates = [] },
+}: BenchReport) {
   const goal = { latency: 'lowest latency', size: 'smallest file', memory: 'least memory' };
   const parts = [
     goal[optimize],
@@ -122,6 +126,10 @@ function objective({ objective: { optimize, maxAccuracyDrop, minSqnrDb, maxP90Ms
       : `may lose up to ${maxAccuracyDrop.toFixed(1)} points of the task metric`,
     minSqnrDb === null ? '' : `SQNR at least ${minSqnrDb} dB`,
     maxP90Ms === null || maxP90Ms === undefined ? '' : `p90 at most ${maxP90Ms} ms`,
+    maxRssBytes === null || maxRssBytes === undefined
+      ? ''
+      : `peak memory at most ${bytesText(maxRssBytes)}`,
+    gates.length === 0 ? '' : `set by the package: ${gates.join(', ')}`,
   ];
   return parts.filter((part) => part !== '').join('; ');
 }

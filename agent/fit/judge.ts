@@ -25,7 +25,6 @@ export interface Judgements {
 export interface JudgeOptions {
   readonly subject: Subject;
   readonly feeds: Feeds;
-  readonly delegate?: DelegateOptions | undefined;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }
@@ -37,17 +36,18 @@ export async function judgeFiles(
 ): Promise<Judgements> {
   const { subject, scratch } = common;
   const floatPath = subject.loaded.path;
-  const names = new Map(
-    files.flatMap(({ file, candidate }) => ('path' in file ? [[file.path, candidate.id]] : [])),
+  const candidates = new Map(
+    files.flatMap(({ file, candidate }) => ('path' in file ? [[file.path, candidate]] : [])),
   );
   const reference = scratch.file('reference.bin');
   const byPath = new Map<string, Judged>();
   const warnings: string[] = [];
-  const order = [floatPath, ...[...names.keys()].filter((path) => path !== floatPath)];
+  const order = [floatPath, ...[...candidates.keys()].filter((path) => path !== floatPath)];
   for (const path of order) {
-    const name = (names.get(path) ?? 'the float model').replace(/\/t\d+$/, '');
+    const { id = 'the float model', delegate } = candidates.get(path) ?? {};
+    const name = id.replace(/\/t\d+$/, '');
     // oxlint-disable-next-line no-await-in-loop -- one model in memory at a time
-    byPath.set(path, await judge({ ...common, path, name, reference, warnings }));
+    byPath.set(path, await judge({ ...common, path, name, delegate, reference, warnings }));
   }
   return { byPath, floatPath, warnings };
 }
@@ -57,6 +57,7 @@ export async function judge(
   options: JudgeOptions & {
     readonly path: string;
     readonly name: string;
+    readonly delegate?: DelegateOptions | undefined;
     readonly reference: string;
     readonly warnings: string[];
   },

@@ -45,7 +45,7 @@ export async function keepChoice(run: BenchRun, folder: string): Promise<Decisio
     await copyDurably(join(dirname(files.path), location), target);
   }
   const { companions } = files;
-  const { id, precision, method, runtime, threads, reason } = chosen;
+  const { id, precision, method, runtime, threads, variant, reason } = chosen;
   const { sha256, bytes } = await digest(join(folder, file));
   const record: DecisionRecord = {
     schema: 'edgefit/decision/1',
@@ -61,6 +61,7 @@ export async function keepChoice(run: BenchRun, folder: string): Promise<Decisio
       method,
       runtime,
       threads,
+      ...(variant === undefined ? {} : { variant }),
       reason,
     },
     bench: report,

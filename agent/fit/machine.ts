@@ -1,15 +1,24 @@
 // The machine beside the load: its instruments, what it was like at the start, and waiting for it to cool.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { energyInWindow } from '../bench/energy.ts';
-import { sampleBeside, takeSample, type Instruments, type Sample } from '../bench/sampling.ts';
+import {
+  SAMPLE_EVERY_MS,
+  sampleBeside,
+  takeSample,
+  type Instruments,
+  type Sample,
+} from '../bench/sampling.ts';
 import { isCool, type CoolBudget } from '../bench/throttle.ts';
-import { openHeat } from '../hardware/heat.ts';
+import type { Conditions } from '../contracts/bench.ts';
+import { openHeat, type HeatOptions } from '../hardware/heat.ts';
 import { openPowerMeter, type MeterOptions, type OpenedMeter } from '../hardware/power-meter.ts';
 import type { Hooks } from './types.ts';
 
 export interface MachineOptions extends MeterOptions {
   /** The longest wait for a throttled machine to cool; null: mark, but never wait. */
   readonly coolDownSeconds: number | null;
+  /** From where on it runs slower, where its own files do not say. */
+  readonly limit?: HeatOptions['limit'];
   /** Before anything was calibrated or judged; null when not known. */
   readonly startCelsius: number | null;
   /** False: what the machine draws is of no interest. */
@@ -36,12 +45,11 @@ const NO_METER: OpenedMeter = {
 const IDLE_MS = 1000;
 const LOOK_EVERY_MS = 1000;
 
-/** Opens the instruments; the caller closes the machine. */
-export async function openMachine(
+async function openMachine(
   options: MachineOptions,
   { signal }: Pick<Hooks, 'signal'>,
 ): Promise<Machine> {
-  const heat = await openHeat(options.root);
+  const heat = await openHeat(options.root, { limit: options.limit });
   const gpuLoad = !heat.knowsGpuLoad;
   const { meter, gpu, why, close } = options.power
     ? await openPowerMeter(options, { gpuLoad })
@@ -65,6 +73,36 @@ export async function openMachine(
     close();
     throw error;
   }
+}
+
+/** Opens the instruments for some work, and closes them behind it. */
+export async function withMachine<T>(
+  options: MachineOptions,
+  hooks: Pick<Hooks, 'signal'>,
+  use: (machine: Machine) => Promise<T>,
+): Promise<T> {
+  const machine = await openMachine(options, hooks);
+  try {
+    return await use(machine);
+  } finally {
+    machine.close();
+  }
+}
+
+/** What the report says of how it was measured. */
+export function conditionsOf({
+  instruments,
+  noPower,
+  budget,
+}: Machine): Omit<Conditions, 'powerMode' | 'clocksLocked'> {
+  return {
+    governor: instruments.heat.governor,
+    powerSource: instruments.meter?.source ?? null,
+    noPower,
+    sampleEveryMs: SAMPLE_EVERY_MS,
+    coolDownSeconds: budget.limitSeconds,
+    waitedSeconds: budget.waitedSeconds,
+  };
 }
 
 async function idlePower(instruments: Instruments, signal: AbortSignal): Promise<number | null> {

@@ -37,7 +37,8 @@ export async function makeFiles(
 ): Promise<readonly MadeFile[]> {
   const tools = { subject, maker, scratch, hooks };
   const made = new Map<string, Made>();
-  for (const { scheme, id } of candidates) {
+  for (const { scheme, id, prebuilt } of candidates) {
+    if (prebuilt !== undefined) continue;
     const key = JSON.stringify(scheme);
     if (made.has(key)) continue;
     const name = id.replace(/\/t\d+$/, extensionOf(subject.loaded.model));
@@ -45,6 +46,7 @@ export async function makeFiles(
     made.set(key, await makeFile(scheme, scratch.file(name), tools));
   }
   return candidates.map((candidate) => {
+    if (candidate.prebuilt !== undefined) return { candidate, file: candidate.prebuilt.file };
     const { file, given } = made.get(JSON.stringify(candidate.scheme)) ?? NOT_MADE;
     if (given === 0) return { candidate, file };
     const nodes = given === 1 ? 'node' : 'nodes';

@@ -1,12 +1,12 @@
-import { SAMPLE_EVERY_MS, takeSample } from '../bench/sampling.ts';
-import type { Conditions } from '../contracts/bench.ts';
+import { takeSample } from '../bench/sampling.ts';
 import { busyShare, readCpuTimes } from '../hardware/cpu-times.ts';
-import type { DelegateOptions, Feeds } from '../runtime/types.ts';
+import type { Feeds } from '../runtime/types.ts';
 import { messageOf } from '../util/errors.ts';
 import { LOAD_TIMEOUT_MS, SAMPLE_TIMEOUT_MS, openChild } from './children.ts';
-import { openMachine, type Machine, type MachineOptions } from './machine.ts';
-import { finish, takeTurn, type Entry, type Measurement, type Running } from './running.ts';
+import { withMachine, type Machine, type MachineOptions } from './machine.ts';
+import { finish, runRound, type Entry, type Measurement, type Running } from './running.ts';
 import type { Scratch } from './scratch.ts';
+import { noneRepeated } from './take-turn.ts';
 import { throttleWarnings } from './throttle-warnings.ts';
 import type { Hooks } from './types.ts';
 
@@ -14,22 +14,17 @@ export interface Measurements {
   /** By candidate id; a text says why a candidate could not be measured. */
   readonly rows: ReadonlyMap<string, Measurement | string>;
   readonly warnings: readonly string[];
-  readonly conditions: Pick<
-    Conditions,
-    'governor' | 'powerSource' | 'noPower' | 'sampleEveryMs' | 'coolDownSeconds' | 'waitedSeconds'
-  >;
 }
 
 export interface MeasureOptions {
   readonly feeds: Feeds;
-  readonly delegate?: DelegateOptions | undefined;
   readonly minTimeSeconds: number;
   /** A turn of a slow model ends after this long, also with fewer inferences than others make. */
   readonly maxRoundMs?: number | undefined;
   /** Memory that the open candidates may take together; null when nobody knows. */
   readonly memoryBytes: number | null;
-  /** How the machine is watched; without it throttled candidates are marked and nobody waits. */
-  readonly machine?: MachineOptions | undefined;
+  /** The machine, watched; without it throttled candidates are marked and nobody waits. */
+  readonly machine?: Machine | undefined;
   readonly hooks: Hooks;
   readonly scratch: Scratch;
 }
@@ -61,28 +56,16 @@ export async function measureAll(
       `memory allows only ${groups[0]?.length ?? 1} candidates at a time: the groups were measured one after the other`,
     );
   }
-  const machine = await openMachine(options.machine ?? WATCH_ONLY, options.hooks);
-  try {
+  const measure = async (machine: Machine) => {
     for (const group of groups) {
       // oxlint-disable-next-line no-await-in-loop -- candidates of two groups do not fit into memory
       await measureGroup(group, machine, options, rows, warnings);
     }
-  } finally {
-    machine.close();
-  }
-  for (const warning of throttleWarnings(rows)) warnings.add(warning);
-  return { rows, warnings: [...warnings], conditions: conditionsOf(machine) };
-}
-
-function conditionsOf({ instruments, noPower, budget }: Machine): Measurements['conditions'] {
-  return {
-    governor: instruments.heat.governor,
-    powerSource: instruments.meter?.source ?? null,
-    noPower,
-    sampleEveryMs: SAMPLE_EVERY_MS,
-    coolDownSeconds: budget.limitSeconds,
-    waitedSeconds: budget.waitedSeconds,
   };
+  if (options.machine === undefined) await withMachine(WATCH_ONLY, options.hooks, measure);
+  else await measure(options.machine);
+  for (const warning of throttleWarnings(rows)) warnings.add(warning);
+  return { rows, warnings: [...warnings] };
 }
 
 function groupByMemory(entries: readonly Entry[], memory: number | null): Entry[][] {
@@ -155,9 +138,9 @@ async function attempt<T>({ hooks }: MeasureOptions, work: () => Promise<T>): Pr
 async function start(
   entry: Entry,
   { instruments }: Machine,
-  { feeds, delegate, hooks, scratch }: MeasureOptions,
+  { feeds, hooks, scratch }: MeasureOptions,
 ): Promise<Running> {
-  const { id, threads } = entry.candidate;
+  const { id, threads, delegate } = entry.candidate;
   hooks.progress({ phase: `loading ${id}` });
   const worker = await openChild({ name: id, signal: hooks.signal, scratch });
   try {
@@ -165,8 +148,8 @@ async function start(
     const args = { path: entry.path, threads, feeds, delegate };
     const { loadMs, notes } = await worker.call('open', args, { timeoutMs: LOAD_TIMEOUT_MS });
     await worker.call('warmUp', undefined, { timeoutMs: SAMPLE_TIMEOUT_MS });
-    const repeated = { reasons: new Set<string>(), turns: 0, waitedSeconds: 0 };
-    return { ...entry, worker, loadMs, notes, before, turns: [], repeated };
+    const repeated = noneRepeated();
+    return { ...entry, processor: 'cpu', worker, loadMs, notes, before, turns: [], repeated };
   } catch (error) {
     await worker.close();
     throw error;
@@ -195,7 +178,7 @@ async function measureRounds(
       total: ROUNDS * running.length,
     });
     // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
-    const made = await attempt(options, () => takeTurn(one, limits, machine, options.hooks));
+    const made = await attempt(options, () => runRound(one, limits, machine, options.hooks));
     if (typeof made === 'string') rows.set(id, made);
     else one.turns.push(made);
   }

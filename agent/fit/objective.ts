@@ -1,6 +1,6 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import { FitError } from './errors.ts';
-import { apart, counted, msAgainst } from './words.ts';
+import { apart, bytesText, counted, msAgainst } from './words.ts';
 import type { MeasuredRow, Objective, ObjectiveRequest } from './types.ts';
 
 /** Points of the task metric that a candidate may lose where labelled samples exist. */
@@ -15,10 +15,18 @@ const POINTS = 100;
 /** Differences below this are rounding of the subtraction, not of the model. */
 const EPSILON = 1e-9;
 
-/** Fills in the defaults. Throws `FitError` when a limit was given that these samples cannot check. */
+/**
+ * Fills in the defaults. Throws `FitError` when a limit was given that these samples cannot check; a
+ * gate of the package is left out then (gateWarnings tells).
+ */
 export function resolveObjective(request: ObjectiveRequest, labelled: boolean): Objective {
   if (labelled) {
     return { ...request, maxAccuracyDrop: request.maxAccuracyDrop ?? DEFAULT_MAX_DROP };
+  }
+  const { gates = [] } = request;
+  if (gates.includes('maxAccuracyDrop')) {
+    const others = gates.filter((name) => name !== 'maxAccuracyDrop');
+    return resolveObjective({ ...request, maxAccuracyDrop: null, gates: others }, labelled);
   }
   if (request.maxAccuracyDrop !== null) {
     throw new FitError(
@@ -30,8 +38,8 @@ export function resolveObjective(request: ObjectiveRequest, labelled: boolean): 
 }
 
 /** The file as it was given: nothing was taken from its accuracy. */
-export function isReference(row: Pick<MeasuredRow, 'method'>): boolean {
-  return row.method === 'none';
+export function isReference(row: Pick<MeasuredRow, 'method' | 'variant'>): boolean {
+  return row.method === 'none' && row.variant === undefined;
 }
 
 /** Why a row is not accurate enough, or undefined. The reference always is. */
@@ -131,21 +139,55 @@ export function fewSamplesWarning(
   return `${accuracy.metric} rests on ${counted(samples, 'labelled sample')}: its standard error is ${errorPoints.toFixed(1)} points and one sample is ${flipPoints.toFixed(1)}, so a drop of ${allowed.toFixed(1)} may be chance`;
 }
 
-/** Why a row answers too late, or undefined. */
-export function latencyObstacle(row: MeasuredRow, objective: Objective): string | undefined {
-  const limit = objective.maxP90Ms;
+/** Why a row answers too late or needs too much memory, or undefined. */
+export function limitObstacle(row: MeasuredRow, objective: Objective): string | undefined {
+  const found = [latencyObstacle(row, objective), memoryObstacle(row, objective)];
+  const reasons = found.filter((reason) => reason !== undefined);
+  return reasons.length === 0 ? undefined : reasons.join('; ');
+}
+
+function latencyObstacle(row: MeasuredRow, { maxP90Ms: limit }: Objective): string | undefined {
   if (limit === null || row.latencyMs === null || row.latencyMs.p90 <= limit) return undefined;
   return `p90 is over the limit (${msAgainst(row.latencyMs.p90, limit)})`;
 }
 
+function memoryObstacle(row: MeasuredRow, { maxRssBytes }: Objective): string | undefined {
+  const peak = row.peakRssBytes;
+  if (row.latencyMs === null || !isOver(peak ?? Infinity, maxRssBytes)) return undefined;
+  return `peak memory is over the limit (${peakWords(peak, maxRssBytes)})`;
+}
+
 /**
- * Limits from the command line that the chosen row misses (exit code 3). Accuracy limits are never
- * among them: the file itself always meets them.
+ * Limits that the chosen row misses (exit code 3), from the command line or the package. Accuracy
+ * limits are never among them: the file itself always meets them.
  */
-export function missedObjectives(report: BenchReport): readonly string[] {
-  const limit = report.objective.maxP90Ms ?? null;
-  const chosen = report.candidates.find(({ id }) => id === report.chosen);
-  const p90 = chosen?.latencyMs?.p90;
-  if (limit === null || chosen === undefined || p90 === undefined || p90 <= limit) return [];
-  return [`--max-p90-ms is not met: ${chosen.id} has p90 ${msAgainst(p90, limit)}`];
+export function missedObjectives({
+  objective,
+  candidates,
+  chosen,
+}: BenchReport): readonly string[] {
+  const row = candidates.find(({ id }) => id === chosen);
+  if (row === undefined) return [];
+  const { maxP90Ms, maxRssBytes, gates = [] } = objective;
+  const missed = (gate: string, flag: string, words: string) =>
+    `${gates.includes(gate) ? `the gate ${gate} of the package` : flag} is not met: ${row.id} has ${words}`;
+  const p90 = row.latencyMs?.p90 ?? 0;
+  const peak = row.peakRssBytes;
+  return [
+    ...(isOver(p90, maxP90Ms)
+      ? [missed('maxP90Ms', '--max-p90-ms', `p90 ${msAgainst(p90, maxP90Ms ?? 0)}`)]
+      : []),
+    ...(isOver(peak ?? Infinity, maxRssBytes)
+      ? [missed('maxRssBytes', '--max-rss-mb', `peak memory ${peakWords(peak, maxRssBytes)}`)]
+      : []),
+  ];
+}
+
+function isOver(value: number, limit: number | null | undefined): boolean {
+  return limit !== null && limit !== undefined && value > limit;
+}
+
+function peakWords(peak: number | null, limit: number | null | undefined): string {
+  const found = peak === null ? 'that nobody knows' : bytesText(peak);
+  return `${found} against ${bytesText(limit ?? 0)}`;
 }

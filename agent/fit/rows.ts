@@ -15,8 +15,9 @@ export function toRow(
   judged: Judgements,
   measured: Measurements,
 ): MeasuredRow {
-  const { id, precision, method, runtime, threads, why } = candidate;
-  const base = { id, precision, method, runtime, threads, why };
+  const { id, precision, method, runtime, threads, prebuilt, why } = candidate;
+  const variant = prebuilt === undefined ? {} : { variant: prebuilt.variant };
+  const base = { id, precision, method, runtime, threads, ...variant, why };
   if ('error' in file) return { ...base, ...UNMEASURED, error: file.error };
   const { evaluation, integerCoverage, error } = judged.byPath.get(file.path) ?? {
     evaluation: null,

@@ -1,16 +1,12 @@
 import type { RoundLimits } from '../bench/latency.ts';
-import { sampleBeside, type Sample } from '../bench/sampling.ts';
-import { summarize } from '../bench/statistics.ts';
-import { mayRepeat, throttleReasons, turnClock, type ClockReference } from '../bench/throttle.ts';
-import { turnFigures, type Turn, type TurnFigures } from '../bench/turns.ts';
-import type { CandidateRow, LatencyMs } from '../contracts/bench.ts';
+import type { Turn } from '../bench/turns.ts';
 import { SAMPLE_TIMEOUT_MS, type FitWorker } from './children.ts';
-import { coolDown, type Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { figuresOf, takeTurn, type Contender, type Figures } from './take-turn.ts';
 import type { Candidate, Hooks } from './types.ts';
 
 /** What measuring one candidate gave. */
-export interface Measurement extends TurnFigures, Pick<CandidateRow, 'throttled'> {
-  readonly latencyMs: LatencyMs;
+export interface Measurement extends Figures {
   readonly loadMs: number;
   readonly peakRssBytes: number | null;
   /** Time in our own loop per inference. */
@@ -25,73 +21,34 @@ export interface Entry {
 }
 
 /** A candidate whose model is open in a child of its own. */
-export interface Running extends Entry {
+export interface Running extends Entry, Omit<Contender, 'candidate'> {
   /** What is to be known of how the model runs. */
   readonly notes: readonly string[];
   readonly worker: FitWorker;
   readonly loadMs: number;
-  readonly before: Sample;
-  readonly turns: Turn[];
-  /** Of turns that were taken again. */
-  readonly repeated: { readonly reasons: Set<string>; turns: number; waitedSeconds: number };
 }
 
-/** One turn; where heat slowed it down, again once the machine is cool, as far as waiting goes. */
-export async function takeTurn(
+/** One turn of a model in its child. */
+export function runRound(
   one: Running,
   limits: RoundLimits,
   machine: Machine,
   hooks: Hooks,
 ): Promise<Turn> {
   const timeoutMs = limits.maxTimeMs + SAMPLE_TIMEOUT_MS;
-  for (;;) {
-    // oxlint-disable-next-line no-await-in-loop -- again only after cooling
-    const sampled = await sampleBeside(machine.instruments, () =>
-      one.worker.call('round', { limits }, { timeoutMs }),
-    );
-    const reasons = throttleReasons(sampled, clockReference(one, machine));
-    if (reasons.length === 0 || !mayRepeat(reasons, one.repeated.turns, machine.budget)) {
-      return { sampled, reasons };
-    }
-    for (const reason of reasons) one.repeated.reasons.add(reason);
-    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
-    one.repeated.waitedSeconds += await coolDown(machine, one.candidate.id, reasons, hooks);
-    one.repeated.turns += 1;
-  }
-}
-
-function clockReference({ turns }: Running, machine: Machine): ClockReference {
-  const { steadyClock, governor } = machine.instruments.heat;
-  const unhurt = turns.filter(({ reasons }) => reasons.length === 0);
-  return {
-    limitHz: machine.start.limitHz,
-    // A clock that may boost falls for other reasons than heat; such processors count those themselves.
-    turnsHz: steadyClock ? unhurt.flatMap(({ sampled }) => turnClock(sampled) ?? []) : [],
-    heldAtLimit: steadyClock && governor === 'performance',
-  };
+  const round = () => one.worker.call('round', { limits }, { timeoutMs });
+  return takeTurn(one, round, machine, hooks);
 }
 
 /** The figures of all its turns. */
 export function finish(one: Running, machine: Machine): Measurement {
-  const { turns, loadMs, before, worker, repeated } = one;
-  const rounds = turns.map(({ sampled }) => sampled.result);
-  const latencies = rounds.flatMap(({ latenciesMs }) => [...latenciesMs]);
-  const ownMs = rounds.reduce((sum, round) => sum + round.ownMs, 0);
-  const { instruments, idleMilliwatts } = machine;
-  const slowed = turns.filter(({ reasons }) => reasons.length > 0);
-  const reasons = new Set([...repeated.reasons, ...slowed.flatMap((turn) => turn.reasons)]);
-  const throttled = {
-    reasons: [...reasons],
-    turns: slowed.length,
-    repeatedTurns: repeated.turns,
-    waitedSeconds: repeated.waitedSeconds,
-  };
+  const { turns, loadMs, worker } = one;
+  const figures = figuresOf(one, machine);
+  const ownMs = turns.reduce((sum, { sampled }) => sum + sampled.result.ownMs, 0);
   return {
-    latencyMs: summarize(latencies),
+    ...figures,
     loadMs,
     peakRssBytes: worker.peakRssBytes() ?? null,
-    ownOverheadMs: ownMs / latencies.length,
-    ...turnFigures(turns, before, { source: instruments.meter?.source ?? null, idleMilliwatts }),
-    ...(reasons.size === 0 ? {} : { throttled }),
+    ownOverheadMs: ownMs / figures.latencyMs.count,
   };
 }

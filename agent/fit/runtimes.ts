@@ -53,7 +53,11 @@ export function refuseUnpublished(format: Format, facts: PlanFacts): void {
 }
 
 /** Why `runtime` cannot run a file of this format here, or undefined. */
-function obstacle(runtime: RuntimeName, format: Format, unusable: Unusable): string | undefined {
+export function runtimeObstacle(
+  runtime: RuntimeName,
+  format: Format,
+  unusable: Unusable = new Map(),
+): string | undefined {
   const formats = RUNS.get(runtime);
   if (formats === undefined) return 'this version of the agent cannot run it';
   return formats.includes(format) ? unusable.get(runtime) : `it does not run ${format} files`;
@@ -71,11 +75,11 @@ export function chooseRuntimes(
 ): { readonly chosen: readonly RuntimeName[]; readonly notTried: readonly NotTried[] } {
   const wanted = asked === undefined || asked.length === 0 ? profile.runtimes : asked;
   const able = [...RUNS.keys()].filter(
-    (runtime) => obstacle(runtime, format, unusable) === undefined,
+    (runtime) => runtimeObstacle(runtime, format, unusable) === undefined,
   );
   const usable = [...new Set(wanted)].filter((runtime) => able.includes(runtime));
   const chosen = usable.length === 0 && wanted === profile.runtimes ? able : usable;
-  const why = (runtime: RuntimeName) => obstacle(runtime, format, unusable) ?? '';
+  const why = (runtime: RuntimeName) => runtimeObstacle(runtime, format, unusable) ?? '';
   if (chosen.length === 0) throw noRuntime(format, able, wanted, why);
   const notTried = wanted
     .filter((runtime) => !chosen.includes(runtime))

@@ -3,13 +3,14 @@ import type { ModelPackage } from '../calibration/package.ts';
 import type { Facts } from '../contracts/facts.ts';
 import type { HardwareProfile } from '../contracts/profile.ts';
 import { probeMachine } from '../hardware/probe.ts';
-import type { Feeds, SessionDescription } from '../runtime/types.ts';
+import { knownProfiles } from '../hardware/profiles.ts';
+import type { DelegateOptions, Feeds, SessionDescription } from '../runtime/types.ts';
 import { runnableFile } from './already-quantized.ts';
 import { assumeTask } from './assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
-import { checkDelegate } from './delegate.ts';
+import { delegateFor } from './delegate.ts';
 import { counted } from './progress.ts';
 import { refuseUnpublished } from './runtimes.ts';
 import { loadModel } from './model-file.ts';
@@ -35,6 +36,8 @@ export interface Subject {
   readonly evaluationInfo: SampleInfo | null;
   readonly facts: Facts;
   readonly profile: HardwareProfile;
+  /** What the model itself is run with. */
+  readonly delegate: DelegateOptions | undefined;
 }
 
 /** Reads the model and its samples, loads it once, and probes the machine. */
@@ -44,21 +47,25 @@ export async function openSubject(
     samples: source,
     image,
     audio,
-    delegate,
+    delegate: asked,
+    facts: known,
     machineRoot,
-  }: Pick<BenchRequest, 'modelPath' | 'samples' | 'image' | 'audio' | 'delegate' | 'machineRoot'>,
+  }: Pick<
+    BenchRequest,
+    'modelPath' | 'samples' | 'image' | 'audio' | 'delegate' | 'facts' | 'machineRoot'
+  >,
   scratch: Scratch,
   { signal, progress }: Hooks,
 ): Promise<Subject> {
   progress({ phase: 'reading the model' });
   const described = await readPackage(modelPath);
-  const machine = probeMachine({ root: machineRoot });
+  const machine = describeMachine(known, machineRoot);
   // It is awaited later or, when the model cannot be read, never.
   machine.catch(() => undefined);
   const read = await loadModel(described.modelPath);
   const { facts, profile } = await machine;
   refuseUnpublished(read.model.format, facts);
-  checkDelegate(delegate, read.model.format);
+  const delegate = delegateFor(asked, read, facts);
   const loaded = await runnableFile(read, facts.cpu, scratch);
   const { path } = loaded;
   return inChild({
@@ -72,12 +79,12 @@ export async function openSubject(
       const look = async (job: SampleJob | null) =>
         job === null ? null : worker.call('sampleInfo', { job, description }, timeout);
       const flags = { image, ...(audio === undefined ? {} : { audio }) };
-      const asked = requestedSamples(described, source, flags);
+      const pointed = requestedSamples(described, source, flags);
       const requested =
-        asked === null || !('command' in asked.origin)
-          ? asked
-          : await spooled(asked.origin.command, {
-              job: asked,
+        pointed === null || !('command' in pointed.origin)
+          ? pointed
+          : await spooled(pointed.origin.command, {
+              job: pointed,
               description,
               worker,
               scratch,
@@ -107,9 +114,20 @@ export async function openSubject(
         evaluationInfo,
         facts,
         profile,
+        delegate,
       };
     },
   });
+}
+
+async function describeMachine(
+  known: Facts | undefined,
+  root: string | undefined,
+): Promise<Pick<Subject, 'facts' | 'profile'>> {
+  if (known === undefined) return probeMachine({ root });
+  const profile = (await knownProfiles()).find(({ id }) => id === known.profile.id);
+  if (profile === undefined) throw new Error(`profile ${known.profile.id} has vanished`);
+  return { facts: known, profile };
 }
 
 /** Runs the command once and keeps what it gives: every candidate is judged on the same samples. */

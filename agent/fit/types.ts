@@ -1,5 +1,5 @@
 import type { InputFlags } from '../calibration/inputs.ts';
-import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
+import type { BenchReport, CandidateRow, RowVariant } from '../contracts/bench.ts';
 import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
 import type { InspectReport } from '../contracts/inspect.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
@@ -93,7 +93,17 @@ export interface Candidate {
   readonly scheme: Scheme;
   /** tensorrt: on this core of the deep learning accelerator, with the GPU for what it cannot run. */
   readonly dla?: number;
+  /** TFLite: the library that takes over what it can. */
+  readonly delegate?: DelegateOptions | undefined;
+  /** A file that came with the package: there is nothing to make. */
+  readonly prebuilt?: Prebuilt | undefined;
   readonly why: string;
+}
+
+export interface Prebuilt {
+  readonly file: ModelFiles & { readonly bytes: number };
+  /** What the report says of it. */
+  readonly variant: RowVariant;
 }
 
 export interface NotTried {
@@ -115,6 +125,9 @@ export interface ObjectiveRequest {
   readonly maxAccuracyDrop: number | null;
   readonly minSqnrDb: number | null;
   readonly maxP90Ms: number | null;
+  readonly maxRssBytes?: number | null;
+  /** Names of the limits that the package set and the command line did not. */
+  readonly gates?: string[];
 }
 
 /** What the decision enforces; null where a limit does not apply. Same fields, defaults filled in. */
@@ -160,6 +173,8 @@ export interface BenchRequest {
   readonly observer?: SchemeObserver | undefined;
   /** TFLite: a library that takes over what it can of each candidate. */
   readonly delegate?: DelegateOptions | undefined;
+  /** What this machine is, where that is known already; it is probed otherwise. */
+  readonly facts?: Facts | undefined;
   /** Measure every candidate at least this long. */
   readonly minTimeSeconds: number;
   /** A recorded machine to plan for, in place of this one; for tests. */
@@ -190,6 +205,16 @@ export interface QuantizeRequest {
   readonly noMixed?: boolean | undefined;
   /** int8-static: SQNR on calibration samples below which nodes are given back; 20. */
   readonly minSqnrDb?: number | undefined;
+}
+
+/** What a package is to be made of. */
+export interface PackInput {
+  readonly modelPath: string;
+  readonly samples: SampleSource;
+  readonly image: Partial<ImageSpec>;
+  readonly audio?: InputFlags['audio'];
+  /** Model files that are ready to run. */
+  readonly variants: readonly string[];
 }
 
 export interface InspectRequest {

@@ -99,6 +99,10 @@ export const handlers = {
     return { count, labelled, describe, warnings: [...warnings, ...assumed] };
   },
 
+  /** How the values of each input are made, guesses included. */
+  inputSpecs: async ({ job, description }: Described): Promise<InputSpecs['inputs']> =>
+    (await specsFor(job, description)).inputs,
+
   /** The first sample, for timing. */
   firstFeeds: async (
     { job, description }: Described,
@@ -558,17 +562,20 @@ async function openJob(
   const { origin } = job;
   if ('spool' in origin) return { source: spooledSource(origin, job), assumed: [] };
   const { openSamples } = await import('../calibration/samples/open.ts');
+  const { inputs, assumed } = await specsFor(job, description);
+  const range = { from: job.from, to: job.to, signal };
+  const source = await openSamples(origin, inputs, description, range);
+  return { source, assumed };
+}
+
+function specsFor(job: SampleJob, description: SessionDescription): Promise<InputSpecs> {
   const { width, height, ...image } = job.image;
   const size = width === undefined || height === undefined ? {} : { imageSize: { width, height } };
   const given = Object.fromEntries(
     Object.entries(job.inputs).map(([name, spec]) => [name, withImage(spec, job.image)]),
   );
   const audio = job.audio === undefined ? {} : { audio: job.audio };
-  const flags = { ...image, ...size, ...audio };
-  const { inputs, assumed } = await inputSpecs(description, flags, given);
-  const range = { from: job.from, to: job.to, signal };
-  const source = await openSamples(origin, inputs, description, range);
-  return { source, assumed };
+  return inputSpecs(description, { ...image, ...size, ...audio }, given);
 }
 
 /** What is given completely needs no guessing, and its schemas, which take their time, no loading. */

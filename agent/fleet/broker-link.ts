@@ -52,6 +52,8 @@ export interface ConnectOptions {
   readonly protocols?: readonly ProtocolVersion[];
   /** A persistent session; without it the session is clean and has no will. */
   readonly session?: SessionSetup | undefined;
+  /** What arrives where there is no session. */
+  readonly onMessage?: SessionSetup['onMessage'] | undefined;
 }
 
 /**
@@ -153,7 +155,7 @@ export function openLink(
   protocol: ProtocolVersion,
 ): Link {
   const client = createClient(settings, options, protocol);
-  const onMessage = options.session?.onMessage;
+  const onMessage = options.session?.onMessage ?? options.onMessage;
   if (onMessage !== undefined)
     client.on('message', (_topic, _payload, packet) => onMessage(packet));
   let reason: number | undefined;

@@ -8,6 +8,8 @@ import type { BrokerSettings, ProtocolVersion } from './broker-link.ts';
 import { benchMessage, birthMessage, MAX_PAYLOAD_BYTES } from './protocol/outgoing.ts';
 import type { OutgoingMessage } from './protocol/outgoing.ts';
 import { ReportError } from './report-error.ts';
+import { hasDaemonBirth } from './daemon-birth.ts';
+import { topicFor } from './protocol/topics.ts';
 import { flushUnsent, saveUnsent } from './unsent.ts';
 
 export interface ReportOptions {
@@ -20,7 +22,7 @@ export interface ReportOptions {
   /** Longest wait for any one answer of the broker. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** False when a daemon on this device keeps its own, richer birth message. Default true. */
+  /** Whether the birth is published, too. Default: unless a daemon keeps its own, richer one. */
   readonly announce?: boolean;
   /** Default: the time of the call. */
   readonly now?: Date;
@@ -98,7 +100,7 @@ async function sendAll(
   messages: readonly OutgoingMessage[],
   state: string | undefined,
 ): Promise<Published> {
-  const { broker, deviceId, timeoutMs, signal, protocols } = options;
+  const { broker, deviceId, timeoutMs, signal, protocols, announce } = options;
   // Its own client id: with the daemon's, the broker would throw the daemon out.
   const clientId = `${deviceId}-bench-${randomBytes(4).toString('hex')}`;
   const connect = {
@@ -107,18 +109,23 @@ async function sendAll(
     signal,
     ...(protocols === undefined ? {} : { protocols }),
   };
+  const birthTopic = topicFor('birth', { device: deviceId });
+  const known = announce === undefined && (await hasDaemonBirth(broker, connect, birthTopic));
+  const sending = messages.filter(({ topic }) => !known || topic !== birthTopic);
   const connection = await connectBroker(broker, connect);
   try {
-    for (const message of messages) {
+    for (const message of sending) {
       // oxlint-disable-next-line no-await-in-loop -- the birth first, so that nobody meets a report of an unknown device
       await connection.publish(message);
     }
-    const topics = messages.map(({ topic }) => topic);
-    const bytes = messages.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
+    const topics = sending.map(({ topic }) => topic);
+    const bytes = sending.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
+    // An earlier birth that waits is older than what is there, whoever made that.
+    const newer = [...topics, birthTopic];
     const earlier =
       state === undefined
         ? { sentLater: 0, warnings: [] }
-        : await sendEarlier(connection, state, broker.address.display, topics);
+        : await sendEarlier(connection, state, broker.address.display, newer);
     return { protocol: connection.protocol, topics, bytes, ...earlier };
   } finally {
     await connection.close();

@@ -1,7 +1,7 @@
 import type { Finding } from '../util/check.ts';
 import type { Machine } from './checks.ts';
 import { listFolder, readOptional, startReading } from './facts-log.ts';
-import { hottest } from './thermal.ts';
+import { hottest, isNamed } from './thermal.ts';
 import type { Tree } from './tree.ts';
 
 /** So close to the limit, a benchmark reaches it. */
@@ -14,7 +14,8 @@ const BY_HEAT: readonly string[] = ['throttled', 'soft-temperature-limit'];
 
 /** Temperature against the limit of the board, heat throttling, and the fan. */
 export async function checkCooling({ facts, profile, tree }: Machine): Promise<Finding> {
-  const limit = profile.thermal?.throttleCelsius ?? USUAL_LIMIT_CELSIUS;
+  const own = profile.thermal?.throttleCelsius;
+  const limit = own ?? USUAL_LIMIT_CELSIUS;
   const celsius = hottest(relevantZones(facts.thermal, profile.thermal?.sensors));
   const fan = await readFan(tree);
   const fanText = fan === null ? '' : `, fan at ${fan} rpm`;
@@ -25,7 +26,11 @@ export async function checkCooling({ facts, profile, tree }: Machine): Promise<F
       ? { ok: false, found: `it is slowed down: ${slowed.join(', ')}`, mend }
       : { ok: true, found: `no sensor tells${fanText}` };
   }
-  const found = `${celsius.toFixed(1)} °C, slows down at ${limit} °C${fanText}`;
+  const from =
+    own === undefined
+      ? `its limit is not known, ${limit} °C is taken`
+      : `slows down at ${limit} °C`;
+  const found = `${celsius.toFixed(1)} °C, ${from}${fanText}`;
   if (slowed.length > 0) {
     return { ok: false, found: `${found}; slowed down now: ${slowed.join(', ')}`, mend };
   }
@@ -37,9 +42,7 @@ function relevantZones(
   zones: Machine['facts']['thermal'],
   sensors: readonly string[] | undefined,
 ): Machine['facts']['thermal'] {
-  const begins = (zone: string) =>
-    sensors?.some((name) => zone.toLowerCase().startsWith(name.toLowerCase())) ?? true;
-  const ours = zones.filter(({ zone }) => begins(zone));
+  const ours = zones.filter(({ zone }) => sensors === undefined || isNamed(zone, sensors));
   return ours.length === 0 ? zones : ours;
 }
 

@@ -52,13 +52,15 @@ export async function checkSwap({ facts, tree }: Machine): Promise<Finding> {
     .filter((path) => path !== '');
   const compressed = areas.filter((path) => path.startsWith('/dev/zram'));
   const others = areas.filter((path) => !path.startsWith('/dev/zram'));
-  const onCard = others.length > 0 && (await rootIsCard(tree));
+  const card = await rootCard(tree);
+  // Files are taken for files on the root; a partition may be on another disk.
+  const onCard = (path: string) => !path.startsWith('/dev/') || path.startsWith(`/dev/${card}p`);
   const total = facts.memory.totalBytes;
   const memory = total === null ? 'memory of unknown size' : `${Math.round(total / MIB)} MiB`;
   const names = [...(compressed.length > 0 ? ['zram'] : []), ...others];
   const found = `${memory}, swap: ${names.length === 0 ? 'none' : names.join(', ')}`;
   const zram = 'sudo apt install zram-tools (or systemd-zram-generator)';
-  if (onCard) {
+  if (card !== null && others.some(onCard)) {
     return {
       ok: false,
       found: `${found}, on a memory card, which it wears out`,
@@ -69,12 +71,13 @@ export async function checkSwap({ facts, tree }: Machine): Promise<Finding> {
   return { ok: false, found, mend: `add compressed swap as a reserve: ${zram}` };
 }
 
-/** The root's device by /proc/mounts; cards and eMMC have names of their own. */
-async function rootIsCard(tree: Tree): Promise<boolean> {
+/** The memory card that the root is on, by /proc/mounts: `mmcblk0`; null for eMMC and other disks. */
+async function rootCard(tree: Tree): Promise<string | null> {
   const device = (await rootMount(tree))?.device ?? '';
   const [, disk] = /^\/dev\/(mmcblk\d+)p\d+$/.exec(device) ?? [];
-  if (disk === undefined) return false;
-  return (await readOptional(tree, `${BLOCK}/${disk}/device/type`))?.trim() === 'SD';
+  if (disk === undefined) return null;
+  const type = await readOptional(tree, `${BLOCK}/${disk}/device/type`);
+  return type?.trim() === 'SD' ? disk : null;
 }
 
 async function rootMount(

@@ -1,7 +1,7 @@
 // What `agent doctor` asks of the machine itself, from the same files as the probe.
 import type { Facts } from '../contracts/facts.ts';
 import type { HardwareProfile } from '../contracts/profile.ts';
-import type { Check, Finding } from '../util/check.ts';
+import { splitFix, type Check, type Finding } from '../util/check.ts';
 import { checkClock } from './check-clock.ts';
 import { checkCooling } from './check-cooling.ts';
 import { checkSpace, checkSwap, checkWear } from './check-storage.ts';
@@ -62,14 +62,6 @@ function acceleratorChecks({ accelerators }: Facts): readonly Check[] {
       run: async () => finding,
     } as const;
   });
-}
-
-/** A problem is written "what is wrong: what to do". */
-function splitFix(problem: string): readonly [string, string | undefined] {
-  const colon = problem.lastIndexOf(': ');
-  return colon === -1
-    ? [problem, undefined]
-    : [problem.slice(0, colon), problem.slice(colon + ': '.length)];
 }
 
 function checkPower({ facts, profile }: Machine): Finding {

@@ -66,7 +66,8 @@ async function readStick(
   const speed = stick.speed === null ? '' : `, ${stick.speed} Mb/s`;
   const slow = stick.speed !== null && stick.speed < 5000 ? ' (USB 2: transfers dominate)' : '';
   const device = `usb ${stick.name} ${usbId(stick)}${speed}${slow}`;
-  return accelerator('edgetpu-usb', device, stickProblem(state));
+  const found = accelerator('edgetpu-usb', device, stickProblem(state));
+  return stick.speed === null ? found : { ...found, usbMbps: stick.speed };
 }
 
 export interface StickState {
@@ -163,6 +164,9 @@ export function apexProblem(state: ApexState): string | null {
   if (!state.present)
     return `${node} is missing: load the apex driver (modprobe apex) or pass it into the container`;
   if (!state.library) return NO_LIBRARY;
-  if (!state.writable) return `no permission for ${node}: usermod -aG apex USER, then log in again`;
+  if (!state.writable) {
+    // The rule of the driver says apex, that of our package edgefit.
+    return `no permission for ${node}: usermod -aG apex USER, or with the group that "ls -l ${node}" shows, then log in again`;
+  }
   return null;
 }

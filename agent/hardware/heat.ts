@@ -1,10 +1,18 @@
+import type { ThermalLimit } from '../contracts/profile.ts';
 import { findCoolingDevices, readCooling, readTrip } from './cooling.ts';
 import { cpufreq, readCurrentHz, readLimitHz } from './cpufreq.ts';
 import { listFolder, readOptional, startReading, type Reading } from './facts-log.ts';
 import { watchFirmware } from './firmware-heat.ts';
 import { findGpu, readGpu } from './gpu.ts';
 import { quickTree } from './quick-tree.ts';
-import { findSensors, hottestZone, readTemperatures, type ThermalZone } from './thermal.ts';
+import {
+  findSensors,
+  hottestZone,
+  isNamed,
+  readTemperatures,
+  type Sensor,
+  type ThermalZone,
+} from './thermal.ts';
 import { watchThrottling, type ThrottlingState } from './throttling-watch.ts';
 import { openTree } from './tree.ts';
 import { VCGENCMD } from './vcgencmd.ts';
@@ -44,17 +52,27 @@ const MAX_CORES = 8;
 /** x86 drivers give a limit that all cores together never reach. */
 const BOOSTING_DRIVERS = /^(intel|amd|acpi|pcc|powernow)/;
 
+export interface HeatOptions {
+  /** From where on a board runs slower, by its profile: where neither trip points nor firmware tell. */
+  readonly limit?: Pick<ThermalLimit, 'throttleCelsius' | 'sensors'> | undefined;
+  /** Where the tool is, in place of the usual paths. */
+  readonly vcgencmd?: readonly string[];
+}
+
 /** Looks for the files once; a reading is then a dozen small ones, cheap beside a load. */
 export async function openHeat(
   root?: string,
-  vcgencmd: readonly string[] = VCGENCMD,
+  { limit, vcgencmd = VCGENCMD }: HeatOptions = {},
 ): Promise<HeatReader> {
   const reading = startReading(quickTree(await openTree(root)));
   const cores = await findCores(reading);
   const sensors = await findSensors(reading);
-  const trips = await Promise.all(sensors.map((sensor) => readTrip(reading, sensor)));
-  const devices = await findCoolingDevices(reading);
   const throttling = await watchThrottling(reading);
+  // A firmware that says when it slows down knows better than a profile.
+  const isTold = (await throttling(true)) !== null;
+  const byProfile = isTold ? undefined : limit;
+  const trips = await Promise.all(sensors.map((sensor) => tripOf(reading, sensor, byProfile)));
+  const devices = await findCoolingDevices(reading);
   const gpu = await findGpu(reading);
   const firmware = sensors.length === 0 ? await watchFirmware(reading.tree, vcgencmd) : null;
   const setting = async (name: string) => {
@@ -91,6 +109,16 @@ export async function openHeat(
       };
     },
   };
+}
+
+async function tripOf(
+  reading: Reading,
+  sensor: Sensor,
+  limit: HeatOptions['limit'],
+): Promise<number | null> {
+  const trip = await readTrip(reading, sensor);
+  if (trip !== null || limit === undefined) return trip;
+  return isNamed(sensor.zone, limit.sensors) ? limit.throttleCelsius : null;
 }
 
 /** Cores with a clock of their own: of those that share one, the first. */

@@ -3,7 +3,7 @@ import { isTegra } from './board-ids.ts';
 import { foundFact, readOptional, type Reading } from './facts-log.ts';
 import { jetpackOf, readL4t } from './jetson-release.ts';
 import { readCuda, readTensorrt } from './nvidia-software.ts';
-import { readPowerModes } from './power-mode.ts';
+import { noteMode, type PowerModes } from './power-mode.ts';
 
 /** What the board was flashed as. */
 export const BOOT_CONTROL = '/etc/nv_boot_control.conf';
@@ -25,18 +25,19 @@ export type JetsonFacts = NonNullable<Facts['jetson']>;
 export async function readJetson(
   reading: Reading,
   board: { readonly id: string; readonly compatible: readonly string[] },
+  modes: PowerModes,
 ): Promise<JetsonFacts | undefined> {
   if (!isTegra(board.compatible)) return undefined;
   const l4t = await readL4t(reading);
-  const { current, all } = await readPowerModes(reading);
+  noteMode(reading, 'jetson.powerMode', modes);
   return {
     soc: await readSoc(reading, board.compatible),
     l4t,
     jetpack: jetpackOf(reading, l4t),
     cuda: await readCuda(reading),
     tensorrt: await readTensorrt(reading),
-    powerMode: current,
-    powerModes: [...all],
+    powerMode: modes.current,
+    powerModes: [...modes.all],
     superMode: WITH_SUPER.includes(board.id) ? await readSuper(reading, board.compatible) : null,
   };
 }

@@ -14,6 +14,8 @@ import { VCGENCMD } from './vcgencmd.ts';
 
 export interface MeterOptions {
   readonly root?: string | undefined;
+  /** The rail of the whole board, as its profile has it. */
+  readonly totalRail?: string | null | undefined;
   /** Where the tools are, in place of the usual paths. */
   readonly vcgencmd?: readonly string[];
   readonly tegrastats?: readonly string[];
@@ -41,12 +43,13 @@ export async function openPowerMeter(
 ): Promise<OpenedMeter> {
   const tree = quickTree(await openTree(options.root));
   const reading = startReading(tree);
-  const monitor = await openIna3221(reading);
+  const { totalRail = null } = options;
+  const monitor = await openIna3221(reading, totalRail);
   const wanted = monitor === null || gpuLoad;
   const stream = wanted ? await startTegrastats(tree, options.tegrastats ?? TEGRASTATS) : null;
   const meter =
     monitor ??
-    (stream === null ? null : tegrastatsMeter(stream)) ??
+    (stream === null ? null : tegrastatsMeter(stream, totalRail)) ??
     (await openPmic(tree, options.vcgencmd ?? VCGENCMD)) ??
     (await openRapl(reading));
   return {

@@ -1,6 +1,6 @@
 import type { Reading } from './facts-log.ts';
 import { findIna3221, readRails } from './ina3221.ts';
-import { totalPower, type Rail } from './rails.ts';
+import { totalPower, type Rail, type TotalPower } from './rails.ts';
 import { EnergySum, findRapl, readRapl } from './rapl.ts';
 import { slowly } from './slowly.ts';
 import type { TegrastatsStream } from './tegrastats-stream.ts';
@@ -28,37 +28,44 @@ export interface PowerMeter {
 const ASK_EVERY_MS = 1000;
 
 /** NVIDIA's power monitors, by files. */
-export async function openIna3221(reading: Reading): Promise<PowerMeter | null> {
+export async function openIna3221(
+  reading: Reading,
+  totalRail: string | null,
+): Promise<PowerMeter | null> {
   const files = await findIna3221(reading);
-  const first = totalPower(await readRails(reading, files));
+  const total = (rails: readonly Rail[]) => totalPower(rails, totalRail);
+  const first = total(await readRails(reading, files));
   if (first === null) return null;
   return {
     source: `INA3221 ${first.rails}`,
     counts: false,
     read: async () => {
       const atMs = performance.now();
-      return sameRails(await readRails(reading, files), first.rails, atMs);
+      return sameRails(total(await readRails(reading, files)), first.rails, atMs);
     },
   };
 }
 
 /** The rails in the lines of a running tegrastats. */
-export function tegrastatsMeter(stream: TegrastatsStream): PowerMeter | null {
-  const first = totalPower(stream.last()?.line.rails ?? []);
+export function tegrastatsMeter(
+  stream: TegrastatsStream,
+  totalRail: string | null,
+): PowerMeter | null {
+  const total = (rails: readonly Rail[]) => totalPower(rails, totalRail);
+  const first = total(stream.last()?.line.rails ?? []);
   if (first === null) return null;
   return {
     source: `tegrastats ${first.rails}`,
     counts: false,
     read: () => {
       const { line, atMs } = stream.last() ?? { line: null, atMs: 0 };
-      return Promise.resolve(sameRails(line?.rails ?? [], first.rails, atMs));
+      return Promise.resolve(sameRails(total(line?.rails ?? []), first.rails, atMs));
     },
   };
 }
 
 /** A sum of fewer rails than at first would be another figure. */
-function sameRails(rails: readonly Rail[], expected: string, atMs: number): PowerReading | null {
-  const total = totalPower(rails);
+function sameRails(total: TotalPower | null, expected: string, atMs: number): PowerReading | null {
   return total?.rails === expected ? { atMs, milliwatts: total.milliwatts } : null;
 }
 

@@ -1,20 +1,22 @@
 import type { Facts } from '../contracts/facts.ts';
-import type { Reading } from './facts-log.ts';
+import { foundFact, type Reading } from './facts-log.ts';
 import { findGpu, readGpu } from './gpu.ts';
 import { findIna3221, readRails } from './ina3221.ts';
 import { readClocksLocked } from './jetson-clocks.ts';
-import { readPowerMode } from './nvpmodel.ts';
+import type { PowerModes } from './power-mode.ts';
 import { totalPower } from './rails.ts';
 import { findRapl } from './rapl.ts';
 
 type PowerFacts = Pick<Facts, 'power' | 'gpu'>;
 
 /** Power mode, rails and GPU; left out where a machine has nothing of the kind. */
-export async function readPower(reading: Reading): Promise<PowerFacts> {
+export async function readPower(reading: Reading, modes: PowerModes): Promise<PowerFacts> {
   const files = await findGpu(reading);
   const rails = await readRails(reading, await findIna3221(reading));
   const counters = rails.length > 0 ? [] : await findRapl(reading);
-  const mode = await readPowerMode(reading);
+  // Why a Jetson's mode is not known stands under its own facts; other machines have none.
+  if (modes.source !== null) foundFact(reading, 'power.mode', modes.source);
+  const mode = modes.current;
   const power = {
     mode,
     clocksLocked: mode === null ? null : await readClocksLocked(reading, files),

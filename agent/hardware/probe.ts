@@ -12,6 +12,7 @@ import { noteOtherNpus } from './npu.ts';
 import { readNvidia } from './nvidia.ts';
 import { readOs } from './os.ts';
 import { boardBy, knownProfiles, matchProfile, runtimesFor } from './profiles.ts';
+import { readPowerModes } from './power-mode.ts';
 import { readPower } from './power.ts';
 import { readThermal } from './thermal.ts';
 import { readThrottling } from './throttling.ts';
@@ -69,7 +70,8 @@ async function readAll(reading: Reading, programs?: string): Promise<Read> {
   const userland = cpu.userland ?? cpu.arch;
   const board = await readBoard(reading, cpu.arch);
   const [pci, usb] = [await readPci(reading), await readUsb(reading)];
-  const jetson = await readJetson(reading, board);
+  const modes = await readPowerModes(reading);
+  const jetson = await readJetson(reading, board, modes);
   await noteOtherNpus(reading, board.compatible);
   return {
     board,
@@ -82,7 +84,7 @@ async function readAll(reading: Reading, programs?: string): Promise<Read> {
     ],
     thermal: await readThermal(reading),
     throttling: await readThrottling(reading),
-    ...(await readPower(reading)),
+    ...(await readPower(reading, modes)),
     os: await readOs(reading),
     ...(jetson === undefined ? {} : { jetson }),
   };

@@ -20,10 +20,17 @@ export interface TotalPower {
   readonly rails: string;
 }
 
-/** What a board draws: its input where that is measured, else the sum of its rails; null without any. */
-export function totalPower(rails: readonly Rail[]): TotalPower | null {
+/**
+ * What a board draws: its input where that is measured, else the sum of its rails; null without any.
+ * @param totalRail the name of the input, as the board's profile has it; else one of the usual names
+ */
+export function totalPower(
+  rails: readonly Rail[],
+  totalRail: string | null = null,
+): TotalPower | null {
   if (rails.length === 0) return null;
-  const input = rails.find(({ name }) => INPUTS.test(name));
+  const input =
+    rails.find(({ name }) => name === totalRail) ?? rails.find(({ name }) => INPUTS.test(name));
   if (input !== undefined) return { milliwatts: input.milliwatts, rails: input.name };
   return {
     milliwatts: rails.reduce((sum, { milliwatts }) => sum + milliwatts, 0),

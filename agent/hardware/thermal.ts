@@ -78,6 +78,11 @@ export function hottestZone(
   return others.reduce((best, one) => (one.celsius > best.celsius ? one : best), first);
 }
 
+/** Whether a zone is one of those that a profile names by how they begin. */
+export function isNamed(zone: string, sensors: readonly string[]): boolean {
+  return sensors.some((name) => zone.toLowerCase().startsWith(name.toLowerCase()));
+}
+
 /** The temperature of the hottest zone, in °C, or null. */
 export function hottest(zones: readonly ThermalZone[]): number | null {
   return hottestZone(zones)?.celsius ?? null;

@@ -15,3 +15,11 @@ export interface Check {
   readonly dependsOn?: string;
   readonly run: (signal: AbortSignal) => Promise<Finding>;
 }
+
+/** A problem is written "what is wrong: what to do". */
+export function splitFix(problem: string): readonly [string, string | undefined] {
+  const colon = problem.lastIndexOf(': ');
+  return colon === -1
+    ? [problem, undefined]
+    : [problem.slice(0, colon), problem.slice(colon + ': '.length)];
+}

@@ -131,7 +131,7 @@ export async function writeFileDurably(
       await file.close();
     }
     await rename(temporary, path);
-    await syncFolder(folder);
+    await sync(folder);
   } catch (error) {
     // It may never have been there; what matters is the error that came first.
     await rm(temporary, { force: true }).catch(() => undefined);
@@ -147,12 +147,13 @@ async function writeFully(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Ar
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+/** Sees to it that a file, or the names in a folder, are on the disk. Throws system errors. */
+export async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
     await handle.sync();
   } catch (error) {
-    // Some file systems cannot sync a folder; the rename itself has succeeded.
+    // Some file systems cannot sync a folder; what was done in it has succeeded.
     if (codeOf(error) !== 'EINVAL') throw error;
   } finally {
     await handle.close();

@@ -8,6 +8,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
+import { TETHER } from './run.js';
 
 const PLACES = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'];
 const ATTEMPTS = 50;
@@ -37,7 +38,8 @@ export async function startBroker(folder) {
     'allow_anonymous true',
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
-  const child = spawn(program, ['-c', config], { stdio: 'ignore' });
+  const [tether, ...words] = TETHER;
+  const child = spawn(tether, [...words, program, '-c', config], { stdio: 'ignore' });
   const url = `mqtt://127.0.0.1:${port}`;
   try {
     const client = await connectPatiently(url);

@@ -8,6 +8,9 @@ const TIMEOUT_MS = 10 * 60_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const SHOWN_LINES = 12;
 
+/** @type {readonly [string, ...string[]]} Put before a command, ends it with us, however we end. */
+export const TETHER = ['setpriv', '--pdeathsig', 'KILL'];
+
 /**
  * What a command printed. Throws with the end of its complaints when it fails.
  * @param {string} command
@@ -17,13 +20,17 @@ const SHOWN_LINES = 12;
  */
 export async function run(command, parameters, options = {}) {
   try {
-    const { stdout } = await promisify(execFile)(command, [...parameters], {
-      ...options,
-      encoding: 'utf8',
-      maxBuffer: MAX_OUTPUT_BYTES,
-      timeout: TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-    });
+    const { stdout } = await promisify(execFile)(
+      TETHER[0],
+      [...TETHER.slice(1), command, ...parameters],
+      {
+        ...options,
+        encoding: 'utf8',
+        maxBuffer: MAX_OUTPUT_BYTES,
+        timeout: TIMEOUT_MS,
+        killSignal: 'SIGKILL',
+      },
+    );
     return stdout;
   } catch (error) {
     if (!(error instanceof Error)) throw error;

@@ -35,16 +35,17 @@ const hooks = { signal: new AbortController().signal, progress: () => undefined 
  * in one run. `failed` has the files that do not load or run.
  * @param {string} manifest
  * @param {Readonly<Record<string, string>>} files
- * @param {{ readonly seconds?: number, readonly oneThread?: boolean }} options how long, and whether
- *   on one thread only
+ * @param {{ readonly seconds?: number, readonly oneThread?: boolean, readonly judgeMs?: number }} options
+ *   how long to time, whether on one thread only, and how long a file may take for all samples
  * @returns {Promise<{ hasConv: boolean, figures: Record<string, Figures>, failed: Record<string, string> }>}
  */
-export function measure(manifest, files, { seconds = TIMING_SECONDS, oneThread = false } = {}) {
+export function measure(manifest, files, options = {}) {
+  const { seconds = TIMING_SECONDS, oneThread = false, judgeMs = LOAD_TIMEOUT_MS } = options;
   return withScratch(async (scratch) => {
     const asked = { modelPath: manifest, samples: {}, image: {} };
     const subject = await openSubject(asked, scratch, hooks);
     const all = { float: subject.loaded.path, ...files };
-    const { judged, failed } = await judge(all, subject, scratch);
+    const { judged, failed } = await judge(all, subject, scratch, judgeMs);
     const usable = Object.entries(all).flatMap(([name, path]) =>
       name in judged ? [{ name, path }] : [],
     );
@@ -68,8 +69,9 @@ export function measure(manifest, files, { seconds = TIMING_SECONDS, oneThread =
  * @param {Readonly<Record<string, string>>} files the float model first
  * @param {Subject} subject
  * @param {Scratch} scratch
+ * @param {number} timeoutMs for each of them but the first, which is the reference
  */
-async function judge(files, subject, scratch) {
+async function judge(files, subject, scratch, timeoutMs) {
   const { package: described, samples } = subject;
   const { evaluation: job } = samples;
   if (job === null) throw new Error(`${described.name} has no evaluation samples`);
@@ -87,7 +89,8 @@ async function judge(files, subject, scratch) {
         name,
         signal: hooks.signal,
         scratch,
-        use: (worker) => worker.call('evaluate', request, { timeoutMs: LOAD_TIMEOUT_MS }),
+        use: (worker) =>
+          worker.call('evaluate', request, { timeoutMs: record ? LOAD_TIMEOUT_MS : timeoutMs }),
       });
       const { metric = null, value = null } = accuracy ?? {};
       judged[name] = { sqnrDb: fidelity?.sqnrDb ?? null, metric, value };

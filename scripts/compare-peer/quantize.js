@@ -23,16 +23,17 @@ const TIMEOUT_MS = 900_000;
  * @param {string} model a manifest or a model file
  * @param {readonly string[]} options e.g. `--to auto`
  * @param {string} path file to write
+ * @param {number} timeoutMs after which it is ended
  * @returns {Promise<Run>}
  */
-export async function quantize(model, options, path) {
+export async function quantize(model, options, path, timeoutMs = TIMEOUT_MS) {
   const start = performance.now();
   const child = spawn(
     process.execPath,
     [agent, 'quantize', model, ...options, '-o', path, '--json'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: TIMEOUT_MS,
+      timeout: timeoutMs,
     },
   );
   const { pid = -1 } = child;
@@ -52,8 +53,14 @@ export async function quantize(model, options, path) {
     seconds,
     peakPssBytes: peak,
     report: failed ? null : JSON.parse(out),
-    error: failed ? (err.trim().split('\n').at(-1) ?? `ended with ${code}`) : null,
+    error: failed ? whyFailed(err, code, timeoutMs) : null,
   };
+}
+
+/** @param {string} said @param {number | null} code null: ended by a signal @param {number} timeoutMs */
+function whyFailed(said, code, timeoutMs) {
+  if (code === null) return `not done in ${timeoutMs / 1000} s, or crashed`;
+  return said.trim().split('\n').at(-1) || `ended with ${code}`;
 }
 
 /**

@@ -4,4 +4,5 @@ export function drawRows(
   range: 'calibration' | 'evaluation',
   count?: number,
 ): { label: number; pixels: Uint8Array }[];
-export function manifest(): unknown;
+export function manifest(format?: 'onnx' | 'tflite'): unknown;
+export function encodeManifest(format?: 'onnx' | 'tflite'): string;

@@ -37,14 +37,17 @@ export function encodeSamples(rows) {
   });
 }
 
-/** The package manifest, edgefit/model/1. */
-export function manifest() {
+/**
+ * The package manifest, edgefit/model/1. ONNX wants channels first, TFLite last.
+ * @param {'onnx' | 'tflite'} format
+ */
+export function manifest(format = 'onnx') {
   const rows = ROWS.calibration + ROWS.evaluation;
   const image = {
     width: SIZE,
     height: SIZE,
     color: 'gray',
-    layout: 'nchw',
+    layout: format === 'onnx' ? 'nchw' : 'nhwc',
     mean: [MEAN],
     std: [DEVIATION],
   };
@@ -53,7 +56,7 @@ export function manifest() {
     name: 'demo-shapes',
     version: '1.0.0',
     licence: 'Apache-2.0',
-    model: 'shapes.onnx',
+    model: `shapes.${format}`,
     inputs: { [INPUT]: { image } },
     task: { kind: 'classification', output: 'logits', labelOffset: 0 },
     samples: {
@@ -64,7 +67,7 @@ export function manifest() {
 }
 
 /** The manifest file, laid out as the formatter of this project likes it: short arrays on one line. */
-export function encodeManifest() {
-  const text = JSON.stringify(manifest(), null, 2);
+export function encodeManifest(format = 'onnx') {
+  const text = JSON.stringify(manifest(format), null, 2);
   return `${text.replaceAll(/\[\s+(\d+)\s+\]/g, '[$1]')}\n`;
 }

@@ -14,16 +14,35 @@ const { uniqueTensorNames } = await import(join(built, 'model/tflite/tensor-name
 const SAMPLES = 4;
 
 /**
+ * Any floats do, as long as they are of both signs and the same every time. Whole numbers pick from
+ * something: the first.
+ * @type {ReadonlyMap<string, { type: string, make: (count: number) => NodeJS.TypedArray }>}
+ */
+const FORMS = new Map([
+  ['FLOAT32', { type: '<f4', make: waves }],
+  ['INT32', { type: '<i4', make: (count) => new Int32Array(count) }],
+  ['INT64', { type: '<i8', make: (count) => new BigInt64Array(count) }],
+]);
+
+/** @param {number} length */
+function waves(length) {
+  return Float32Array.from({ length }, (_, at) => Math.sin(at * 1.7) * 2);
+}
+
+/**
+ * A Markdown table, line by line, as the lines come to be known.
  * @param {string} folder
  * @param {string} work a folder for files that may be thrown away
  * @param {readonly string[]} schemes
- * @returns {Promise<string>}
+ * @param {number} timeoutMs for one model and scheme
+ * @param {(line: string) => void} print
  */
-export async function lookAtModels(folder, work, schemes) {
+export async function lookAtModels(folder, work, schemes, timeoutMs, print) {
   const models = readdirSync(folder)
     .filter((file) => file.endsWith('.tflite'))
     .toSorted();
-  const lines = ['| scheme | made and run | refused or failed |', '| --- | --- | --- |'];
+  print('| scheme | made | refused or failed |');
+  print('| --- | --- | --- |');
   /* oxlint-disable no-await-in-loop -- one after the other */
   for (const scheme of schemes) {
     let made = 0;
@@ -34,16 +53,15 @@ export async function lookAtModels(folder, work, schemes) {
       const samples = join(work, 'samples.npz');
       const given = writeSamples(path, samples) ? ['--samples', samples] : [];
       const output = join(work, 'made.tflite');
-      const { error } = await quantize(path, ['--to', scheme, ...given], output);
+      const { error } = await quantize(path, ['--to', scheme, ...given], output, timeoutMs);
       if (error === null) made += 1;
       else reasons.set(reasonOf(error, path), (reasons.get(reasonOf(error, path)) ?? 0) + 1);
     }
     const list = [...reasons].toSorted(([, a], [, b]) => b - a);
     const said = list.map(([why, count]) => `${count}: ${why}`).join('; ') || 'none';
-    lines.push(`| ${scheme} | ${made} of ${models.length} | ${said.replaceAll('|', '/')} |`);
+    print(`| ${scheme} | ${made} of ${models.length} | ${said.replaceAll('|', '/')} |`);
   }
   /* oxlint-enable no-await-in-loop */
-  return lines.join('\n');
 }
 
 /** The same reason of different models is one. @param {string} error @param {string} path */
@@ -56,7 +74,7 @@ function reasonOf(error, path) {
     .replace(/\s+/g, ' ');
 }
 
-/** @param {string} path @param {string} to @returns {boolean} whether it takes plain floats only */
+/** @param {string} path @param {string} to @returns {boolean} whether all it takes can be made up */
 function writeSamples(path, to) {
   const [graph] = openTflite(readFileSync(path)).subgraphs;
   if (graph === undefined) return false;
@@ -65,12 +83,12 @@ function writeSamples(path, to) {
   const arrays = {};
   for (const input of graph.inputs) {
     const tensor = graph.tensors[input];
-    if (tensor === undefined || tensor.type !== 'FLOAT32') return false;
+    const form = tensor && FORMS.get(tensor.type);
+    if (tensor === undefined || form === undefined) return false;
     const shape = tensor.shape.map((size) => Math.max(size, 1));
-    const count = shape.reduce((product, size) => product * size, SAMPLES);
-    // Any values do, as long as they are of both signs and the same every time.
-    const values = Float32Array.from({ length: count }, (_, at) => Math.sin(at * 1.7) * 2);
-    arrays[names[input] ?? ''] = npy('<f4', [SAMPLES, ...shape], new Uint8Array(values.buffer));
+    const values = form.make(shape.reduce((product, size) => product * size, SAMPLES));
+    const bytes = new Uint8Array(values.buffer);
+    arrays[names[input] ?? ''] = npy(form.type, [SAMPLES, ...shape], bytes);
   }
   if (Object.keys(arrays).length === 0) return false;
   writeFileSync(to, encodeNpz(arrays));

@@ -7,6 +7,7 @@
  * @typedef {object} Row
  * @property {string} name
  * @property {Readonly<Record<string, Figures>>} figures by file: float, prepared, a scheme, published
+ * @property {Readonly<Record<string, string>>} made what a scheme decided for, where it decides
  * @property {Readonly<Record<string, string>>} refused why there is no such file, or none that runs
  */
 
@@ -37,12 +38,12 @@ export function schemeTable(rows, schemes) {
 }
 
 /** @param {Row} row @param {string} scheme */
-function cells({ figures, refused }, scheme) {
+function cells({ figures, refused, made }, scheme) {
   const { float, prepared, [scheme]: one } = figures;
   if (one === undefined) return ['', scheme, short(refused[scheme] ?? '-'), '', '', '', '', ''];
   return [
     '',
-    scheme,
+    scheme in made ? `${scheme}: ${made[scheme]}` : scheme,
     share(one, float),
     decibels(one),
     drop(one, float),
@@ -63,7 +64,7 @@ export function publishedTable(rows) {
     'ours / theirs',
   ];
   const lines = rows.flatMap(({ name, figures, refused }) => {
-    const { published: theirs, 'int8-static': ours } = figures;
+    const { published: theirs, 'like-published': ours } = figures;
     if (theirs === undefined) {
       return 'published' in refused
         ? [[name, short(refused['published'] ?? ''), '', '', '', '']]
@@ -83,14 +84,27 @@ export function publishedTable(rows) {
   return table(head, lines);
 }
 
+/**
+ * Whether INT8 pays here, and what is taken where it does not: times, the smaller the better.
+ * @param {readonly Row[]} rows
+ */
+export function latencyTable(rows) {
+  const head = ['package', 'float ms', 'int8-static / prepared float', 'auto took', 'auto / file'];
+  const lines = rows.map(({ name, figures, made }) => {
+    const { float, prepared, 'int8-static': int8, auto } = figures;
+    return [name, ms(float), ratio(int8, prepared), made['auto'] ?? '-', ratio(auto, float)];
+  });
+  return table(head, lines);
+}
+
 /** @param {readonly string[]} head @param {readonly (readonly string[])[]} lines */
-function table(head, lines) {
+export function table(head, lines) {
   const all = [head, head.map(() => '---'), ...lines];
   return all.map((line) => `| ${line.join(' | ')} |`).join('\n');
 }
 
 /** @param {string} why */
-const short = (why) => why.replaceAll('|', '/').replaceAll(/\s+/g, ' ').slice(0, 120);
+const short = (why) => why.replaceAll('|', '/').replaceAll(/\s+/g, ' ').slice(0, 160);
 
 /** @param {Figures | undefined} one */
 const ms = (one) => (one === undefined ? '-' : one.ms1.toPrecision(3));

@@ -10,7 +10,12 @@ import {
 } from '../../agent/bench/throttle.ts';
 
 const GHZ = 1e9;
-const NO_REFERENCE: ClockReference = { limitHz: 1.8 * GHZ, turnsHz: [], heldAtLimit: false };
+const NO_REFERENCE: ClockReference = {
+  processor: 'cpu',
+  limitHz: 1.8 * GHZ,
+  turnsHz: [],
+  heldAtLimit: false,
+};
 
 /** A Pi at 60 °C that nothing slows down. */
 function sample(changes: Partial<Sample> = {}): Sample {
@@ -99,6 +104,14 @@ describe('throttling', () => {
     expect(throttleReasons(clocks(1.5 * GHZ), NO_REFERENCE)).toEqual([]);
     const held = { ...NO_REFERENCE, heldAtLimit: true };
     expect(throttleReasons(clocks(1.5 * GHZ), held)).toEqual(['clock dropped']);
+  });
+
+  test('work of the GPU: its clock counts, and cores may idle', () => {
+    const turn = (gpuHz: number) =>
+      seen(sample(), [sample({ gpuHz, frequencyHz: 0.6 * GHZ })], sample());
+    const reference = { ...NO_REFERENCE, processor: 'gpu', turnsHz: [GHZ] } as const;
+    expect(throttleReasons(turn(0.95 * GHZ), reference)).toEqual([]);
+    expect(throttleReasons(turn(0.6 * GHZ), reference)).toEqual(['clock dropped']);
   });
 
   test('a turn too short for a look says nothing of the clock', () => {

@@ -17,6 +17,11 @@ describe('readPackage', () => {
   test('reads a manifest whatever its name is', async () => {
     const text = JSON.stringify({ schema: 'edgefit/model/1', name: 'm', model: 'sub/m.onnx' });
     expect(await readPackage(file('m.manifest', ` ${text}`))).toEqual({
+      version: null,
+      variants: [],
+      gates: {},
+      labels: null,
+      extra: {},
       name: 'm',
       modelPath: join(folder, 'sub/m.onnx'),
       manifestPath: join(folder, 'm.manifest'),

@@ -40,6 +40,20 @@ test('with no model the demo is measured, with the defaults', async () => {
   ]);
 });
 
+test.each([
+  [['--runtime', 'tflite'], undefined, 'demo/manifest-tflite.json'],
+  [['--runtime', 'onnxruntime,tflite'], undefined, 'demo/manifest.json'],
+  [['--runtime', 'onnxruntime'], ['tflite'], 'demo/manifest.json'],
+  [['--delegate', 'libx.so'], undefined, 'demo/manifest-tflite.json'],
+  [[], ['tflite'], 'demo/manifest-tflite.json'],
+  [[], [], 'demo/manifest.json'],
+] as const)('the demo for %j, where %j run, is %s', async (args, here, path) => {
+  const runtimesHere = async () => here ?? (['onnxruntime'] as const);
+  const demo = { onnx: 'demo/manifest.json', tflite: 'demo/manifest-tflite.json', runtimesHere };
+  const { benched } = await run(['bench', ...args], { demo });
+  expect(benched.map(({ modelPath }) => modelPath)).toEqual([path]);
+});
+
 test('every option arrives', async () => {
   const lines = [
     'bench m.onnx --precision INT8,fp16 --threads 1,,4 --runtime onnxruntime',

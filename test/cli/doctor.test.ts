@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { nodeCheck } from '../../agent/cli/doctor-checks.ts';
+import { checksFor, nodeCheck } from '../../agent/cli/doctor-checks.ts';
 import { runChecks } from '../../agent/cli/doctor.ts';
 import { doctorSchema } from '../../agent/contracts/doctor.ts';
 import type { Check, Finding } from '../../agent/util/check.ts';
@@ -114,4 +114,14 @@ test.each([
 ])('Node.js %s', async (version, ok) => {
   const found = await nodeCheck(version).run(new AbortController().signal);
   expect(found).toMatchObject({ ok, facts: { version } });
+});
+
+test('a trtexec that is named is asked, too; one that is not there is a warning', async () => {
+  const io = { stdout: { write: () => true }, stderr: { write: () => true } };
+  const env = { EDGEFIT_TRTEXEC: '/nowhere/trtexec' };
+  const all = await checksFor({}, { io: { ...io, env } });
+  const check = all.find(({ id }) => id === 'trtexec');
+  expect(check?.severity).toBe('optional');
+  const finding = await check?.run(new AbortController().signal);
+  expect(finding).toMatchObject({ ok: false, mend: 'mend or unset it' });
 });

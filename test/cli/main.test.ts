@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from '@jest/globals';
+import { COMMANDS } from '../../agent/cli/commands.ts';
 import { builtModule } from '../../agent/util/paths.ts';
 
 const DEADLINE_MS = 20_000;
@@ -48,6 +49,15 @@ test('help loads nothing heavy', async () => {
     modules.filter((name) => /zod|mqtt\/|onnxruntime|sharp|systeminformation/.test(name)),
   ).toEqual([]);
   expect(modules.some((name) => name.includes('commander'))).toBe(true);
+});
+
+test('a command loads itself, not the others', async () => {
+  const modules = await loadedModules(['probe', '--help']);
+  const commands = modules.flatMap((url) => {
+    const name = /\/agent\/cli\/([a-z-]+)\.js$/.exec(url)?.[1] ?? '';
+    return COMMANDS.has(name) ? [name] : [];
+  });
+  expect(commands).toEqual(['probe']);
 });
 
 /** Paths of all files that a command line makes Node open as modules. */

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { COMMANDS } from '../../agent/cli/commands.ts';
 import { precisionChoices, runtimeChoices } from '../../agent/cli/parsers.ts';
 import { methods } from '../../agent/contracts/bench.ts';
 import { precisions, runtimeNames } from '../../agent/contracts/facts.ts';
@@ -14,7 +15,7 @@ const commands = [
   'doctor',
   'run',
   'enrol',
-  'config',
+  'completion',
 ];
 
 test.each([[['--help']], ...commands.map((name) => [[name, '--help']])])(
@@ -26,6 +27,23 @@ test.each([[['--help']], ...commands.map((name) => [[name, '--help']])])(
     expect(ran.out.split('\n').filter((line) => line.length > 80)).toEqual([]);
   },
 );
+
+test('every command is listed in order, and found by its own name', async () => {
+  const { out } = await run(['--help']);
+  const list = out.slice(out.indexOf('Commands:'), out.indexOf('Examples:'));
+  const listed = [...list.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
+  expect(listed).toEqual([...COMMANDS.keys(), 'help']);
+  for (const name of COMMANDS.keys()) {
+    // oxlint-disable-next-line no-await-in-loop -- each builds a program of its own
+    expect((await run([name, '--help'])).out).toContain(`Usage: agent ${name} `);
+  }
+});
+
+test('a command that describes the others knows all of them', async () => {
+  const { code, out } = await run(['completion', 'bash']);
+  expect(code).toBe(0);
+  for (const name of COMMANDS.keys()) expect(out).toContain(name);
+});
 
 test('--version', async () => {
   expect(await run(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n', err: '' });

@@ -70,7 +70,11 @@ export async function run(args: readonly string[], situation: Situation = {}): P
     },
     version: '1.2.3',
     signal: new AbortController().signal,
-    demoModel: 'demo/manifest.json',
+    demo: {
+      onnx: 'demo/manifest.json',
+      tflite: 'demo/manifest-tflite.json',
+      runtimesHere: async () => ['onnxruntime', 'tflite'],
+    },
     loadFit: async () => ({
       benchModel: async (request, hooks) => {
         benched.push(request);

@@ -50,6 +50,23 @@ test(
 );
 
 test(
+  '--runtime tflite without a model is the same demo as a TFLite file',
+  async () => {
+    const ran = await agent(['bench', ...QUICK, '--runtime', 'tflite', '--as-is', '--json'], {
+      deadlineMs: LIMIT_MS,
+    });
+    expect(ran).toMatchObject(DONE);
+    const report = benchSchema.parse(JSON.parse(ran.out));
+    expect(report.model).toMatchObject({ name: 'demo-shapes', format: 'tflite' });
+    expect(report).toMatchObject({ chosen: 'tflite/fp32/t1', candidates: [{ verdict: 'chosen' }] });
+    // That of the ONNX file above: one network, the same labelled samples.
+    const accuracy = { metric: 'top1', value: 0.975, samples: 800 };
+    expect(report.candidates[0]?.accuracy).toMatchObject(accuracy);
+  },
+  LIMIT_MS + 10_000,
+);
+
+test(
   'a limit that the choice misses gives exit code 3 and a line, after the table',
   async () => {
     const ran = await agent(['bench', DEMO_MODEL, '--as-is', ...QUICK, '--max-p90-ms', '0.000001']);

@@ -85,7 +85,7 @@ test('a release is not published twice with other files', async () => {
 });
 
 test('a file that was changed on the server is found', async () => {
-  const targets = JSON.parse(await readFile(join(cwd, 'repo/metadata/3.targets.json'), 'utf8')) as {
+  const targets = JSON.parse(await readFile(join(cwd, 'repo/metadata/2.targets.json'), 'utf8')) as {
     signed: { targets: Record<string, { hashes: { sha256: string } }> };
   };
   const hash = targets.signed.targets['models/kws/1.0.0/model.onnx']?.hashes.sha256 ?? '';

@@ -61,6 +61,17 @@ describe('INT8 on the GPU of an Orin must be a tenth faster than FP16', () => {
     }
   });
 
+  test('an FP16 version that misses a limit is no rival of one that keeps it', () => {
+    const limited = { ...labelled, maxP90Ms: 5 };
+    expect(decide(rows(4.85, 4.5), limited, gains).chosen).toBe(INT8);
+    // Where nothing keeps it, the rule holds as ever.
+    expect(decide(rows(4.85, 4.5), { ...labelled, maxP90Ms: 1 }, gains).chosen).toBe(FP16);
+  });
+
+  test('an FP16 version that is slower than float is no rival', () => {
+    expect(decide(rows(8.2, 7.8), labelled, gains).chosen).toBe(INT8);
+  });
+
   test('on the CPU, and where something else than speed is asked for, it does not count', () => {
     const onCpu = rows(4.85, 4.5).map((one) => ({ ...one, runtime: 'onnxruntime' as const }));
     expect(decide(onCpu, labelled, gains).chosen).toBe(INT8);

@@ -2,6 +2,7 @@
 // of a Raspberry Pi with a power monitor would.
 import { resolve } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { conditionsOf, withMachine } from '../../agent/fit/machine.ts';
 import { measureAll, type Measurements } from '../../agent/fit/measure.ts';
 import type { Measurement } from '../../agent/fit/running.ts';
 import { withScratch } from '../../agent/fit/scratch.ts';
@@ -46,6 +47,7 @@ const candidate = (threads: number): Candidate => ({
 
 interface Ran {
   readonly measured: Measurements;
+  readonly conditions: ReturnType<typeof conditionsOf>;
   readonly phases: readonly string[];
   readonly row: (threads: number) => Measurement;
 }
@@ -62,25 +64,23 @@ async function measure(
     onProgress(event);
   };
   const feeds = await zeroFeeds(onnxRuntime, MODEL);
-  const measured = await withScratch((scratch) =>
-    measureAll(
-      threads.map((count) => ({ candidate: candidate(count), path: MODEL, bytes: 400_000 })),
-      {
-        feeds,
-        minTimeSeconds: MIN_TIME_SECONDS,
-        memoryBytes: null,
-        machine: { root, coolDownSeconds, startCelsius: null, power: true },
-        hooks: { signal: new AbortController().signal, progress },
-        scratch,
-      },
-    ),
+  const hooks = { signal: new AbortController().signal, progress };
+  const watched = { root, coolDownSeconds, startCelsius: null, power: true };
+  const { measured, conditions } = await withScratch((scratch) =>
+    withMachine(watched, hooks, async (machine) => ({
+      measured: await measureAll(
+        threads.map((count) => ({ candidate: candidate(count), path: MODEL, bytes: 400_000 })),
+        { feeds, minTimeSeconds: MIN_TIME_SECONDS, memoryBytes: null, machine, hooks, scratch },
+      ),
+      conditions: conditionsOf(machine),
+    })),
   );
   const row = (count: number) => {
     const found = measured.rows.get(candidate(count).id);
     if (found === undefined || typeof found === 'string') throw new Error(`no row: ${found}`);
     return found;
   };
-  return { measured, phases, row };
+  return { measured, conditions, phases, row };
 }
 
 const isTurn = (event: ProgressEvent, done: number) =>
@@ -110,7 +110,7 @@ describe('a board that gets hot under load', () => {
         'throttled (soft-temperature-limit): cooling down before onnxruntime/fp32/t1 goes on',
       );
       expect(ran.measured.warnings.join()).toContain('taken again after cooling');
-      expect(ran.measured.conditions).toMatchObject({
+      expect(ran.conditions).toMatchObject({
         governor: 'ondemand',
         powerSource: 'INA3221 VDD_IN',
         coolDownSeconds: 30,
@@ -134,8 +134,8 @@ describe('a board that gets hot under load', () => {
       // Turns 0 to 3 were cool; 4 to 9 were not: three of each candidate.
       expect(ran.row(1).throttled).toMatchObject({ turns: 3, repeatedTurns: 1 });
       expect(ran.row(2).throttled).toMatchObject({ turns: 3, repeatedTurns: 0 });
-      expect(ran.measured.conditions.waitedSeconds).toBeGreaterThanOrEqual(0.5);
-      expect(ran.measured.conditions.waitedSeconds).toBeLessThan(3);
+      expect(ran.conditions.waitedSeconds).toBeGreaterThanOrEqual(0.5);
+      expect(ran.conditions.waitedSeconds).toBeLessThan(3);
       expect(ran.measured.warnings.join()).toContain('figures are too slow');
     },
     LIMIT_MS,

@@ -276,7 +276,7 @@ describe('32-bit ARM, for which there is no onnxruntime', () => {
         'onnxruntime: there is no build of it for arm',
       );
       expect(() => refuseUnpublished('onnx', machine)).toThrow(
-        'nothing runs onnx files on arm (no build of onnxruntime): give the model as a tflite file, or install a 64-bit system',
+        'nothing runs onnx files on arm (no build of onnxruntime, tensorrt): give the model as a tflite file, or install a 64-bit system',
       );
     },
   );

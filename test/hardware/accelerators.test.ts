@@ -48,6 +48,7 @@ describe('USB Edge TPU', () => {
       {
         kind: 'edgetpu-usb',
         usable: true,
+        usbMbps: 5000,
         device: `usb 2-1 ${vendor}:${product}, 5000 Mb/s`,
       },
     ]);

@@ -75,6 +75,38 @@ check('cooling', [
   ],
 ]);
 
+describe('cooling:', () => {
+  const cooling = async (files: Files, base?: Files) =>
+    (await findings(files, base)).get('cooling');
+  const zones = (types: Readonly<Record<string, number>>): Files =>
+    Object.fromEntries(
+      Object.entries(types).flatMap(([type, celsius], at) => {
+        const folder = `/sys/class/thermal/thermal_zone${at}`;
+        return [
+          [`${folder}/type`, `${type}\n`],
+          [`${folder}/temp`, `${celsius * 1000}\n`],
+        ];
+      }),
+    );
+
+  test('of a TX2 both clusters count, not only the GPU', async () => {
+    const tx2 = { '/proc/device-tree/compatible': 'nvidia,p3310-1000\0nvidia,tegra186\0' };
+    const files = zones({ 'BCPU-therm': 40, 'MCPU-therm': 94, 'GPU-therm': 38, 'PMIC-Die': 100 });
+    expect(await cooling({ ...tx2, ...files })).toMatchObject({
+      ok: false,
+      found: '94.0 °C, slows down at 95.5 °C',
+    });
+  });
+
+  test('a limit that nobody knows is not claimed', async () => {
+    const x86 = { '/proc/cpuinfo': 'processor\t: 0\nvendor_id\t: V\nflags\t\t: lm avx2\n' };
+    expect(await cooling(zones({ x86_pkg_temp: 50 }), x86)).toMatchObject({
+      ok: true,
+      found: '50.0 °C, its limit is not known, 90 °C is taken',
+    });
+  });
+});
+
 const card: Files = {
   '/proc/mounts': '/dev/mmcblk0p2 / ext4 rw,noatime 0 0\n',
   '/sys/block/mmcblk0/device/type': 'SD\n',
@@ -86,6 +118,18 @@ const swaps = (lines: string): Files => ({
 check('swap', [
   ['a file on a disk', {}, true, 'swap: /var/swap'],
   ['a file on a memory card', card, false, 'wears out'],
+  [
+    'a partition of the card',
+    { ...card, ...swaps('/dev/mmcblk0p3 partition 1000 0 -2\n') },
+    false,
+    'wears out',
+  ],
+  [
+    'a partition of another disk, beside a card',
+    { ...card, ...swaps('/dev/sda2 partition 1000 0 -2\n') },
+    true,
+    'swap: /dev/sda2',
+  ],
   ['compressed', { ...card, ...swaps('/dev/zram0 partition 1000 0 5\n') }, true, 'swap: zram'],
   ['none, and plenty of memory', swaps(''), true, 'swap: none'],
   [

@@ -315,6 +315,24 @@ describe('trips and cooling', () => {
     await expect(tripped('90000', trips)).resolves.toEqual(['soc-thermal']);
   });
 
+  test('no trip points: the limit of the profile, for the zones that it names', async () => {
+    const limit = { throttleCelsius: 97, sensors: ['soc-therm', 'gpu-therm'] };
+    const hot = zones([
+      ['soc-thermal', '97000'],
+      ['AO-therm', '98000'],
+    ]);
+    const limited = async (files: Files) => {
+      const heat = await openHeat(makeSysroot({ ...hot, ...files }), { limit });
+      return (await heat.read()).tripped;
+    };
+    await expect(limited({})).resolves.toEqual(['soc-thermal']);
+    await expect(limited({ [`${ZONE}/temp`]: '96900\n' })).resolves.toEqual([]);
+    await expect(limited(trip(0, 'passive', '99000'))).resolves.toEqual([]);
+    // What the firmware of a Raspberry Pi says is no guess.
+    const bits = '/sys/devices/platform/soc/soc:firmware/get_throttled';
+    await expect(limited({ [bits]: '0\n' })).resolves.toEqual([]);
+  });
+
   test('cooling by a slower clock counts, a fan and a fixed setting do not', async () => {
     const device = (at: number, type: string, state: string): Files => ({
       [`/sys/class/thermal/cooling_device${at}/type`]: `${type}\n`,

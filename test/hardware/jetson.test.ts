@@ -173,6 +173,7 @@ describe('power mode', () => {
     ['none was set: the default', orin, {}, '25W'],
     ['a number without a name', agx, set('pmode:0007\n'), null],
     ['nonsense', agx, set('mode?\n'), null],
+    ['nonsense: no reason to believe in the default', orin, set('mode?\n'), null],
   ])('%s', async (_, conf, files, name) => {
     const { powerMode, why } = await jetson({ '/etc/nvpmodel.conf': conf, ...files });
     expect(powerMode).toBe(name);

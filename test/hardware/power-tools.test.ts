@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { startReading } from '../../agent/hardware/facts-log.ts';
 import { watchFirmware } from '../../agent/hardware/firmware-heat.ts';
-import { readPowerMode } from '../../agent/hardware/nvpmodel.ts';
+import { readPowerModes } from '../../agent/hardware/power-mode.ts';
 import { openPowerMeter } from '../../agent/hardware/power-meter.ts';
 import type { PowerMeter } from '../../agent/hardware/power-sources.ts';
 import { openTree } from '../../agent/hardware/tree.ts';
@@ -127,12 +127,17 @@ describe('nvpmodel', () => {
       'nvpmodel',
       `echo "NVPM WARN: fan mode is not set!" >&2; echo "NV Power Mode: MAXN"; echo 0`,
     );
-    await expect(readPowerMode(reading, [path])).resolves.toBe('MAXN');
+    await expect(readPowerModes(reading, [path])).resolves.toMatchObject({
+      current: 'MAXN',
+      source: path,
+    });
   });
 
   test('a refusal is unknown with its reason', async () => {
     const reading = startReading(await openTree(undefined));
-    await expect(readPowerMode(reading, [tool('refuses', 'exit 3')])).resolves.toBeNull();
-    expect(reading.unknown.get('power.mode')).toContain('refuses -q');
+    await expect(readPowerModes(reading, [tool('refuses', 'exit 3')])).resolves.toMatchObject({
+      current: null,
+      why: expect.stringContaining('refuses -q'),
+    });
   });
 });

@@ -5,8 +5,8 @@ import { startReading } from '../../agent/hardware/facts-log.ts';
 import { findGpu, readGpu } from '../../agent/hardware/gpu.ts';
 import { findIna3221, readRails } from '../../agent/hardware/ina3221.ts';
 import { parseJetsonClocks, readClocksLocked } from '../../agent/hardware/jetson-clocks.ts';
-import { parseNvpmodel, parsePowerMode } from '../../agent/hardware/nvpmodel.ts';
 import { openPowerMeter } from '../../agent/hardware/power-meter.ts';
+import { parseNvpmodel, readPowerModes } from '../../agent/hardware/power-mode.ts';
 import { readPower } from '../../agent/hardware/power.ts';
 import { totalPower } from '../../agent/hardware/rails.ts';
 import { EnergySum, findRapl } from '../../agent/hardware/rapl.ts';
@@ -93,6 +93,16 @@ describe('INA3221', () => {
     await expect(meter?.read()).resolves.toMatchObject({ milliwatts: 6500 });
     putFile(root, `${HWMON}/in1_input`, '\n');
     await expect(meter?.read()).resolves.toBeNull();
+  });
+
+  test('the rail of the whole board, where the profile has a name of its own for it', async () => {
+    const root = makeSysroot({ ...ORIN, [`${HWMON}/in1_label`]: 'GPU\n' });
+    const source = async (totalRail: string | null) =>
+      (await openPowerMeter({ root, totalRail })).meter?.source;
+    await expect(source('VDD_SOC')).resolves.toBe('INA3221 VDD_SOC');
+    // Not there, or not known: all rails.
+    await expect(source('SYS_IN')).resolves.toBe('INA3221 GPU + VDD_SOC');
+    await expect(source(null)).resolves.toBe('INA3221 GPU + VDD_SOC');
   });
 
   describeIf('shared')('recorded boards', () => {
@@ -268,13 +278,9 @@ describe('power modes', () => {
     );
   });
 
-  test('from the files of the service: the number leads to the name', () => {
-    const config =
-      '# comment < POWER_MODEL ID=9 NAME=NO >\n< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n< PM_CONFIG DEFAULT=2 >\n';
-    expect(parsePowerMode('pmode:0002 fmode:quiet\n', config)).toBe('MAXN_SUPER');
-    expect(parsePowerMode('pmode:0000\n', config)).toBe('15W');
-    expect(parsePowerMode('pmode:0007\n', config)).toBeNull();
-    expect(parsePowerMode('', config)).toBeNull();
+  test('no trace of nvpmodel: none', async () => {
+    const modes = await readPowerModes(await open({}), []);
+    expect(modes).toMatchObject({ current: null, source: null, all: [] });
   });
 
   describeIf('shared')('captured', () => {
@@ -347,7 +353,7 @@ describe('the facts of a probe', () => {
     mkdirSync(join(root, 'sys/class/hwmon'), { recursive: true });
     symlinkSync(HWMON, join(root, 'sys/class/hwmon/hwmon7'));
     const reading = startReading(await openTree(root));
-    await expect(readPower(reading)).resolves.toEqual({
+    await expect(readPower(reading, await readPowerModes(reading))).resolves.toEqual({
       power: {
         mode: '25W',
         clocksLocked: null,
@@ -363,6 +369,8 @@ describe('the facts of a probe', () => {
   });
 
   test('nothing of the kind: nothing is said', async () => {
-    await expect(readPower(await open({}))).resolves.toEqual({});
+    const reading = await open({});
+    await expect(readPower(reading, await readPowerModes(reading))).resolves.toEqual({});
+    expect([...reading.unknown.keys()]).not.toContain('power.mode');
   });
 });

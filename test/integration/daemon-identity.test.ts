@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
@@ -96,6 +96,17 @@ describeIf('openssl')('enrolling', () => {
     expect(readFileSync(identityFiles(state).keyFile, 'utf8')).toBe(key);
     await enrol(optionsFor(state, { deviceId: 'pi-8', force: true }));
     expect(readFileSync(identityFiles(state).keyFile, 'utf8')).not.toBe(key);
+  });
+
+  test('as something else leaves nothing of what was before', async () => {
+    const state = folderWith({});
+    const files = identityFiles(state);
+    await enrol(optionsFor(state, { user: 'pi-7', password: 'secret' }));
+    await enrol(optionsFor(state, { force: true }));
+    expect(existsSync(files.passwordFile)).toBe(false);
+    expect(existsSync(files.keyFile)).toBe(true);
+    await enrol(optionsFor(state, { user: 'pi-7', force: true }));
+    expect([files.keyFile, files.requestFile, files.passwordFile].filter(existsSync)).toEqual([]);
   });
 
   test('takes the first root once, and no other without --force', async () => {

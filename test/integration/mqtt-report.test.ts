@@ -66,6 +66,28 @@ describeWithMosquitto('a mosquitto', () => {
     expect(published.topics[0]).toContain('/up/bench/');
   });
 
+  test.each([4, 5] as const)('leaves the birth of a daemon alone (MQTT %i)', async (protocol) => {
+    const { port } = await mosquitto('allow_anonymous true');
+    const daemon = await connectAsync({ port, host: '127.0.0.1', reconnectPeriod: 0 });
+    afterThisTest(() => daemon.endAsync(true));
+    const kept = JSON.stringify({ schema: 'edgefit/birth/1', session: 7, tags: ['site-a'] });
+    await daemon.publishAsync(BIRTH, kept, { qos: 1, retain: true });
+    const url = `mqtt://127.0.0.1:${port}`;
+    const published = await publishReport(options(url, { protocols: [protocol] }));
+    expect(published.topics).toEqual([expect.stringContaining('/up/bench/')]);
+    const [birth] = await (await subscriber(port)).take(1);
+    expect(textOf(birth!)).toBe(kept);
+  });
+
+  test('replaces what is no birth', async () => {
+    const { port } = await mosquitto('allow_anonymous true');
+    const other = await connectAsync({ port, host: '127.0.0.1', reconnectPeriod: 0 });
+    afterThisTest(() => other.endAsync(true));
+    await other.publishAsync(BIRTH, 'no birth', { qos: 1, retain: true });
+    const published = await publishReport(options(`mqtt://127.0.0.1:${port}`));
+    expect(published.topics[0]).toBe(BIRTH);
+  });
+
   test('does not throw out a daemon with the same device id', async () => {
     const { port } = await mosquitto('allow_anonymous true');
     const settings = { port, host: '127.0.0.1', clientId: DEVICE, reconnectPeriod: 0 };

@@ -27,6 +27,10 @@ const PRESENT = {
     ['mosquitto', 'mosquitto_pub', 'mosquitto_sub'].every((name) => programPath(name)),
   openssl: () => programPath('openssl') !== undefined,
   cc: () => programPath('cc') !== undefined,
+  'systemd-analyze': () => programPath('systemd-analyze') !== undefined,
+  bash: () => programPath('bash') !== undefined,
+  zsh: () => programPath('zsh') !== undefined,
+  fish: () => programPath('fish') !== undefined,
 } as const;
 
 export type Resource = keyof typeof PRESENT;

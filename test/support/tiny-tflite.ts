@@ -69,6 +69,8 @@ export interface TinyTflite extends TinyTfliteGraph {
   /** Subgraphs behind the first. */
   readonly more?: readonly TinyTfliteGraph[];
   readonly signatures?: readonly TinySignature[];
+  /** Whether the file holds a field that no schema knows yet. */
+  readonly newer?: boolean;
 }
 
 /** The bytes of a .tflite model file. */
@@ -85,6 +87,7 @@ export function tinyTflite(model: TinyTflite): Uint8Array {
       2: list(graphs.map((graph) => subgraph(graph, ops, bufferOf))),
       4: list(buffers),
       ...(model.signatures && { 7: list(model.signatures.map(signature)) }),
+      ...(model.newer && { 99: int(1) }),
     }),
   );
 }

@@ -7,6 +7,10 @@ const PROGRAM = resolve(import.meta.dirname, 'trtexec/stand-in.js');
 export interface StandInSettings {
   /** `8.5.2` */
   readonly version?: string;
+  /** Latency in INT8; in FP16 it is 2.5 ms. */
+  readonly int8Ms?: number;
+  /** How long inferences really take while latency is measured; nothing by default. */
+  readonly lastsSeconds?: number;
   readonly fail?: 'build' | 'memory' | 'kill' | 'hang' | 'int8' | 'load' | 'export';
 }
 

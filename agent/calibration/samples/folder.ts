@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import type { InputSpec } from '../../contracts/manifest.ts';
 import type { Feeds, Tensor } from '../../runtime/types.ts';
 import { fileError } from '../../util/files.ts';
 import { MAX_SAMPLE_BYTES } from './arrays.ts';
@@ -18,7 +19,7 @@ const KINDS = {
   wav: ['.wav'],
 } as const;
 
-type Kind = keyof typeof KINDS;
+export type Kind = keyof typeof KINDS;
 
 /** A folder of images, raw tensors or .wav files; told apart by the names of the files in it. */
 export async function openFolder(folder: string, plans: readonly InputPlan[]): Promise<RawSource> {
@@ -30,6 +31,16 @@ export async function openFolder(folder: string, plans: readonly InputPlan[]): P
     throw new SampleError('labels', `${folder}: labels.csv names ${odd.file}, not of kind ${kind}`);
   }
   return openFiles(folder, used, kind, plans);
+}
+
+/** The files of a folder that are samples, in order, and of which kind: what `openFolder` counts. */
+export async function samplesIn(
+  folder: string,
+  specs: readonly InputSpec[],
+): Promise<{ readonly kind: Kind; readonly files: readonly LabelledFile[] }> {
+  const files = await listFolder(folder);
+  const kind = kindFor(files, folder, wantedKind(specs));
+  return { kind, files: files.filter(({ file }) => hasKind(file, kind)) };
 }
 
 /** A single file of a kind that a folder may hold. */
@@ -69,9 +80,12 @@ function hasKind(file: string, kind: Kind): boolean {
 
 /** The kind that the files have and the inputs can take. */
 function kindOf(files: readonly LabelledFile[], folder: string, plans: readonly InputPlan[]): Kind {
+  return kindFor(files, folder, wantedKind(neededInputs(plans).map(({ spec }) => spec)));
+}
+
+function kindFor(files: readonly LabelledFile[], folder: string, wanted: Kind): Kind {
   const kinds: readonly Kind[] = ['image', 'wav', 'raw'];
   const present = kinds.filter((kind) => files.some(({ file }) => hasKind(file, kind)));
-  const wanted = wantedKind(plans);
   const kind = present.find((one) => one === wanted) ?? present.find((one) => one === 'raw');
   if (kind !== undefined) return kind;
   const other = present[0];
@@ -86,8 +100,7 @@ function kindOf(files: readonly LabelledFile[], folder: string, plans: readonly 
   throw new SampleError('unsupported', `${folder}: holds ${other} files; ${advice}`);
 }
 
-function wantedKind(plans: readonly InputPlan[]): Kind {
-  const specs = neededInputs(plans).map((plan) => plan.spec);
+function wantedKind(specs: readonly InputSpec[]): Kind {
   if (specs.length > 0 && specs.every((spec) => 'image' in spec)) return 'image';
   return specs.length > 0 && specs.every((spec) => 'audio' in spec) ? 'wav' : 'raw';
 }

@@ -142,6 +142,20 @@ export function viewAs(dtype: TensorType, given: Uint8Array, length: number): Te
   return VIEWS[dtype](bytes.buffer, bytes.byteOffset, length);
 }
 
+/** The start of a .npy record, version 1.0, in C order; what this program reads is little-endian. */
+export function npyHeader(dtype: TensorType, shape: readonly number[]): Buffer {
+  const found = [...FORMATS].find(([, format]) => format.dtype === dtype);
+  if (found === undefined) throw new SampleError('dtype', `${dtype} has no binary form`);
+  const [name, { bytes }] = found;
+  const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const descr = `${bytes === 1 ? '|' : '<'}${name}`;
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
+  // Elements begin at a multiple of 64; a line break ends the header.
+  const length = Math.ceil((PREFIX_BYTES - 2 + text.length + 1) / 64) * 64 - (PREFIX_BYTES - 2);
+  const prefix = Buffer.from([1, 0, length & 0xff, length >> 8]);
+  return Buffer.concat([MAGIC, prefix, Buffer.from(`${text.padEnd(length - 1)}\n`, 'latin1')]);
+}
+
 /** Bytes of one element; text has none. */
 export function bytesPerElement(dtype: TensorType): number | null {
   if (dtype === 'string') return null;

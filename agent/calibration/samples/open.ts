@@ -45,7 +45,7 @@ export async function openSamples(
 }
 
 async function openPath(path: string, plans: readonly InputPlan[]): Promise<RawSource> {
-  const head = await firstBytes(path);
+  const head = await firstBytesOf(path);
   if (head === null) return openFolder(path, plans);
   const kind = kindOfFile(head);
   if (kind === 'npy') return openNpySource(path, plans);
@@ -54,7 +54,7 @@ async function openPath(path: string, plans: readonly InputPlan[]): Promise<RawS
 }
 
 /** The first bytes of a file, or null for a folder. */
-async function firstBytes(path: string): Promise<Uint8Array | null> {
+export async function firstBytesOf(path: string): Promise<Uint8Array | null> {
   try {
     if ((await stat(path)).isDirectory()) return null;
     const file = await open(path, 'r');

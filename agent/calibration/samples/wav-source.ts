@@ -12,7 +12,7 @@ import type { InputPlan, RawSource, Sample } from './types.ts';
 import { readMono, readWavFormat, type WavFormat } from './wav.ts';
 
 /** A .wav file and the windows it gives, which are the samples. */
-interface Sound {
+export interface Sound {
   readonly entry: LabelledFile;
   readonly path: string;
   readonly format: WavFormat;
@@ -76,7 +76,8 @@ function windowShape({ name, shape }: TensorDescription, window: number): number
   throw new SampleError('shape', `${expected}, got a window of ${window} audio samples`);
 }
 
-async function readSounds(
+/** Every file with the windows that it gives. */
+export async function readSounds(
   folder: string,
   files: readonly LabelledFile[],
   spec: AudioSpec,

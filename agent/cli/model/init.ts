@@ -49,8 +49,7 @@ export function initCommand({ io }: CliContext): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (folder: string, flags: Flags) => {
       const { openKeys } = await import('./passphrase.ts');
-      const { changeTargets, createRepository, firstRootFile } =
-        await import('../../deploy/tuf/repository.ts');
+      const { createRepository, firstRootFile } = await import('../../deploy/tuf/repository.ts');
       const online = { keys: await publicKeys(flags.online), threshold: 1 };
       const roles = {
         root: { keys: await publicKeys(flags.root), threshold: flags.rootThreshold },
@@ -59,12 +58,10 @@ export function initCommand({ io }: CliContext): Command {
         timestamp: online,
       };
       const operators = await publicKeys(flags.operator ?? []);
+      const documents =
+        operators.length === 0 ? null : { keys: operators, threshold: flags.operatorThreshold };
       const options = { folder, keys: await openKeys(flags, io), nowMs: Date.now() };
-      await createRepository(options, roles);
-      if (operators.length > 0) {
-        const documents = { keys: operators, threshold: flags.operatorThreshold };
-        await changeTargets(options, { documents });
-      }
+      await createRepository(options, roles, documents);
       io.stdout.write(`${folder} is a repository; enrol devices with ${firstRootFile(folder)}\n`);
     });
 }

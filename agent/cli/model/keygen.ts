@@ -9,8 +9,9 @@ interface Flags {
 }
 
 const EXAMPLES = `
-Makes FILE (the key, encrypted with a passphrase) and FILE.pub (its public half, to hand on).
-Keep root keys on a stick in a drawer; keep only the online key on a machine that is always on.
+Makes FILE (the key, encrypted with a passphrase) and FILE.pub (its public
+half, to hand on). Keep root keys on a stick in a drawer; keep only the online
+key on a machine that is always on.
 
 Examples:
   agent model keygen root-1.key --comment "root, Ada"
@@ -32,7 +33,7 @@ export function keygenCommand({ io }: CliContext): Command {
       const { makeKeyFile, publicPart } = await import('../../deploy/key-file.ts');
       const { newPassphrase } = await import('./passphrase.ts');
       const { refuseExisting, writeSecret } = await import('../../deploy/secret-file.ts');
-      await refuseExisting(file);
+      for (const path of [file, `${file}.pub`]) await refuseExisting(path);
       const key = await makeKeyFile(await newPassphrase(flags.passphraseFile, io), flags.comment);
       const half = publicPart(key);
       await writeSecret(file, `${JSON.stringify(key, null, 2)}\n`);

@@ -8,12 +8,13 @@ import { UsageError } from '../errors.ts';
 import { writeJson } from '../output.ts';
 import { wholeNumber } from '../parsers.ts';
 import { bytesText } from '../../fit/words.ts';
-import { signingOptions } from './shared.ts';
+import { keptRoot, repositorySigningOptions } from './shared.ts';
 
 interface Flags {
   readonly key: readonly string[];
   readonly passphraseFile?: string;
   readonly repository: string;
+  readonly root?: string;
   readonly name?: string;
   readonly release?: number;
   readonly modelVersion?: string;
@@ -21,8 +22,10 @@ interface Flags {
 }
 
 const EXAMPLES = `
-Every file of the package becomes a signed file of the repository. Name and version are
-those of its manifest. A version is published once: devices may have it.
+Every file of the package becomes a signed file of the repository. Name and
+version are those of its manifest. A version is published once: devices may
+have it. Whoever can write into a repository can replace its first root, too:
+sign with --root and a copy of it that you keep elsewhere.
 
 Examples:
   agent model publish kws-2.1.0/ --repository repository/ \\
@@ -41,7 +44,7 @@ export function publishCommand({ io }: CliContext): Command {
     .option('--model-version <version>', 'version, instead of the one in the manifest')
     .option('--release <n>', 'release counter; one more than the highest', wholeNumber({ min: 1 }))
     .option('--json', 'print the release as JSON (edgefit/publish/1)');
-  return signingOptions(command)
+  return repositorySigningOptions(command)
     .addHelpText('after', EXAMPLES)
     .action(async (packageFolder: string, flags: Flags) => {
       const named = await namesIn(packageFolder);
@@ -55,6 +58,7 @@ export function publishCommand({ io }: CliContext): Command {
       const { publishPackage } = await import('../../deploy/publish.ts');
       const published = await publishPackage({
         folder: flags.repository,
+        firstRoot: await keptRoot(flags.root),
         keys: await openKeys(flags, io),
         nowMs: Date.now(),
         packageFolder,

@@ -19,6 +19,22 @@ export function signingOptions(command: Command): Command {
     .option('--passphrase-file <file>', 'file that holds the passphrase of the keys');
 }
 
+/** The options of every command that signs the next version of a repository. */
+export function repositorySigningOptions(command: Command): Command {
+  return signingOptions(command).option(
+    '--root <file>',
+    'your own copy of 1.root.json: another one in the repository is refused',
+  );
+}
+
+/** The first root that the signer kept, if one is given. */
+export async function keptRoot(path: string | undefined): Promise<Uint8Array | undefined> {
+  if (path === undefined) return undefined;
+  return readFile(path).catch((error: unknown) => {
+    throw fileError('read', path, error);
+  });
+}
+
 /** The public halves in these key files, hexadecimal. */
 export async function publicKeys(paths: readonly string[]): Promise<readonly string[]> {
   const { parseKeyFile } = await import('../../deploy/key-file.ts');

@@ -4,11 +4,12 @@ import type { RepositoryOptions } from '../../deploy/tuf/repository.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { wholeNumber } from '../parsers.ts';
-import { addOne, publicKeys, signingOptions } from './shared.ts';
+import { addOne, keptRoot, publicKeys, repositorySigningOptions } from './shared.ts';
 
 interface Flags {
   readonly key: readonly string[];
   readonly passphraseFile?: string;
+  readonly root?: string;
   readonly operator?: readonly string[];
   readonly operatorThreshold: number;
   readonly rotate?: readonly Rotation[];
@@ -22,8 +23,9 @@ interface Rotation {
 }
 
 const EXAMPLES = `
-Without more it signs the timestamp anew, so that it does not expire: let a timer do it daily
-with the online key. A device refuses metadata that has expired.
+Without more it signs the timestamp anew, so that it does not expire: let a
+timer do it daily with the online key. A device refuses metadata that has
+expired.
 
 Examples:
   agent model sign repository/ --key online.key              daily
@@ -58,15 +60,20 @@ export function signCommand({ io }: CliContext): Command {
         'new public keys of root, targets or online, e.g. root=a.pub,b.pub:2',
       ).argParser(addRotation),
     );
-  return signingOptions(command)
+  return repositorySigningOptions(command)
     .addHelpText('after', EXAMPLES)
     .action(async (folder: string, flags: Flags) => {
       if (flags.operator !== undefined && flags.rotate !== undefined) {
         throw new UsageError('--operator and --rotate are two steps: give one at a time');
       }
       const { openKeys } = await import('./passphrase.ts');
-      const options = { folder, keys: await openKeys(flags, io), nowMs: Date.now() };
-      io.stdout.write(`${await apply(options, flags)}\n`);
+      const { readRepository } = await import('../../deploy/tuf/repository.ts');
+      const { withLock } = await import('../../deploy/tuf/lock.ts');
+      const firstRoot = await keptRoot(flags.root);
+      await readRepository(folder, firstRoot);
+      const keys = await openKeys(flags, io);
+      const options = { folder, firstRoot, keys, nowMs: Date.now() };
+      io.stdout.write(`${await withLock(folder, () => apply(options, flags))}\n`);
     });
 }
 

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { VerifyReport } from '../../contracts/publish.ts';
 import { bytesText } from '../../fit/words.ts';
 import type { CliContext } from '../context.ts';
+import { UsageError } from '../errors.ts';
 import { writeJson } from '../output.ts';
 
 interface Flags {
@@ -12,8 +13,9 @@ interface Flags {
 }
 
 const EXAMPLES = `
-Does what a device does: follows the metadata from the first root, checks signatures, versions
-and expiry, and downloads every file under its hash. Nothing is kept.
+Does what a device does: follows the metadata from the first root, checks
+signatures, versions and expiry, and downloads every file under its hash.
+Nothing is kept.
 
 Examples:
   agent model verify https://models.example/ --root 1.root.json
@@ -38,6 +40,9 @@ export function verifyCommand({ io, signal }: CliContext): Command {
     .option('--json', 'print the files as JSON (edgefit/verify/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (url: string, flags: Flags) => {
+      if (flags.modelVersion !== undefined && flags.model === undefined) {
+        throw new UsageError('--model-version needs --model');
+      }
       const { checkRepository } = await import('../../deploy/check-repository.ts');
       const { trusted, files } = await checkRepository({
         url,

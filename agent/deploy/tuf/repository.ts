@@ -19,7 +19,8 @@ import {
   type Roles,
   type SignedFile,
 } from './authority.ts';
-import { metadataFile } from './layout.ts';
+import { MAX_BYTES, metadataFile } from './layout.ts';
+import { NotTrusted } from './refused.ts';
 import {
   startFrom,
   withRoot,
@@ -33,6 +34,8 @@ import {
 export interface RepositoryOptions {
   readonly folder: string;
   readonly keys: readonly SigningKey[];
+  /** The signer's own copy of the first root; without it the folder's is believed. */
+  readonly firstRoot?: Uint8Array | undefined;
   readonly nowMs: number;
   /** Days until metadata expires, where it differs from EXPIRY_DAYS. */
   readonly days?: Partial<Record<RoleName, number>>;
@@ -45,17 +48,24 @@ interface Current {
   readonly targets: Metadata<Targets>;
 }
 
-/** Makes an empty repository. Throws TrustError (EXISTS, MISSING_KEY). */
-export async function createRepository(options: RepositoryOptions, roles: Roles): Promise<void> {
+/**
+ * Makes an empty repository; `documents` may sign jobs. The root is written last: what is cut short
+ * before it can be made again. Throws TrustError (EXISTS, MISSING_KEY).
+ */
+export async function createRepository(
+  options: RepositoryOptions,
+  roles: Roles,
+  documents: RoleKeys | null = null,
+): Promise<void> {
   const first = metadataFile(options.folder, '1.root.json');
   if (await exists(first)) {
     throw new TrustError('EXISTS', `${options.folder} is a repository already`);
   }
   const root = makeRoot(roles, times(options, 'root', 1));
   const signed = sign('root.json', root, [roles.root], options.keys);
-  const rest = makeRest(options, roles, { targets: 1, snapshot: 1, timestamp: 1 }, [], null);
-  await writeFileDurably(first, signed.bytes);
+  const rest = makeRest(options, roles, { targets: 1, snapshot: 1, timestamp: 1 }, [], documents);
   await writeRest(options.folder, rest);
+  await writeFileDurably(first, signed.bytes);
 }
 
 /** What a change does with the files and the keys for documents; either may stay as it is. */
@@ -69,7 +79,7 @@ export interface Change {
  * then a device sees the old state, whole.
  */
 export async function changeTargets(options: RepositoryOptions, change: Change): Promise<void> {
-  const now = await readRepository(options.folder);
+  const now = await readRepository(options.folder, options.firstRoot);
   const { files, documents } = contentsOf(now.targets.signed);
   const added = new Map((change.add ?? []).map((target) => [target.path, target]));
   const all = [...files.filter(({ path }) => !added.has(path)), ...added.values()];
@@ -88,7 +98,7 @@ export async function changeTargets(options: RepositoryOptions, change: Change):
  * time is left. Needs no key that decides what devices run, so a machine may do it every day.
  */
 export async function refreshTimestamp(options: RepositoryOptions): Promise<void> {
-  const now = await readRepository(options.folder);
+  const now = await readRepository(options.folder, options.firstRoot);
   const roles = rolesOf(now.root.signed);
   const renew = isAging(options, now.snapshot.signed.expires);
   const snapshot = renew
@@ -135,7 +145,7 @@ export async function rotateKeys(
   options: RepositoryOptions,
   changed: Partial<Record<RoleName, RoleKeys>>,
 ): Promise<void> {
-  const now = await readRepository(options.folder);
+  const now = await readRepository(options.folder, options.firstRoot);
   const old = rolesOf(now.root.signed);
   const roles: Roles = { ...old, ...changed };
   const version = now.root.signed.version + 1;
@@ -148,8 +158,11 @@ export async function rotateKeys(
     timestamp: now.timestamp.signed.version + 1,
   };
   const rest = makeRest(options, roles, versions, files, documents);
-  await writeFileDurably(metadataFile(options.folder, `${version}.root.json`), signed.bytes);
-  await writeRest(options.folder, rest);
+  // The old timestamp does not name these, so devices do not see them before the new root.
+  await writeVersion(options.folder, 'targets', rest.targets);
+  await writeVersion(options.folder, 'snapshot', rest.snapshot);
+  await writeVersion(options.folder, 'root', signed);
+  await writeFileDurably(metadataFile(options.folder, 'timestamp.json'), rest.timestamp.bytes);
 }
 
 type Rest = Readonly<Record<'targets' | 'snapshot' | 'timestamp', SignedFile>>;
@@ -169,6 +182,7 @@ function makeRest(
     [roles.targets],
     keys,
   );
+  checkReadable('targets', targets);
   const snapshot = sign(
     'snapshot.json',
     makeSnapshot(targets, timesOf('snapshot')),
@@ -184,13 +198,27 @@ function makeRest(
   return { targets, snapshot, timestamp };
 }
 
+/** What is larger than devices read would keep the whole fleet from every update. */
+function checkReadable(role: RoleName, { bytes }: SignedFile): void {
+  if (bytes.length <= MAX_BYTES[role]) return;
+  throw new TrustError(
+    'BAD_PACKAGE',
+    `${role}.json would have ${bytes.length} bytes and devices read ${MAX_BYTES[role]}: ` +
+      'pack samples as .npz instead of loose files, or begin another repository',
+  );
+}
+
 async function writeRest(folder: string, { targets, snapshot, timestamp }: Rest): Promise<void> {
   await writeVersion(folder, 'targets', targets);
   await writeVersion(folder, 'snapshot', snapshot);
   await writeFileDurably(metadataFile(folder, 'timestamp.json'), timestamp.bytes);
 }
 
-function writeVersion(folder: string, role: string, { version, bytes }: SignedFile): Promise<void> {
+function writeVersion(
+  folder: string,
+  role: RoleName,
+  { version, bytes }: SignedFile,
+): Promise<void> {
   return writeFileDurably(metadataFile(folder, `${version}.${role}.json`), bytes);
 }
 
@@ -200,11 +228,12 @@ function times({ nowMs, days }: RepositoryOptions, role: RoleName, version: numb
 
 /**
  * The newest metadata in the folder, verified from its first root on: nobody signs a next version of
- * what somebody else has changed. Expiry does not count, signing anew is what mends it. Throws
- * TrustError (BAD_REPOSITORY), NotTrusted.
+ * what somebody else has changed. Whoever can write into the folder can replace its first root too,
+ * and with it everything: `firstRoot`, kept elsewhere, shows that. Expiry does not count, signing
+ * anew is what mends it. Throws TrustError (BAD_REPOSITORY), NotTrusted.
  */
-export async function readRepository(folder: string): Promise<Current> {
-  let set = await newestRoot(folder);
+export async function readRepository(folder: string, firstRoot?: Uint8Array): Promise<Current> {
+  let set = await newestRoot(folder, firstRoot);
   set = withTimestamp(set, await readMetadata(folder, 'timestamp.json'));
   const { version = 0 } = set.timestamp?.signed.snapshotMeta ?? {};
   set = withSnapshot(set, await readMetadata(folder, `${version}.snapshot.json`), undefined);
@@ -217,8 +246,13 @@ export async function readRepository(folder: string): Promise<Current> {
   return { root, timestamp, snapshot, targets };
 }
 
-async function newestRoot(folder: string): Promise<TrustedSet> {
-  let set = startFrom(await readMetadata(folder, '1.root.json'));
+async function newestRoot(folder: string, firstRoot?: Uint8Array): Promise<TrustedSet> {
+  const first = await readMetadata(folder, '1.root.json');
+  if (firstRoot !== undefined && Buffer.compare(first, firstRoot) !== 0) {
+    const message = `the first root of ${folder} is not the one given: somebody has replaced it`;
+    throw new NotTrusted('bad_signature', message);
+  }
+  let set = startFrom(first);
   for (let version = 2; await exists(metadataFile(folder, `${version}.root.json`)); version += 1) {
     // oxlint-disable-next-line no-await-in-loop -- each root vouches for the next
     set = withRoot(set, await readMetadata(folder, `${version}.root.json`));

@@ -95,7 +95,8 @@ export class TrustedTargets {
     for (const id of ids) {
       const key = delegations?.keys[id];
       const value = key?.keyVal['public'];
-      if (key?.keyType === 'ed25519' && value !== undefined) keys.set(id, value);
+      if (key?.keyType === 'ed25519' && /^[0-9a-f]{64}$/.test(value ?? ''))
+        keys.set(id, value ?? '');
     }
     return { keys, threshold: role?.threshold ?? 1 };
   }

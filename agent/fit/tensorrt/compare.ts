@@ -4,6 +4,7 @@ import { versionText } from '../../runtime/tensorrt/version.ts';
 import type { MadeFile } from '../make-files.ts';
 import { loadModel } from '../model-file.ts';
 import { IDENTICAL, UNMEASURED, accuracyOf } from '../rows.ts';
+import { throttleWarnings } from '../throttle-warnings.ts';
 import type { Candidate, MeasuredRow } from '../types.ts';
 import { shareOfVersion } from './coverage.ts';
 import { buildEngine, type Built } from './engines.ts';
@@ -48,7 +49,8 @@ export async function compareEngines(
     // oxlint-disable-next-line no-await-in-loop -- one engine in memory at a time
     else rows.push(await measuredRow(candidate, measured, judged, tools));
   }
-  const warnings = [...judged.warnings, ...timed.flatMap(warningsOf)];
+  const hot = new Map(timed.map(({ built, figures }) => [built.file.candidate.id, figures]));
+  const warnings = [...judged.warnings, ...timed.flatMap(warningsOf), ...throttleWarnings(hot)];
   return { rows, files, warnings };
 }
 
@@ -62,7 +64,7 @@ async function measuredRow(
   judged: EngineJudgements,
   tools: EngineTools,
 ): Promise<MeasuredRow> {
-  const { built, latencyMs, loadMs, peakRssBytes, heat } = times;
+  const { built, figures, loadMs, peakRssBytes } = times;
   const look = await lookInside(built, tools);
   const coverage = await coverageOf(candidate, built, look, tools);
   const own = judged.byId.get(candidate.id);
@@ -74,8 +76,8 @@ async function measuredRow(
   return {
     ...baseOf(candidate),
     bytes: built.engine.bytes,
-    latencyMs,
-    throughputPerSecond: throughputPerSecond(latencyMs),
+    ...figures,
+    throughputPerSecond: throughputPerSecond(figures.latencyMs),
     loadMs,
     peakRssBytes,
     // Measured by trtexec, in its own loop.
@@ -83,12 +85,6 @@ async function measuredRow(
     integerCoverage: coverage.share,
     fidelity,
     accuracy: accuracyOf(evaluation, judged.reference),
-    heat: {
-      beforeCelsius: heat.before.celsius,
-      afterCelsius: heat.after.celsius,
-      beforeHz: heat.before.frequencyHz,
-      afterHz: heat.after.frequencyHz,
-    },
     engine: engineFacts(times, look, coverage.from, tools),
     ...(typeof own === 'string' ? { error: own } : {}),
   };
@@ -144,11 +140,8 @@ async function coverageOf(
 const TELLING =
   /native (?:FP16|Int8) support|has not been (?:run|executed) on DLA|falling back to GPU/i;
 
-function warningsOf({ built, heat }: EngineTimes): readonly string[] {
+function warningsOf({ built }: EngineTimes): readonly string[] {
   const name = built.file.candidate.id.replace(/\/t\d+$/, '');
   const told = built.engine.warnings.filter((text) => TELLING.test(text)).slice(0, 3);
-  return [
-    ...told.map((text) => `${name}: ${text}`),
-    ...(heat.after.throttling?.now ?? []).map((reason) => `the machine is throttled: ${reason}`),
-  ];
+  return told.map((text) => `${name}: ${text}`);
 }

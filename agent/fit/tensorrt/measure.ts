@@ -1,27 +1,26 @@
 import { readFile, rm } from 'node:fs/promises';
-import { summarize } from '../../bench/statistics.ts';
-import type { LatencyMs } from '../../contracts/bench.ts';
-import { openHeat, type HeatReader, type HeatSample } from '../../hardware/heat.ts';
+import { takeSample } from '../../bench/sampling.ts';
+import type { Work } from '../../bench/turns.ts';
 import { profileArguments, timeArguments } from '../../runtime/tensorrt/command.ts';
 import { parseProfile, parseTimes, type LayerTime } from '../../runtime/tensorrt/json.ts';
 import { integerShare } from '../../runtime/tensorrt/layer-info.ts';
-import { runTrtexec } from '../../runtime/tensorrt/process.ts';
+import { runTrtexec, type TrtexecRun } from '../../runtime/tensorrt/process.ts';
 import { readBounded } from '../../runtime/tensorrt/session.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
+import { figuresOf, noneRepeated, takeTurn, type Contender, type Figures } from '../take-turn.ts';
 import { buildEngine, type Built } from './engines.ts';
 import type { EngineTools } from './tools.ts';
 
 /** What timing one engine gave. */
 export interface EngineTimes {
   readonly built: Built;
-  readonly latencyMs: LatencyMs;
+  readonly figures: Figures;
   /** Of the GPU alone, without copies, as the summary has it. */
   readonly gpuMs: number | null;
   readonly loadMs: number | null;
   readonly peakRssBytes: number | null;
   /** Starting trtexec and loading the engine, before anything is computed. */
   readonly startSeconds: number;
-  readonly heat: { readonly before: HeatSample; readonly after: HeatSample };
 }
 
 export interface EngineLook {
@@ -33,14 +32,16 @@ export interface EngineLook {
 const ROUNDS = 2;
 const TIME_TIMEOUT_MS = 300_000;
 
-interface Turns {
+/** One run of trtexec: it starts, loads, warms up and infers. */
+interface EngineRun extends Work {
+  readonly gpuMs: number | null;
+  readonly loadMs: number | null;
+  readonly peakRssBytes: number | null;
+  readonly startSeconds: number;
+}
+
+interface Entrant extends Contender<EngineRun> {
   built: Built;
-  readonly latencies: number[];
-  readonly gpuMs: number[];
-  readonly loadsMs: number[];
-  readonly startSeconds: number[];
-  readonly peaks: number[];
-  before: HeatSample | null;
 }
 
 /** Measures engines in turn; by candidate id, a text says why one could not be measured. */
@@ -48,29 +49,28 @@ export async function timeEngines(
   engines: readonly Built[],
   tools: EngineTools,
 ): Promise<ReadonlyMap<string, EngineTimes | string>> {
-  const turns = engines.map((built): Turns => {
-    const lists = { latencies: [], gpuMs: [], loadsMs: [], startSeconds: [], peaks: [] };
-    return { built, ...lists, before: null };
+  const before = await takeSample(tools.machine.instruments, 'edge');
+  const entrants = engines.map((built): Entrant => {
+    const { candidate } = built.file;
+    return { candidate, processor: 'gpu', before, turns: [], repeated: noneRepeated(), built };
   });
   const failed = new Map<string, string>();
-  const heat = await openHeat();
   for (let round = 0; round < ROUNDS; round++) {
-    const order = round % 2 === 0 ? turns : turns.toReversed();
-    for (const [index, turn] of order.entries()) {
-      const { id } = turn.built.file.candidate;
+    const order = round % 2 === 0 ? entrants : entrants.toReversed();
+    for (const [index, one] of order.entries()) {
+      const { id } = one.candidate;
       if (failed.has(id)) continue;
-      const [done, total] = [round * turns.length + index, ROUNDS * turns.length];
+      const [done, total] = [round * entrants.length + index, ROUNDS * entrants.length];
       tools.hooks.progress({ phase: 'measuring engines in turn', done, total });
       // oxlint-disable-next-line no-await-in-loop -- two at once would disturb each other
-      const problem = await attempt(tools, () => takeTurn(turn, tools, heat));
+      const problem = await attempt(tools, () => addTurn(one, tools));
       if (problem !== undefined) failed.set(id, problem);
     }
   }
-  const after = await heat.read({ fresh: true });
   return new Map(
-    turns.map((turn) => {
-      const { id } = turn.built.file.candidate;
-      return [id, failed.get(id) ?? timesOf(turn, after)];
+    entrants.map((one) => {
+      const { id } = one.candidate;
+      return [id, failed.get(id) ?? timesOf(one, tools)];
     }),
   );
 }
@@ -89,22 +89,22 @@ async function attempt(
   }
 }
 
-async function takeTurn(turn: Turns, tools: EngineTools, heat: HeatReader): Promise<void> {
-  turn.before ??= await heat.read({ fresh: true });
+async function addTurn(one: Entrant, tools: EngineTools): Promise<void> {
+  const { machine, hooks } = tools;
+  const turn = () => takeTurn(one, () => timeOnce(one.built, tools), machine, hooks);
   try {
-    await timeOnce(turn, tools);
+    one.turns.push(await turn());
   } catch (error) {
     // A kept engine that no longer loads (a new driver, a copied folder) is built again, once.
-    if (!turn.built.engine.cached || codeOf(error) !== 'INVALID_MODEL') throw error;
-    const again = await buildEngine(turn.built.file, tools, true);
+    if (!one.built.engine.cached || codeOf(error) !== 'INVALID_MODEL') throw error;
+    const again = await buildEngine(one.built.file, tools, true);
     if (typeof again === 'string') throw new Error(again, { cause: error });
-    turn.built = again;
-    await timeOnce(turn, tools);
+    one.built = again;
+    one.turns.push(await turn());
   }
 }
 
-async function timeOnce(turn: Turns, tools: EngineTools): Promise<void> {
-  const { engine, options, file } = turn.built;
+async function timeOnce({ engine, options, file }: Built, tools: EngineTools): Promise<EngineRun> {
   const times = tools.scratch.file('times.json');
   await rm(times, { force: true });
   const seconds = tools.minTimeSeconds / ROUNDS;
@@ -114,27 +114,45 @@ async function timeOnce(turn: Turns, tools: EngineTools): Promise<void> {
     timeoutMs: TIME_TIMEOUT_MS + seconds * 1000,
     signal: tools.hooks.signal,
   });
-  const latencies = parseTimes(await readBounded(times));
-  if (latencies.length === 0) throw new Error('trtexec made no inference');
-  for (const ms of latencies) turn.latencies.push(ms);
-  const inferring = latencies.reduce((sum, ms) => sum + ms, 0) / 1000;
-  turn.startSeconds.push(Math.max(0, run.seconds - inferring));
-  const gpu = run.log.summary.blocks.get('GPU Compute Time');
-  if (gpu !== undefined) turn.gpuMs.push(gpu.median ?? gpu.mean);
-  if (run.log.loadSeconds !== null) turn.loadsMs.push(run.log.loadSeconds * 1000);
-  if (run.peakRssBytes !== null) turn.peaks.push(run.peakRssBytes);
+  const endedMs = performance.now();
+  const latenciesMs = Float64Array.from(parseTimes(await readBounded(times)));
+  if (latenciesMs.length === 0) throw new Error('trtexec made no inference');
+  return { latenciesMs, ...factsOf(run, sum(latenciesMs), endedMs) };
 }
 
-function timesOf(turn: Turns, after: HeatSample): EngineTimes {
-  const { built, latencies, gpuMs, loadsMs, startSeconds, peaks, before } = turn;
+function factsOf(
+  { log, seconds, inferring, peakRssBytes }: TrtexecRun,
+  inferredMs: number,
+  endedMs: number,
+): Omit<EngineRun, 'latenciesMs'> {
+  const gpu = log.summary.blocks.get('GPU Compute Time');
   return {
-    built,
-    latencyMs: summarize(latencies),
-    gpuMs: gpuMs.length === 0 ? null : Math.min(...gpuMs),
-    loadMs: loadsMs.length === 0 ? null : Math.min(...loadsMs),
+    // Its loop is not ours.
+    ownMs: 0,
+    window: inferring ?? { startMs: endedMs - inferredMs, endMs: endedMs },
+    gpuMs: gpu === undefined ? null : (gpu.median ?? gpu.mean),
+    loadMs: log.loadSeconds === null ? null : log.loadSeconds * 1000,
+    peakRssBytes,
+    startSeconds: Math.max(0, seconds - inferredMs / 1000),
+  };
+}
+
+const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
+
+const least = (values: readonly number[]) => (values.length === 0 ? null : Math.min(...values));
+
+function timesOf(one: Entrant, { machine }: EngineTools): EngineTimes {
+  const runs = one.turns.map(({ sampled }) => sampled.result);
+  const known = (value: (run: EngineRun) => number | null) =>
+    runs.map(value).filter((found) => found !== null);
+  const peaks = known(({ peakRssBytes }) => peakRssBytes);
+  return {
+    built: one.built,
+    figures: figuresOf(one, machine),
+    gpuMs: least(known(({ gpuMs }) => gpuMs)),
+    loadMs: least(known(({ loadMs }) => loadMs)),
     peakRssBytes: peaks.length === 0 ? null : Math.max(...peaks),
-    startSeconds: Math.min(...startSeconds),
-    heat: { before: before ?? after, after },
+    startSeconds: Math.min(...runs.map(({ startSeconds }) => startSeconds)),
   };
 }
 

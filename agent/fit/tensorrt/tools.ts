@@ -1,5 +1,6 @@
 import type { Trtexec } from '../../runtime/tensorrt/tool.ts';
 import type { Feeds } from '../../runtime/types.ts';
+import type { Machine } from '../machine.ts';
 import type { Scratch } from '../scratch.ts';
 import type { Subject } from '../subject.ts';
 import type { Hooks } from '../types.ts';
@@ -13,6 +14,7 @@ export interface EngineTools {
   /** One sample: for timing, and for the shapes that engines are built for. */
   readonly feeds: Feeds;
   readonly minTimeSeconds: number;
+  readonly machine: Machine;
   readonly scratch: Scratch;
   readonly hooks: Hooks;
 }

@@ -11,6 +11,7 @@ import { toFp16 } from '../../quantize/tflite/fp16.ts';
 import { layersToSample } from '../../quantize/tflite/layers.ts';
 import { prepareTflite } from '../../quantize/tflite/prepare/prepare.ts';
 import { isQuantizedTflite } from '../../quantize/tflite/recognize.ts';
+import { withStates } from '../../quantize/tflite/recurrent/states.ts';
 import { quantizeStatic, tensorsToObserve } from '../../quantize/tflite/static.ts';
 import { quantizeWeights } from '../../quantize/tflite/weight-only.ts';
 import { inChild } from '../children.ts';
@@ -143,7 +144,7 @@ export class TfliteMaker implements VersionMaker {
       signal: hooks.signal,
       scratch,
       use: (worker) =>
-        calibrateTflite(model, tensorsToObserve(model), {
+        calibrateTflite(withStates(model), tensorsToObserve(model), {
           needs,
           job,
           count: calibrationCount,

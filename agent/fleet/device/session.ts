@@ -49,7 +49,7 @@ export interface DeviceSession {
   readonly sessionNumber: () => number | null;
   /** Publishes the status again, e.g. because a will of an older connection came late. */
   readonly refreshStatus: () => void;
-  /** Publishes the retained documents again. */
+  /** Publishes the retained documents again; a failure goes to the log. */
   readonly republish: () => Promise<void>;
   /** Publishes one message, if there is a connection; a failure goes to the log. */
   readonly publish: (message: OutgoingMessage) => Promise<void>;
@@ -74,9 +74,13 @@ export function startSession(options: SessionOptions): DeviceSession {
   let connects = 0;
 
   const announce = async (connection: BrokerConnection, facts: SessionFacts) => {
-    // One after the other, in the order in which readers need them.
-    for await (const message of options.retained(facts.session)) {
-      await publishOrWarn(connection, message, log);
+    try {
+      // One after the other, in the order in which readers need them.
+      for await (const message of options.retained(facts.session)) {
+        await publishOrWarn(connection, message, log);
+      }
+    } catch (error) {
+      log.warn({ why: messageOf(error) }, 'not everything was announced');
     }
   };
 
@@ -95,9 +99,7 @@ export function startSession(options: SessionOptions): DeviceSession {
       await subscribeAll(connection, options);
       log.info({ session, protocol: connection.protocol }, 'online');
       options.onOnline(connection);
-      void announce(connection, facts).catch((error: unknown) => {
-        log.warn({ why: messageOf(error) }, 'not everything was announced');
-      });
+      void announce(connection, facts);
       timer = setInterval(refreshStatus, options.refreshMs ?? REFRESH_MS);
       const { reason, why } = await connection.ended;
       if (stopping.signal.aborted) return true;

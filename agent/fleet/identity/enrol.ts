@@ -69,8 +69,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
   wanted.set(files.nameFile, `${JSON.stringify(name)}\n`);
   const certPem = wanted.get(files.certFile);
   if (certPem !== undefined) checkCertificate(certPem, key?.pem, options.cert ?? '');
-  // A certificate of another key would only keep the device from connecting.
-  if (key?.isNew === true && certPem === undefined) await rm(files.certFile, { force: true });
+  if (force) await removeOthers(files, user, wanted);
   const written = await writeAll(wanted, force);
   return {
     deviceId,
@@ -80,6 +79,22 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
     hasCertificate: existsSync(files.certFile),
     hasRoot: existsSync(files.rootFile),
   };
+}
+
+/** What is left of the identity before would only keep the device from connecting. */
+async function removeOthers(
+  files: IdentityFiles,
+  user: string | null,
+  wanted: ReadonlyMap<string, string>,
+): Promise<void> {
+  const others =
+    user === null
+      ? [files.passwordFile, files.certFile]
+      : [files.passwordFile, files.certFile, files.keyFile, files.requestFile];
+  for (const path of others.filter((one) => !wanted.has(one))) {
+    // oxlint-disable-next-line no-await-in-loop -- four small files at most
+    await rm(path, { force: true });
+  }
 }
 
 function checkSame(

@@ -72,8 +72,18 @@ export function openOutbox({ state, limits, warn, now = () => new Date() }: Outb
   const load = async (): Promise<OutboxStore> => {
     const opened = await openStore(state, warn);
     ({ seq, dropped: counts.dropped } = opened.meta);
+    try {
+      for await (const entry of opened.entries()) {
+        queue.add(entry);
+        // The numbers may be lost where the messages are not: nothing is written over.
+        seq = Math.max(seq, entry.seq);
+      }
+    } catch (error) {
+      // Or the next try would find it locked.
+      await opened.close();
+      throw error;
+    }
     firstLive = seq + 1;
-    for await (const entry of opened.entries()) queue.add(entry);
     return opened;
   };
   const open = (): Promise<OutboxStore> => {

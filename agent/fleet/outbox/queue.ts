@@ -33,6 +33,7 @@ export class OutboxQueue {
   }
 
   add(entry: QueueEntry): void {
+    this.remove([entry.seq]);
     this.#entries.set(entry.seq, entry);
     this.#bytes += entry.bytes;
   }

@@ -64,6 +64,15 @@ function parse(text: string): StoredMessage | null {
   }
 }
 
+/** The numbers; a damaged record is none, and the messages themselves say where the count stands. */
+function readMeta(text: string | undefined): OutboxMeta {
+  try {
+    return metaSchema.parse(JSON.parse(text ?? ''));
+  } catch {
+    return { seq: 0, dropped: 0 };
+  }
+}
+
 type Database = ClassicLevel;
 
 /** Opens it, mends it once when it is damaged, and sets it aside when that does not help. */
@@ -105,9 +114,7 @@ export async function openStore(
 ): Promise<OutboxStore> {
   await makeFolder(state);
   const database = await openDatabase(outboxFolder(state), warn);
-  const metaText = await database.get(META);
-  const meta =
-    metaText === undefined ? { seq: 0, dropped: 0 } : metaSchema.parse(JSON.parse(metaText));
+  const meta = readMeta(await database.get(META));
   return {
     meta,
     entries: async function* entries() {

@@ -6,7 +6,7 @@ import {
   type SignedPart,
   type SignedType,
 } from '../../contracts/signed.ts';
-import { AgentError } from '../../util/errors.ts';
+import { AgentError, messageOf } from '../../util/errors.ts';
 import { canonicalJson } from './canonical.ts';
 
 /** Largest document that is read at all; AWS IoT's limit, so any broker carries it. */
@@ -88,7 +88,7 @@ export function verifyDocument(payload: Uint8Array, options: VerifyOptions): Ver
   if (signed.deviceId !== options.deviceId) {
     throw new RefusedDocument('foreign_device', `it is for device ${signed.deviceId}`);
   }
-  const bytes = Buffer.from(canonicalJson(raw));
+  const bytes = canonicalBytes(raw);
   const keyIds = goodSigners(bytes, document.signatures, options.keyring);
   checkTime(signed, options.nowMs);
   if (signed.counter < options.minCounter) {
@@ -98,6 +98,15 @@ export function verifyDocument(payload: Uint8Array, options: VerifyOptions): Ver
     );
   }
   return { signed, digest: createHash('sha256').update(bytes).digest('hex'), keyIds };
+}
+
+/** The bytes that were signed, if there is one way to write them. */
+function canonicalBytes(raw: unknown): Buffer {
+  try {
+    return Buffer.from(canonicalJson(raw));
+  } catch (cause) {
+    throw new RefusedDocument('malformed', `signed: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** The document, and its signed part exactly as it came: a schema may drop what it does not know. */

@@ -1,8 +1,17 @@
 /** The bytes of a flatbuffer while they come to be. */
 
 /** Byte vectors longer than this are handed on as views instead of being copied. */
-const COPY_LIMIT = 4096;
+export const COPY_LIMIT = 4096;
 const FIRST_BYTES = 4096;
+
+/** A vector of numbers, bytes or characters, and the offsets that are to lead to it. */
+interface Leaf {
+  readonly fields: number[];
+  /** Elements, as the vector's head counts them. */
+  readonly length: number;
+  readonly bytes: Uint8Array;
+  readonly align: number;
+}
 
 interface Blob {
   readonly field: number;
@@ -15,6 +24,7 @@ export class Output {
   view = new DataView(new ArrayBuffer(FIRST_BYTES));
   private used = 0;
   private readonly vtables = new Map<string, number>();
+  private readonly leaves = new Map<string, Leaf>();
   private readonly blobs: Blob[] = [];
 
   /** Appends zeros and returns where they begin. */
@@ -38,14 +48,22 @@ export class Output {
     this.view.setUint32(at, length, true);
   }
 
-  /** A vector of bytes, here or at the end of the flatbuffer. */
+  /**
+   * A vector of `length` elements that lead nowhere. Offsets only point forward, so these lie behind
+   * all tables: there whoever has the same content can share it, such as the zero points of channels.
+   */
+  leaf(field: number, length: number, bytes: Uint8Array, align: number): void {
+    const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const key = `${align}:${length}:${content.toString('latin1')}`;
+    const same = this.leaves.get(key);
+    if (same === undefined) this.leaves.set(key, { fields: [field], length, bytes, align });
+    else same.fields.push(field);
+  }
+
+  /** A vector of bytes; long ones come last. */
   bytes(field: number, bytes: Uint8Array, align: number): void {
-    if (bytes.length > COPY_LIMIT) {
-      this.blobs.push({ field, bytes, align });
-      return;
-    }
-    this.beginVector(field, bytes.length, align);
-    this.append(bytes);
+    if (bytes.length > COPY_LIMIT) this.blobs.push({ field, bytes, align });
+    else this.leaf(field, bytes.length, bytes, align);
   }
 
   /**
@@ -63,6 +81,7 @@ export class Output {
 
   /** The bytes so far, and the long vectors behind them. */
   finish(): readonly Uint8Array[] {
+    this.placeLeaves();
     const pieces: Uint8Array[] = [];
     let length = this.used;
     for (const { field, bytes, align } of this.blobs) {
@@ -74,6 +93,18 @@ export class Output {
       length += head.length + bytes.length;
     }
     return [new Uint8Array(this.view.buffer, 0, this.used), ...pieces];
+  }
+
+  /** The widest first: then few gaps are left between them. */
+  private placeLeaves(): void {
+    const leaves = [...this.leaves.values()].toSorted((one, other) => other.align - one.align);
+    for (const { fields, length, bytes, align } of leaves) {
+      const [first = 0, ...others] = fields;
+      this.beginVector(first, length, align);
+      const start = this.used - 4;
+      for (const field of others) this.link(field, start);
+      this.append(bytes);
+    }
   }
 
   private link(field: number, target: number): void {

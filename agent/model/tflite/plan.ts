@@ -1,10 +1,11 @@
 import type { Buffer as BufferTable } from './generated/model.ts';
 import { ALIGNMENT } from './limits.ts';
-import { padding } from './output.ts';
+import { COPY_LIMIT, padding } from './output.ts';
 
 /**
  * Decides where the bytes of a model go in the file that is being written. The same bytes in memory
- * are stored once. The first buffer is empty: a tensor without values refers to it.
+ * are stored once, short ones also where they are the same by chance, such as shapes. The first buffer
+ * is empty: a tensor without values refers to it.
  */
 export class BufferPlan {
   readonly tables: BufferTable[] = [{ offset: 0, size: 0 }];
@@ -60,7 +61,11 @@ export class BufferPlan {
     return this.tables.push(table) - 1;
   }
 
-  private keyOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  private keyOf(bytes: Uint8Array): string {
+    const { buffer, byteOffset, byteLength } = bytes;
+    if (byteLength <= COPY_LIMIT) {
+      return `=${Buffer.from(buffer, byteOffset, byteLength).toString('latin1')}`;
+    }
     let name = this.names.get(buffer);
     if (name === undefined) {
       name = ++this.named;

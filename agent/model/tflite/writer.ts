@@ -4,8 +4,9 @@ import { MAX_FLATBUFFER_BYTES } from './limits.ts';
 import { Output } from './output.ts';
 
 /**
- * Writes flatbuffers from the front to the back: a table, then what it refers to. Long byte vectors
- * come last and are handed on as views, so that writing costs no second copy of the weights.
+ * Writes flatbuffers from the front to the back: a table, then the tables that it refers to. Vectors
+ * of numbers and texts follow, each content once. Long byte vectors come last and are handed on as
+ * views, so that writing costs no second copy of the weights.
  */
 
 export type WriteTable<T> = (writer: TableWriter, value: T) => void;
@@ -65,12 +66,8 @@ export class TableWriter {
 
   string(slot: number, _name: string, value: string | undefined): void {
     if (value === undefined) return;
-    const text = Buffer.from(value, 'utf8');
-    this.refer(slot, (output, field) => {
-      output.beginVector(field, text.length, 1);
-      output.append(text);
-      output.zeros(1);
-    });
+    const text = Buffer.from(`${value}\0`, 'utf8');
+    this.refer(slot, (output, field) => output.leaf(field, text.length - 1, text, 1));
   }
 
   bytes(slot: number, _name: string, value: Uint8Array | undefined, align: number): void {
@@ -80,11 +77,8 @@ export class TableWriter {
 
   typed(slot: number, _name: string, value: Int32Array | Uint16Array | undefined): void {
     if (value === undefined) return;
-    this.refer(slot, (output, field) => {
-      // The format asks for multiples of four, also where the numbers are shorter.
-      output.beginVector(field, value.length, 4);
-      output.append(bytesOf(value));
-    });
+    // The format asks for multiples of four, also where the numbers are shorter.
+    this.refer(slot, (output, field) => output.leaf(field, value.length, bytesOf(value), 4));
   }
 
   bools(slot: number, _name: string, values: readonly boolean[] | undefined): void {
@@ -183,11 +177,10 @@ export class TableWriter {
     put: (view: DataView, at: number, value: T) => void,
   ): void {
     if (values === undefined) return;
-    this.refer(slot, (output, field) => {
-      output.beginVector(field, values.length, size);
-      const start = output.zeros(size * values.length);
-      values.forEach((value, index) => put(output.view, start + size * index, value));
-    });
+    const bytes = new Uint8Array(size * values.length);
+    const view = new DataView(bytes.buffer);
+    values.forEach((value, index) => put(view, size * index, value));
+    this.refer(slot, (output, field) => output.leaf(field, values.length, bytes, size));
   }
 }
 

@@ -3,6 +3,7 @@ import { affineParams, representable } from '../arithmetic.ts';
 import type { QuantParams } from '../arithmetic.ts';
 import { constantParams, rangeParams } from './ranges.ts';
 import { leastOutputScale } from './scale-limits.ts';
+import { recurrentOutput } from './recurrent/scales.ts';
 import type { Given, IntegerUnit } from './units.ts';
 
 type Units = ReadonlyMap<TfliteOperator, IntegerUnit>;
@@ -49,6 +50,7 @@ function outputParams(
   const { rule, inputs, constants } = unit;
   const fixed = rule.fixedOutput?.[given.type];
   if (fixed !== undefined) return fixed;
+  if (rule.recurrent !== undefined) return recurrentOutput(given, rule.recurrent, at);
   if (rule.role === 'layout') {
     const [first = -1] = inputs;
     return params.get(first) ?? constantParams(given, constants[0] ?? -1);

@@ -13,7 +13,15 @@ export interface DenseShape {
   readonly inputs: number;
   /** What the result is reshaped to. */
   readonly result: readonly number[];
+  /** Whether it is worth turning rows into pixels. */
+  readonly isLarge: boolean;
 }
+
+/**
+ * Weights from which on rows are turned into pixels for it. That and the way back take two operators,
+ * two tensors and two constants, about so many bytes of a file, and longer than a smaller product.
+ */
+const MIN_WEIGHTS = 512;
 
 /** Undefined for other operators, and where the file does not tell the result's shape. */
 export function denseShape(
@@ -26,7 +34,8 @@ export function denseShape(
   const tensor = given.graph.tensors[made];
   if (tensor === undefined || rows === 0 || inputs === 0) return undefined;
   const result = resultShape(tensor, rows, statisticsOf(given, made)?.shape);
-  return result === undefined ? undefined : { inputs, result };
+  if (result === undefined) return undefined;
+  return { inputs, result, isLarge: rows * inputs >= MIN_WEIGHTS };
 }
 
 function resultShape(
@@ -46,8 +55,9 @@ export function pixelFilters(weights: TfliteTensor): TfliteTensor {
   return { ...weights, shape: [rows, 1, 1, inputs], shapeSignature: undefined };
 }
 
+/** @param operator the FULLY_CONNECTED whose place it takes */
 export function pixelConv(
-  { operator }: IntegerUnit,
+  operator: TfliteOperator,
   inputs: readonly number[],
   output: number,
 ): TfliteOperator {

@@ -6,17 +6,13 @@ import type { TfliteModel, TfliteOperator, TfliteTensor } from '../../model/tfli
 import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
+import { DynamicDense } from './dynamic-dense.ts';
 import { MIN_ELEMENTS, hybridWeights, withAsymmetricInputs } from './hybrid-ops.ts';
 import { EXCLUDED, exclusion } from './left-out.ts';
 import { operatorVersion } from './op-versions.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce, dequantize } from './rewrite.ts';
 import { toInt8 } from './symmetric.ts';
-
-export interface DynamicOptions {
-  /** A scale per output of FULLY_CONNECTED: closer, but only TFLite 2.17 and newer can run it. */
-  readonly perChannelProducts?: boolean;
-}
 
 /**
  * Dynamic-range INT8: int8 weights, and activations that TFLite's hybrid kernels quantize while the
@@ -27,11 +23,7 @@ export interface DynamicOptions {
  * eight times as long, so whether it pays is for a measurement to tell. Newer libraries have such
  * products and convolutions in XNNPACK.
  */
-export function quantizeDynamic(
-  model: TfliteModel,
-  scheme: Scheme,
-  { perChannelProducts = false }: DynamicOptions = {},
-): Quantized<TfliteModel> {
+export function quantizeDynamic(model: TfliteModel, scheme: Scheme): Quantized<TfliteModel> {
   refuseQuantized(model);
   const labels = operatorLabels(model);
   const made = new MadeOnce();
@@ -39,6 +31,7 @@ export function quantizeDynamic(
   let changed = 0;
   const rewrites = model.subgraphs.map((graph) => {
     const rewrite = new GraphRewrite(graph, made);
+    const dense = new DynamicDense(rewrite);
     const isExcluded = exclusion(scheme, graph, labels);
     for (const operator of graph.operators) {
       const node = labels.get(operator) ?? '';
@@ -48,7 +41,7 @@ export function quantizeDynamic(
       else ops.push({ ...row, precision: 'integer' });
       if (typeof found === 'string' || found.length === 0) continue;
       changed += 1;
-      convert(rewrite, operator, found, { perChannel: scheme.perChannel, perChannelProducts });
+      convert(rewrite, operator, found, { perChannel: scheme.perChannel, dense });
     }
     return rewrite;
   });
@@ -59,9 +52,10 @@ export function quantizeDynamic(
 }
 
 const NOTHING = `no convolution, matrix product, LSTM or table with ${MIN_ELEMENTS} weights or more: nothing to quantize dynamically`;
+
 interface Grain {
   readonly perChannel: boolean;
-  readonly perChannelProducts: boolean;
+  readonly dense: DynamicDense;
 }
 
 function convert(
@@ -70,9 +64,13 @@ function convert(
   weights: readonly WeightInput[],
   grain: Grain,
 ): void {
+  if (operator.op === 'FULLY_CONNECTED' && grain.perChannel) {
+    const written = grain.dense.written(operator);
+    if (written !== undefined) return rewrite.replace(operator, ...written);
+  }
   const stored = new Map(
     weights.map(({ position, axis }) => {
-      const channels = channelsOf(operator, grain) ? axis : null;
+      const channels = channelsOf(operator, grain.perChannel) ? axis : null;
       const index = operator.inputs[position] ?? -1;
       const form = channels === null ? PER_TENSOR : `int8 along ${channels}`;
       return [position, rewrite.store(index, form, (tensor) => toInt8(tensor, channels))] as const;
@@ -90,9 +88,8 @@ function convert(
 const PER_TENSOR = 'int8';
 
 /** The hybrid kernel of depthwise convolutions knows no other weights than per channel. */
-function channelsOf({ op }: TfliteOperator, { perChannel, perChannelProducts }: Grain): boolean {
+function channelsOf({ op }: TfliteOperator, perChannel: boolean): boolean {
   if (op === 'DEPTHWISE_CONV_2D') return true;
-  if (op === 'FULLY_CONNECTED') return perChannel && perChannelProducts;
   return op === 'CONV_2D' && perChannel;
 }
 

@@ -11,8 +11,15 @@ import { weightInputs } from '../../model/tflite/weight-inputs.ts';
 import type { WeightInput } from '../../model/tflite/weight-inputs.ts';
 import { hasFiniteValues } from './symmetric.ts';
 
-/** TFLite's own quantizer stops here, too: smaller ones cost more in names and scales than they save. */
+/** TFLite's own quantizer stops here, too: fewer cost more in names and scales than they save. */
 export const MIN_ELEMENTS = 1024;
+
+/**
+ * What must have so many weights: one matrix of an operator, as TFLite's quantizer asks, or all of them
+ * together, as they change together. A recurrent layer of eight small matrices is smaller in 8 bits,
+ * and further from float.
+ */
+export type Counted = 'largest' | 'together';
 
 export const NOT_FINITE = 'its weights are not finite';
 
@@ -40,6 +47,7 @@ const HYBRID: ReadonlySet<BuiltinOperator> = new Set<BuiltinOperator>([
 export function hybridWeights(
   graph: TfliteGraph,
   operator: TfliteOperator,
+  counted: Counted = 'largest',
 ): readonly WeightInput[] | string {
   const all = weightInputs(graph, operator);
   if (all.length === 0) return 'has no weights to quantize';
@@ -54,7 +62,7 @@ export function hybridWeights(
   if (problem !== undefined) return problem;
   if (weights.every(({ type }) => type === 'INT8')) return [];
   return weights.every(({ type }) => type === 'FLOAT32')
-    ? (whyNotWorth(weights) ?? present)
+    ? (whyNotWorth(weights, counted) ?? present)
     : `its weights are ${[...new Set(weights.map(({ type }) => type))].join(' and ')}`;
 }
 
@@ -96,9 +104,11 @@ function faultOf(graph: TfliteGraph, operator: TfliteOperator): string | undefin
     : undefined;
 }
 
-function whyNotWorth(weights: readonly TfliteTensor[]): string | undefined {
-  const sizes = weights.map(({ shape }) => elementCount(shape));
-  if (Math.max(...sizes) < MIN_ELEMENTS) return `has fewer than ${MIN_ELEMENTS} weights`;
+function whyNotWorth(weights: readonly TfliteTensor[], counted: Counted): string | undefined {
+  const counts = weights.map(({ shape }) => elementCount(shape));
+  const count =
+    counted === 'largest' ? Math.max(...counts) : counts.reduce((sum, one) => sum + one, 0);
+  if (count < MIN_ELEMENTS) return `has fewer than ${MIN_ELEMENTS} weights`;
   if (weights.some(({ data, sparsity }) => data === null || sparsity !== undefined)) {
     return 'its weights are stored sparsely or in another file';
   }

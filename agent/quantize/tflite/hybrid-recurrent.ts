@@ -21,6 +21,6 @@ export function recurrentWeights(
   operator: TfliteOperator,
 ): readonly WeightInput[] {
   if (!RECURRENT.has(operator.op)) return [];
-  const found = hybridWeights(graph, operator);
+  const found = hybridWeights(graph, operator, 'together');
   return typeof found === 'string' ? [] : found;
 }

@@ -3,11 +3,10 @@ import { describeTensor, elementCount, floatData } from '../../model/tflite/tens
 import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { OP_TABLE, whyFloat } from './op-table.ts';
 import type { OpRule } from './op-table.ts';
+import { whyNotRecurrent } from './recurrent/layout.ts';
+import { UNSEEN, whyNotState } from './recurrent/scales.ts';
 import { dataPositions, statisticsOf } from './units.ts';
 import type { Given, IntegerUnit } from './units.ts';
-
-/** Why an operator stays float that no sample came by. */
-export const UNSEEN = 'no finite range was seen';
 
 /** What the operator becomes, or why it stays as it is. */
 export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | string {
@@ -31,8 +30,10 @@ export function asUnit(given: Given, operator: TfliteOperator): IntegerUnit | st
   return (
     badInputs(given, unit) ??
     badWeights(given, unit) ??
-    badOptions(operator) ??
+    badRecurrent(given, unit) ??
+    badOptions(unit) ??
     unseen(given, unit) ??
+    badState(given, unit) ??
     negative(given, unit) ??
     unit
   );
@@ -119,12 +120,22 @@ function badShape(
 
 const ACTIVATIONS: ReadonlySet<string> = new Set(['NONE', 'RELU', 'RELU6', 'RELU_N1_TO_1']);
 
-function badOptions({ options }: TfliteOperator): string | undefined {
+/** Layers with a state have activations inside, and their own rules for them. */
+function badOptions({ operator: { options }, rule }: IntegerUnit): string | undefined {
+  if (rule.recurrent !== undefined) return undefined;
   if (options === null || !('fusedActivationFunction' in options)) return undefined;
   const activation = options.fusedActivationFunction;
   return ACTIVATIONS.has(activation)
     ? undefined
     : `its activation ${activation} runs in float only`;
+}
+
+function badRecurrent({ graph, index }: Given, { operator, rule }: IntegerUnit) {
+  return rule.recurrent && whyNotRecurrent(rule.recurrent, operator, graph, index);
+}
+
+function badState(given: Given, { operator, rule }: IntegerUnit): string | undefined {
+  return rule.recurrent && whyNotState(given, operator, rule.recurrent);
 }
 
 function unseen(given: Given, { rule, inputs, outputs }: IntegerUnit): string | undefined {

@@ -11,6 +11,7 @@ import { denseShape, pixelConv, pixelFilters } from './dense-as-conv.ts';
 import type { DenseShape } from './dense-as-conv.ts';
 import type { WeightPlace } from './op-table.ts';
 import { withAsymmetricInputs } from './hybrid-ops.ts';
+import { recurrentParts } from './recurrent/write.ts';
 import { operatorVersion } from './op-versions.ts';
 import type { StaticPlan } from './static-plan.ts';
 import type { Decoded } from './stored-weights.ts';
@@ -152,6 +153,7 @@ export class StaticWriter {
     const { operator, rule } = unit;
     const data = new Set([...unit.inputs, ...unit.constants]);
     const inputs = operator.inputs.map((at) => (data.has(at) ? this.dataForm(unit, at) : at));
+    if (rule.recurrent !== undefined) return this.writeRecurrent(unit, inputs);
     if (rule.weights === undefined) {
       this.operators.push({ ...withFreeScales(operator), inputs });
       return;
@@ -159,11 +161,37 @@ export class StaticWriter {
     const grain = storedGrain(unit, this.plan.given);
     const perChannel = grain === undefined ? this.isPerChannel(unit) : grain === 'channel';
     const dense = perChannel ? denseShape(this.plan.given, unit) : undefined;
-    if (dense !== undefined) return this.writeDense(unit, dense, inputs);
+    if (dense !== undefined && this.isWorthPixels(dense, inputs)) {
+      return this.writeDense(unit, dense, inputs);
+    }
     const place = rule.weights;
     const form = { place, perChannel: perChannel && place.perChannel, needsBias: place.needsBias };
     this.placeWeights(unit, place, this.weightsOf(unit, form), inputs);
     this.operators.push({ ...this.withoutHybrid(operator), inputs });
+  }
+
+  /** A layer with a state: the state changes in place, since nobody else has it. */
+  private writeRecurrent(unit: IntegerUnit, inputs: number[]): void {
+    const { operator } = unit;
+    const [input = -1] = unit.inputs;
+    const [output = -1] = unit.outputs;
+    const around = { input: this.home(input), output: this.home(output) };
+    const { constants, states, intermediates } = recurrentParts(this.plan.given, unit, around);
+    for (const [position, tensor] of constants) {
+      const name = this.constantName(operator.inputs[position] ?? -1);
+      inputs[position] = this.store({ ...tensor, name });
+    }
+    for (const [position, tensor] of states) inputs[position] = this.add(tensor);
+    const inside = new Map(
+      [...new Set(intermediates)].map(
+        (one) => [one, this.add({ ...one, name: this.unique(one.name) })] as const,
+      ),
+    );
+    this.operators.push({
+      ...this.withoutHybrid(operator),
+      inputs,
+      intermediates: intermediates.map((one) => inside.get(one) ?? -1),
+    });
   }
 
   /** The version of a float operator with int8 weights is another than with int8 all around. */
@@ -176,6 +204,11 @@ export class StaticWriter {
       : { ...operator, version: 1 };
   }
 
+  /** A small one is, too, where what it reads is there as pixels already. */
+  private isWorthPixels({ isLarge, inputs }: DenseShape, [from = -1]: readonly number[]): boolean {
+    return isLarge || this.pixels.get(from)?.channels === inputs;
+  }
+
   /** A matrix product as a convolution of pixels, for the sake of its weights' scales. */
   private writeDense(unit: IntegerUnit, shape: DenseShape, inputs: number[]): void {
     const place = unit.rule.weights;
@@ -186,7 +219,7 @@ export class StaticWriter {
     inputs[0] = this.pixelsOf(inputs[0] ?? -1, shape.inputs);
     const outputs = weights.shape[0] ?? 1;
     const pixels = this.addPixels(made, outputs);
-    this.operators.push(pixelConv(unit, inputs, pixels));
+    this.operators.push(pixelConv(unit.operator, inputs, pixels));
     this.pixels.set(made, { at: pixels, channels: outputs });
     this.reshape(pixels, made, shape.result);
   }

@@ -10,6 +10,7 @@ import type { Quantized } from '../report.ts';
 import { OP_TABLE } from './op-table.ts';
 import { prepareGraph } from './prepare-graph.ts';
 import { refuseQuantized } from './recognize.ts';
+import { stateNames } from './recurrent/states.ts';
 import { planStatic } from './static-plan.ts';
 import { restate } from './restate.ts';
 import { nothing, nothingMessage, refuseFloat, reportOps } from './static-report.ts';
@@ -18,8 +19,9 @@ import { decodeStored } from './stored-weights.ts';
 import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';
 
 /**
- * Names of the float activations of the first subgraph whose ranges `quantizeStatic` may ask for.
- * Nothing outside sees into subgraphs that control flow calls: they stay in float.
+ * Names of the float activations of the first subgraph whose ranges `quantizeStatic` may ask for, with
+ * those of the states that `withStates` shows. Nothing outside sees into subgraphs that control flow
+ * calls: they stay in float.
  */
 export function tensorsToObserve(model: TfliteModel): readonly string[] {
   const [stored] = model.subgraphs;
@@ -36,7 +38,7 @@ export function tensorsToObserve(model: TfliteModel): readonly string[] {
       if (isFloatActivation(given, at)) wanted.add(at);
     }
   }
-  return [...wanted].map((at) => names[at] ?? '');
+  return [...[...wanted].map((at) => names[at] ?? ''), ...stateNames(graph)];
 }
 
 /**

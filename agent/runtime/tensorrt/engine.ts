@@ -137,7 +137,11 @@ async function removeOldest(folder: string, keep: string): Promise<void> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.engine') && name !== keep);
   if (names.length < MOST_ENGINES) return;
   const aged = await Promise.all(
-    names.map(async (name) => ({ name, ms: (await stat(join(folder, name))).mtimeMs })),
+    names.map(async (name) => {
+      // Another run that shares the folder may have removed it meanwhile.
+      const found = await stat(join(folder, name)).catch(() => null);
+      return { name, ms: found?.mtimeMs ?? 0 };
+    }),
   );
   const old = aged.toSorted((a, b) => b.ms - a.ms).slice(MOST_ENGINES - 1);
   await Promise.all(

@@ -36,6 +36,8 @@ export interface TrtexecLog {
   readonly computeCapability: string | null;
   readonly buildSeconds: number | null;
   readonly loadSeconds: number | null;
+  /** From the first inference that counts to the last. */
+  readonly traceSeconds: number | null;
   readonly bindings: readonly Binding[];
   /** What the builder gave to each processor; empty where it did not say. */
   readonly placed: { readonly dla: number; readonly gpu: number };
@@ -82,6 +84,7 @@ export class LogReader {
   private computeCapability: string | null = null;
   private buildSeconds: number | null = null;
   private loadSeconds: number | null = null;
+  private traceSeconds: number | null = null;
   private throughputPerSecond: number | null = null;
   private readonly bindings: Binding[] = [];
   private readonly placed = { dla: 0, gpu: 0 };
@@ -110,6 +113,8 @@ export class LogReader {
     this.buildSeconds = figure(text, /^Engine built in ([\d.e+-]+) sec/) ?? this.buildSeconds;
     this.loadSeconds =
       figure(text, /^Engine (?:loaded|deserialized) in ([\d.e+-]+) sec/) ?? this.loadSeconds;
+    this.traceSeconds =
+      figure(text, /^Timing trace has \d+ queries over ([\d.e+-]+) s/) ?? this.traceSeconds;
     this.throughputPerSecond =
       figure(text, /^Throughput: ([\d.e+-]+) qps/) ?? this.throughputPerSecond;
     if (text.startsWith('[DlaLayer]')) this.placed.dla++;
@@ -121,11 +126,13 @@ export class LogReader {
   }
 
   result(): TrtexecLog {
-    const { version, status, device, computeCapability, buildSeconds, loadSeconds } = this;
+    const { version, status, device, computeCapability } = this;
+    const { buildSeconds, loadSeconds, traceSeconds } = this;
     const { bindings, placed, throughputPerSecond, blocks, warnings, errors } = this;
     const summary = { throughputPerSecond, blocks };
-    const facts = { version, status, device, computeCapability, buildSeconds, loadSeconds };
-    return { ...facts, bindings, placed, summary, warnings, errors };
+    const facts = { version, status, device, computeCapability };
+    const times = { buildSeconds, loadSeconds, traceSeconds };
+    return { ...facts, ...times, bindings, placed, summary, warnings, errors };
   }
 }
 

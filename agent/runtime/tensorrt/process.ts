@@ -24,6 +24,8 @@ export interface TrtexecRun {
   /** The beginning of the output, for `--help`. */
   readonly head: string;
   readonly seconds: number;
+  /** When the inferences that count were made, on the clock of `performance.now`; null if it did not say. */
+  readonly inferring: { readonly startMs: number; readonly endMs: number } | null;
   /** Of the program itself: what the GPU's driver holds is not in it. */
   readonly peakRssBytes: number | null;
 }
@@ -34,6 +36,7 @@ const TAIL_CHARACTERS = 16 * 1024;
 /** A line without an end is no line of ours. */
 const LONGEST_LINE = 64 * 1024;
 const POLL_MS = 50;
+const TRACED = '] Timing trace has ';
 const KILL_AFTER_MS = 2000;
 
 /**
@@ -73,7 +76,8 @@ export async function runTrtexec(
     const log = output.log();
     if (exit.code !== 0 || log.status === 'failed') throw failureOf(doing, exit, output, log);
     const seconds = (performance.now() - started) / 1000;
-    return { log, head: output.head, seconds, peakRssBytes: memory.peak() };
+    const inferring = output.inferring();
+    return { log, head: output.head, seconds, inferring, peakRssBytes: memory.peak() };
   } finally {
     clearTimeout(timer);
     memory.stop();
@@ -119,6 +123,7 @@ class Output {
   head = '';
   tail = '';
   private readonly reader = new LogReader();
+  private tracedAtMs: number | null = null;
 
   async read(stream: Readable): Promise<void> {
     const lines = createInterface({ input: stream, crlfDelay: Infinity });
@@ -129,6 +134,15 @@ class Output {
     if (this.head.length < HEAD_CHARACTERS) this.head += `${line}\n`;
     this.tail = `${this.tail}${line}\n`.slice(-TAIL_CHARACTERS);
     this.reader.add(line);
+    if (line.includes(TRACED)) this.tracedAtMs ??= performance.now();
+  }
+
+  /** How long the trace took is said right behind it. */
+  inferring(): TrtexecRun['inferring'] {
+    const { traceSeconds } = this.reader.result();
+    const endMs = this.tracedAtMs;
+    if (traceSeconds === null || endMs === null) return null;
+    return { startMs: endMs - traceSeconds * 1000, endMs };
   }
 
   log(): TrtexecLog {

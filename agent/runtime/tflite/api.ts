@@ -18,6 +18,8 @@ export const STATUS = { ok: 0, delegateRefused: 2, dynamicShapes: 3, unresolvedO
 export interface TfliteApi {
   readonly version: () => string;
   readonly modelCreateFromFile: (path: string) => Pointer | null;
+  /** The bytes must stay where they are, and alive, until the model is deleted. */
+  readonly modelCreate: (bytes: Uint8Array, size: number) => Pointer | null;
   readonly modelDelete: (model: Pointer) => void;
   readonly optionsCreate: () => Pointer;
   readonly optionsDelete: (options: Pointer) => void;
@@ -75,6 +77,7 @@ export function bindApi(koffi: Koffi, library: LibraryHandle): TfliteApi {
   return {
     version: library.func('TfLiteVersion', 'str', []),
     modelCreateFromFile: make('ModelCreateFromFile', 'str'),
+    modelCreate: make('ModelCreate', 'const void *', 'size_t'),
     modelDelete: end('ModelDelete'),
     optionsCreate: make('InterpreterOptionsCreate'),
     optionsDelete: end('InterpreterOptionsDelete'),

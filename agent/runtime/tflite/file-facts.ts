@@ -5,8 +5,9 @@ import { PagedFile } from './paged-file.ts';
 
 /*
  * What the C API does not tell about a model: which dimensions are open, which tensors keep their
- * values from one run to the next, and what the signatures call inputs and outputs. Field numbers
- * are those of the format's schema (tensorflow/lite/schema/schema.fbs, version 3).
+ * values from one run to the next, what the signatures call inputs and outputs, and whether something
+ * is computed for nobody. Field numbers are those of the format's schema
+ * (tensorflow/lite/schema/schema.fbs, version 3).
  */
 
 export interface TensorFacts {
@@ -35,6 +36,8 @@ export interface FileFacts {
   readonly outputs: readonly number[];
   /** Whether a tensor of any subgraph keeps its values from one run to the next. */
   readonly hasVariables: boolean;
+  /** Whether an operator of any subgraph makes only what nothing reads and no output shows. */
+  readonly hasUnreadResults: boolean;
   readonly signatures: readonly SignatureFacts[];
 }
 
@@ -42,7 +45,8 @@ const IDENTIFIER = 'TFL3';
 const IDENTIFIER_AT = 4;
 
 const MODEL = { subgraphs: 2, signatures: 7 } as const;
-const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2 } as const;
+const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2, operators: 3 } as const;
+const OPERATOR = { inputs: 1, outputs: 2 } as const;
 const TENSOR = { name: 3, isVariable: 5, shapeSignature: 7 } as const;
 const SIGNATURE = { inputs: 0, outputs: 1, key: 2, subgraph: 4 } as const;
 const NAMED = { name: 0, tensor: 1 } as const;
@@ -82,6 +86,7 @@ function factsOf(model: FlatTable): FileFacts {
     hasVariables: subgraphs.some((graph) =>
       graph.tables(SUBGRAPH.tensors).some((tensor) => tensor.bool(TENSOR.isVariable)),
     ),
+    hasUnreadResults: subgraphs.some(hasUnreadResults),
     signatures: model.tables(MODEL.signatures).map((signature) => ({
       key: signature.text(SIGNATURE.key) ?? '',
       subgraph: signature.int32(SIGNATURE.subgraph),
@@ -89,6 +94,17 @@ function factsOf(model: FlatTable): FileFacts {
       outputs: namedIn(signature, SIGNATURE.outputs),
     })),
   };
+}
+
+/** If a chain of operators is for nobody, its last one makes what nothing reads. */
+function hasUnreadResults(graph: FlatTable): boolean {
+  const operators = graph.tables(SUBGRAPH.operators);
+  const read = new Set(graph.ints(SUBGRAPH.outputs) ?? []);
+  for (const one of operators) for (const at of one.ints(OPERATOR.inputs) ?? []) read.add(at);
+  return operators.some((one) => {
+    const made = one.ints(OPERATOR.outputs) ?? [];
+    return made.length > 0 && !made.some((tensor) => read.has(tensor));
+  });
 }
 
 function namedIn(signature: FlatTable, field: number): readonly NamedIndex[] {

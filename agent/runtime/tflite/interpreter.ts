@@ -11,6 +11,8 @@ export interface InterpreterSettings {
   readonly model: Pointer;
   readonly threads: number;
   readonly xnnpack: boolean;
+  /** Why it runs without XNNPACK from the start, or null. */
+  readonly note: string | null;
   readonly delegate: DelegateOptions | undefined;
   /** One per input; null for those that the file declares. */
   readonly shapes: readonly (readonly number[])[] | null;
@@ -44,7 +46,7 @@ export function makeInterpreter(tflite: Tflite, settings: InterpreterSettings): 
   if (settings.delegate !== undefined) return withExternal(tflite, settings, settings.delegate);
   const refusal = settings.xnnpack ? withXnnpack(tflite, settings) : null;
   if (refusal !== null && 'pointer' in refusal) return refusal;
-  const plain = attempt(tflite, settings, null, refusal === null ? null : noteOf(refusal));
+  const plain = attempt(tflite, settings, null, refusal === null ? settings.note : noteOf(refusal));
   // Without a delegate nothing can be refused: attempt has thrown, or made it.
   if ('pointer' in plain) return plain;
   throw loadFailure(settings.modelPath, plain.said, tflite, 'UNSUPPORTED');

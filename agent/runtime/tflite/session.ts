@@ -1,13 +1,13 @@
 import { setImmediate as letEventsIn } from 'node:timers/promises';
-import { RuntimeFailure } from '../errors.ts';
 import { checkFeeds, sizeOf } from '../feeds.ts';
 import type { Feeds, OpenOptions, Outputs, Session, Tensor } from '../types.ts';
-import { STATUS, type Pointer } from './api.ts';
+import { STATUS } from './api.ts';
 import { type Ports, at, describePorts, elementType, portsOf, shapeOf } from './describe.ts';
 import { newArray } from './element-types.ts';
 import { runFailure } from './errors.ts';
 import { readFileFacts } from './file-facts.ts';
 import { type Interpreter, makeInterpreter } from './interpreter.ts';
+import { type LoadedModel, loadModel } from './load-model.ts';
 import type { Tflite } from './native.ts';
 
 /**
@@ -23,7 +23,7 @@ interface Opened {
   readonly modelPath: string;
   readonly ports: Ports;
   readonly hasVariables: boolean;
-  readonly model: Pointer;
+  readonly model: LoadedModel;
   /** Makes an interpreter for these shapes, or for those that the file declares. */
   readonly make: (shapes: readonly (readonly number[])[] | null) => Interpreter;
   /** Null after one could not be made, and after the end. */
@@ -36,11 +36,7 @@ interface Opened {
 export function openSession(tflite: Tflite, modelPath: string, options: OpenOptions): Session {
   const facts = readFileFacts(modelPath);
   const ports = portsOf(modelPath, facts, options.signature);
-  const model = tflite.api.modelCreateFromFile(modelPath);
-  if (model === null) {
-    const message = `cannot load ${modelPath}: not a TFLite model, or cut short`;
-    throw new RuntimeFailure('INVALID_MODEL', message);
-  }
+  const model = loadModel(tflite, modelPath, facts, options);
   const opened: Opened = {
     tflite,
     modelPath,
@@ -63,11 +59,11 @@ export function openSession(tflite: Tflite, modelPath: string, options: OpenOpti
 
 function settingsOf(
   modelPath: string,
-  model: Pointer,
-  { threads, optimization, delegate }: OpenOptions,
+  { pointer, xnnpack, note }: LoadedModel,
+  { threads, delegate }: OpenOptions,
   shapes: readonly (readonly number[])[] | null,
 ) {
-  return { modelPath, model, threads, xnnpack: optimization !== 'disabled', delegate, shapes };
+  return { modelPath, model: pointer, threads, xnnpack, note, delegate, shapes };
 }
 
 function sessionOf(opened: Opened, description: ReturnType<Session['describe']>): Session {
@@ -103,7 +99,7 @@ function free(opened: Opened): void {
   opened.interpreter?.close();
   opened.interpreter = null;
   opened.loaded = null;
-  opened.tflite.api.modelDelete(opened.model);
+  opened.tflite.api.modelDelete(opened.model.pointer);
 }
 
 /** Copies the feeds in, into a new interpreter where their shapes are new. */

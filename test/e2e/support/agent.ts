@@ -53,7 +53,7 @@ export interface Running {
 
 const MARK = 'EDGEFIT_TEST_RUN';
 const PROGRESS =
-  /^agent: (reading|preparing|calibrating|judging|loading|measuring|checking|folding|scoring|looking|timing|correcting|building)\b[^:]*$/;
+  /^agent: (reading|preparing|calibrating|judging|loading|measuring|checking|folding|scoring|looking|timing|correcting|copying|hashing|quantizing|compiling|building)\b[^:]*$/;
 
 const folders: string[] = [];
 

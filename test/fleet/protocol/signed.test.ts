@@ -57,6 +57,7 @@ test.each([
   ['of another kind', good, { type: 'twin' as const }, 'wrong_type'],
   ['after its time', good, { nowMs: Date.parse('2026-06-02T00:00:00Z') }, 'expired'],
   ['that was seen', good, { minCounter: 6 }, 'replayed'],
+  ['of no single form', { ...good, signed: { ...signed, jobId: '\ud800' } }, {}, 'malformed'],
   ['of the future', { ...good, schema: 'edgefit/signed/2' }, {}, 'unknown_version'],
   ['without signatures', { ...good, signatures: [] }, {}, 'malformed'],
   ['without a device', { ...good, signed: { ...signed, deviceId: '../x' } }, {}, 'malformed'],

@@ -21,6 +21,7 @@ import type { TfliteGraph } from '../../../agent/model/tflite/types.ts';
 import {
   add,
   constant,
+  tfliteBytes,
   throughFile,
   tinySubgraph,
   tinyTflite,
@@ -238,6 +239,36 @@ describe('compacting', () => {
       'RELU',
     ]);
     expect(after?.tensors.map(({ name }) => name)).toEqual(['x', 'c', 'y', 'h']);
+  });
+});
+
+describe('writing', () => {
+  const zeros = (scale: number) =>
+    makeQuantization(Array<number>(100).fill(scale), Array<number>(100).fill(0));
+  const sized = (scales: readonly number[]) =>
+    tinyTflite({
+      tensors: scales.map((scale, i) => ({ ...value(`t${i}`), quantization: zeros(scale) })),
+    });
+  const lengthOf = (...scales: readonly number[]) => tfliteBytes(sized(scales)).length;
+
+  test('stores lists of the same content once', () => {
+    // One more tensor costs its scales, 400 bytes, and no zero points, which are 800; the rest is
+    // tables and a name.
+    const more = lengthOf(0.5, 0.25) - lengthOf(0.5);
+    expect(more).toBeGreaterThanOrEqual(400);
+    expect(more).toBeLessThan(400 + 100);
+    expect(lengthOf(0.5, 0.5) - lengthOf(0.5)).toBeLessThan(100);
+    expect(throughFile(sized([0.5, 0.25, 0.5])).subgraphs).toEqual(
+      sized([0.5, 0.25, 0.5]).subgraphs,
+    );
+  });
+
+  test('stores short constants of the same content once', () => {
+    const tensors = ['a', 'b'].map((name) => constant(name, new Int32Array(64).fill(7)));
+    const [one, two] = [tensors.slice(0, 1), tensors].map(
+      (list) => tfliteBytes(tinyTflite({ tensors: list })).length,
+    );
+    expect(two! - one!).toBeLessThan(100);
   });
 });
 

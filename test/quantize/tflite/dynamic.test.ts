@@ -28,12 +28,14 @@ import {
 
 const scheme: Scheme = schemePresets['int8-dynamic'];
 
-test('a network: weights of convolutions per channel, of products per tensor, small ones stay', () => {
+test('a network: weights per channel, products as convolutions, small ones stay', () => {
   const { model, ops } = quantizeDynamic(smallNet(), scheme);
   expect(listing(model)).toEqual([
     'CONV_2D.5(image, filters_int8, filter bias) -> features',
     'RESHAPE.1(features, shape) -> flat',
-    'FULLY_CONNECTED.9(flat, dense_int8, -) -> hidden',
+    'RESHAPE.1(flat, shape_1) -> flat_pixels',
+    'CONV_2D.5(flat_pixels, dense_int8, bias) -> hidden_pixels',
+    'RESHAPE.1(hidden_pixels, shape_2) -> hidden',
     'FULLY_CONNECTED.1(hidden, small, -) -> scores',
   ]);
   expect(ops).toEqual([
@@ -53,32 +55,40 @@ test('a network: weights of convolutions per channel, of products per tensor, sm
   expect(filters.quantization?.scale).toHaveLength(32);
   expect(filters.quantization?.scale[0]).toBe(Math.fround(0.5 / 127));
   expect(tensorNumbers(filters).slice(0, 2)).toEqual([-127, -127]);
-  expect(tensorNamed(model, 'dense_int8').quantization?.scale).toHaveLength(1);
+  const products = tensorNamed(model, 'dense_int8');
+  expect(products.shape).toEqual([40, 1, 1, 512]);
+  expect(products.quantization?.scale).toHaveLength(40);
+  // Without a bias of its own it has one of zeros.
+  expect(tensorNumbers(tensorNamed(model, 'bias'))).toEqual(Array(40).fill(0));
   expect(() => tensorNamed(model, 'dense')).toThrow('no tensor dense');
 });
 
 test('a quarter of the bytes, and the same after it has been to a file', () => {
   const { model } = quantizeDynamic(smallNet(), scheme);
   const saved = tfliteBytes(smallNet()).length - tfliteBytes(model).length;
-  // 3 of 4 bytes of 2304 and 20480 weights; 31 scales and zero points of 4 and 8 bytes more.
+  // 3 of 4 bytes of 2304 and 20480 weights; 31 and 39 scales and zero points of 4 and 8 bytes more, a
+  // bias of 40 floats, and what three operators and four tensors take.
   const weightsSaved = (2304 + 20480) * 3;
-  expect(saved).toBeLessThan(weightsSaved - 31 * 12);
-  expect(saved).toBeGreaterThan(weightsSaved - 32 * 12 - 512);
+  expect(saved).toBeLessThan(weightsSaved - 70 * 12 - 160);
+  expect(saved).toBeGreaterThan(weightsSaved - 72 * 12 - 160 - 1024);
   expect(listing(throughFile(model))).toEqual(listing(model));
 });
 
 test('activations get zero points where the operator has a choice', () => {
-  const { model } = quantizeDynamic(smallNet(), scheme);
+  const { model } = quantizeDynamic(smallNet(), { ...scheme, perChannel: false });
   const options = model.subgraphs[0]!.operators.map(
     (one) => optionsOf(one, 'FullyConnectedOptions')?.asymmetricQuantizeInputs,
   );
   expect(options).toEqual([undefined, undefined, true, false]);
 });
 
-test('a product with a scale per output is for newer libraries only', () => {
-  const { model } = quantizeDynamic(smallNet(), scheme, { perChannelProducts: true });
-  expect(listing(model)[2]).toBe('FULLY_CONNECTED.12(flat, dense_int8, -) -> hidden');
-  expect(tensorNamed(model, 'dense_int8').quantization?.scale).toHaveLength(40);
+test('a product whose result has no known shape, or per tensor by request, stays a product', () => {
+  const model = oneLayer([value('x', [1, 64]), weights('w', [32, 64]), value('y')], dense);
+  expect(listing(quantizeDynamic(model, scheme).model)).toEqual([
+    'FULLY_CONNECTED.9(x, w_int8) -> y',
+  ]);
+  const perTensor = quantizeDynamic(smallNet(), { ...scheme, perChannel: false }).model;
+  expect(listing(perTensor)[2]).toBe('FULLY_CONNECTED.9(flat, dense_int8, -) -> hidden');
 });
 
 test('depthwise convolutions are per channel of their last axis whatever the scheme says', () => {
@@ -239,9 +249,11 @@ test('a constant that others read too: they get it from one DEQUANTIZE', () => {
   });
   const result = quantizeDynamic(model, scheme).model;
   expect(listing(result)).toEqual([
-    'DEQUANTIZE.2(w_int8) -> w',
+    'DEQUANTIZE.5(w_int8) -> w',
     'ADD.1(x, w) -> sum',
-    'FULLY_CONNECTED.9(sum, w_int8, -) -> product',
+    'RESHAPE.1(sum, shape) -> sum_pixels',
+    'CONV_2D.5(sum_pixels, w_int8, bias) -> product_pixels',
+    'RESHAPE.1(product_pixels, shape_1) -> product',
     'ADD.1(sum, w) -> again',
   ]);
   expect(tensorNamed(result, 'w').data).toBeNull();
@@ -270,10 +282,12 @@ test('tensors that share their bytes, in any subgraph, are stored once', () => {
   };
   const model = tinyTflite([graph('one'), graph('two'), adding]);
   const result = quantizeDynamic(model, scheme).model;
-  expect(listing(result, 2)).toEqual(['DEQUANTIZE.2(v_int8) -> v', 'ADD.1(x, v) -> y']);
-  const stored = result.subgraphs.flatMap(({ tensors }) => tensors).filter((one) => one.data);
+  expect(listing(result, 2)).toEqual(['DEQUANTIZE.5(v_int8) -> v', 'ADD.1(x, v) -> y']);
+  const tensors = result.subgraphs.flatMap((one) => one.tensors);
+  const stored = tensors.filter(({ type }) => type === 'INT8');
+  expect(stored).toHaveLength(3);
   expect(new Set(stored.map((one) => one.data)).size).toBe(1);
-  expect(tfliteBytes(result).length).toBeLessThan(tfliteBytes(model).length - 2048 * 3 + 1024);
+  expect(tfliteBytes(result).length).toBeLessThan(tfliteBytes(model).length - 2048 * 3 + 3072);
 });
 
 test('excluded operators stay, by name and by rule', () => {
@@ -322,7 +336,31 @@ test('a model that was quantized so before is left as it is', () => {
   expect(rest.ops.map(({ precision }) => precision)).toEqual([
     'integer',
     'float',
+    'float',
     'integer',
     'float',
+    'float',
+  ]);
+});
+
+test('one product behind the other: pixels are handed on', () => {
+  const model = tinyTflite({
+    tensors: [
+      value('x', [2, 64]),
+      weights('w', [32, 64]),
+      weights('b', [32]),
+      value('h', [2, 32]),
+      weights('v', [40, 32]),
+      value('y', [2, 40]),
+    ],
+    inputs: [0],
+    outputs: [5],
+    operators: [dense([0, 1, 2], 3), dense([3, 4, -1], 5)],
+  });
+  expect(listing(quantizeDynamic(model, scheme).model)).toEqual([
+    'RESHAPE.1(x, shape) -> x_pixels',
+    'CONV_2D.5(x_pixels, w_int8, b) -> h_pixels',
+    'CONV_2D.5(h_pixels, v_int8, bias) -> y_pixels',
+    'RESHAPE.1(y_pixels, shape_2) -> y',
   ]);
 });

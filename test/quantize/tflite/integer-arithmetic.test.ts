@@ -126,16 +126,18 @@ describe('in whole numbers', () => {
 
   test('FULLY_CONNECTED as a convolution of pixels', async () => {
     const g = new GraphBuilder(23);
-    const { made, feeds, results } = await quantizedRun(g, [g.dense('y', g.input('x', [6, 8]), 5)]);
+    const { made, feeds, results } = await quantizedRun(g, [
+      g.dense('y', g.input('x', [6, 64]), 8),
+    ]);
     const { tensors, operators, inputs } = made.subgraphs[0]!;
     const conv = operators.find(({ op }) => op === 'CONV_2D');
     const [, weights, bias, output] = parts(made, conv!) as Four;
     const values = centred(tensors[inputs[0]!]!, feeds['x']!.data);
     const [w, b] = [tensorNumbers(weights), tensorNumbers(bias)];
-    const expected = Array.from({ length: 30 }, (_, at) => {
-      const [row, o] = [Math.floor(at / 5), at % 5];
+    const expected = Array.from({ length: 48 }, (_, at) => {
+      const [row, o] = [Math.floor(at / 8), at % 8];
       let sum = b[o]!;
-      for (let k = 0; k < 8; k++) sum += values[row * 8 + k]! * w[o * 8 + k]!;
+      for (let k = 0; k < 64; k++) sum += values[row * 64 + k]! * w[o * 64 + k]!;
       return stored((sum * scaleOf(bias, o)) / scaleOf(output), output);
     });
     expectSteps(expected, results);

@@ -42,7 +42,9 @@ function expectClose(reference: Outputs, outputs: Outputs, allowed: readonly num
 }
 
 test('every row is run', () => {
-  expect(SINGLE_OPS.map(({ op }) => op).toSorted()).toEqual([...OP_TABLE.keys()].toSorted());
+  // Layers with a state have suites of their own, in recurrent/.
+  const rows = [...OP_TABLE].filter(([, rule]) => rule.recurrent === undefined);
+  expect(SINGLE_OPS.map(({ op }) => op).toSorted()).toEqual(rows.map(([op]) => op).toSorted());
 });
 
 describe.each(['xnnpack', 'plain'] as const)('int8, %s', (kernels) => {

@@ -247,7 +247,7 @@ describeWithCorpus('the corpus', () => {
     const types = new Set(after!.tensors.flatMap(({ type, data }) => (data ? [type] : [])));
     expect(types).toEqual(new Set(['FLOAT32', 'INT32']));
     // Twice the weights, without the operators and the tensors that they read.
-    expect(tfliteBytes(result).length / file.length).toBeCloseTo(1.93, 2);
+    expect(tfliteBytes(result).length / file.length).toBeCloseTo(1.92, 2);
   });
 
   test('a detector whose boxes are put together by computed shapes', () => {

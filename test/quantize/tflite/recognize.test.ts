@@ -32,7 +32,7 @@ test('what our own schemes make is recognised, and may be quantized further', ()
   expect(kinds.map(isQuantizedTflite)).toEqual([false, false, false, false]);
   expect(recognizeTflite(kinds[1]!)).toMatchObject({
     words: '8-bit weights, activations quantized while it runs; in float: 1 FULLY_CONNECTED',
-    counts: { integer: 0, hybrid: 2, float: 2, conversion: 0, other: 0 },
+    counts: { integer: 0, hybrid: 2, float: 4, conversion: 0, other: 0 },
   });
 });
 

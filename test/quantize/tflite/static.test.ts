@@ -379,8 +379,8 @@ describe('weights', () => {
 describe('matrix products', () => {
   test('one behind the other stay pixels', async () => {
     const g = new GraphBuilder(4);
-    const x = g.input('x', [2, 16]);
-    const hidden = g.dense('hidden', x, 8, { activation: 'RELU' });
+    const x = g.input('x', [2, 32]);
+    const hidden = g.dense('hidden', x, 16, { activation: 'RELU' });
     const model = g.model([g.dense('out', hidden, 4, { bias: false })]);
     const samples = g.samples(4);
     const { model: made } = await quantize(model, samples);
@@ -396,9 +396,20 @@ describe('matrix products', () => {
     expect(await signalToNoise(model, made, samples)).toBeGreaterThan(35);
   });
 
+  test('small ones stay what they are', async () => {
+    const g = new GraphBuilder(4);
+    // 511 weights; 512 are worth two RESHAPEs.
+    const model = g.model([g.dense('out', g.input('x', [2, 73]), 7)]);
+    const samples = g.samples(4);
+    const { model: made } = await quantize(model, samples);
+    expectSpecified(made);
+    expect(opsOf(made)).toEqual(['QUANTIZE', 'FULLY_CONNECTED', 'DEQUANTIZE']);
+    expect(await signalToNoise(model, made, samples)).toBeGreaterThan(35);
+  });
+
   test('with one scale for all weights they stay what they are', async () => {
     const g = new GraphBuilder(4);
-    const model = g.model([g.dense('out', g.input('x', [2, 16]), 8)]);
+    const model = g.model([g.dense('out', g.input('x', [2, 64]), 8)]);
     const { model: made } = await quantize(model, g.samples(4), { ...STATIC, perChannel: false });
     expectSpecified(made);
     expect(opsOf(made)).toEqual(['QUANTIZE', 'FULLY_CONNECTED', 'DEQUANTIZE']);
@@ -406,7 +417,7 @@ describe('matrix products', () => {
 
   test('kept dimensions are kept', async () => {
     const g = new GraphBuilder(4);
-    const model = g.model([g.dense('out', g.input('x', [2, 3, 16]), 8, { keep: true })]);
+    const model = g.model([g.dense('out', g.input('x', [2, 3, 64]), 8, { keep: true })]);
     const samples = g.samples(4);
     const { model: made } = await quantize(model, samples);
     expect(opsOf(made)).toContain('CONV_2D');

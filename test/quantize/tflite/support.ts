@@ -6,6 +6,7 @@ import type { Scheme } from '../../../agent/contracts/scheme.ts';
 import { uniqueTensorNames } from '../../../agent/model/tflite/tensor-names.ts';
 import type { TfliteModel } from '../../../agent/model/tflite/types.ts';
 import type { Statistics, TensorStatistics } from '../../../agent/model/statistics.ts';
+import { withStates } from '../../../agent/quantize/tflite/recurrent/states.ts';
 import { tensorsToObserve } from '../../../agent/quantize/tflite/static.ts';
 import { floatSession } from '../../../agent/runtime/float-session.ts';
 import { tfliteRuntime } from '../../../agent/runtime/tflite/tflite.ts';
@@ -68,7 +69,7 @@ export async function run(
 
 /** What calibration with the min-max observer would find: every tensor as an output. */
 export async function observe(model: TfliteModel, samples: readonly Feeds[]): Promise<Statistics> {
-  const [graph] = model.subgraphs;
+  const [graph] = withStates(model).subgraphs;
   const names = uniqueTensorNames(graph!);
   const wanted = new Set(tensorsToObserve(model));
   const made = [...graph!.tensors.keys()].filter(

@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { makeNode } from '../../../agent/model/onnx/graph.ts';
 import { DataType, floatTensor } from '../../../agent/model/onnx/tensor.ts';
@@ -104,6 +104,16 @@ describe('obtainEngine', () => {
       message: expect.stringContaining('conv1 + relu1'),
     });
     expect(await readdir(request.folder)).toEqual([]);
+  });
+
+  test('engines that vanish while they are counted disturb nobody', async () => {
+    await mkdir(request.folder, { recursive: true });
+    const gone = Array.from({ length: 24 }, (_, at) => join(request.folder, `${at}.engine`));
+    await Promise.all(gone.map((path) => symlink(`${path}.removed`, path)));
+    const { path } = await obtainEngine(await askTrtexec(standIn.path), request);
+    const left = (await readdir(request.folder)).filter((name) => name.endsWith('.engine'));
+    expect(left).toHaveLength(24);
+    expect(left).toContain(basename(path));
   });
 
   test('a folder that cannot be made is said', async () => {

@@ -31,6 +31,7 @@ describe('a log', () => {
       `${at} [I] Created input binding for images:0 with dimensions 1x3x8x8`,
       `${at} [I] Created output binding for count with dimensions `,
       `${at} [W] [TRT] Int8 support requested on hardware without native Int8 support`,
+      `${at} [I] Timing trace has 77 queries over 3.10058 s`,
       `${at} [I] === Performance summary ===`,
       `${at} [I] Throughput: 1.66319e+03 qps`,
       `${at} [I] Latency: min = 0.617 ms, max = 0.829 ms, mean = 0.634 ms, median = 0.629 ms, percentile(90%) = 0.657 ms, percentile(95%) = 0.675 ms, percentile(99.9%) = 0.689 ms`,
@@ -48,6 +49,7 @@ describe('a log', () => {
       computeCapability: '8.7',
       buildSeconds: 61.5,
       loadSeconds: 0.0153,
+      traceSeconds: 3.10058,
       bindings: [
         { direction: 'input', name: 'images:0', shape: [1, 3, 8, 8] },
         { direction: 'output', name: 'count', shape: [] },

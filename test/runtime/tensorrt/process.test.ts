@@ -98,6 +98,18 @@ test('a failed assertion is explained, though it looks like a crash', async () =
   });
 });
 
+test('when it inferred is known from when it says how long that took', async () => {
+  const line = '[11/26/2026-10:00:00] [I] Timing trace has 5 queries over 0.25 s';
+  const before = performance.now();
+  const { inferring } = await run(await script('infer', `sleep 0.3; echo "${line}"; sleep 0.3`));
+  const after = performance.now();
+  const { startMs = 0, endMs = 0 } = inferring ?? {};
+  expect(endMs - startMs).toBeCloseTo(250, 6);
+  expect(endMs).toBeGreaterThanOrEqual(before + 300);
+  expect(endMs).toBeLessThanOrEqual(after - 290);
+  expect((await run(await script('silent', 'true'))).inferring).toBeNull();
+});
+
 test('long output is read, and little of it is kept', async () => {
   const path = await script(
     'talk',

@@ -342,3 +342,57 @@ describe('a model that cannot be loaded is refused in one line', () => {
     });
   });
 });
+
+describe('operators that compute for nobody', () => {
+  /** y = x + [10 20]; beside it a chain, spare = x + [10 20], last = spare + [10 20], is for nobody. */
+  const unread: TinyTflite = {
+    ...add,
+    tensors: [...add.tensors, { name: 'spare', ...open }, { name: 'last', ...open }],
+    ops: [
+      { op: 'add', inputs: [0, 1], outputs: [3] },
+      { op: 'add', inputs: [3, 1], outputs: [4] },
+      { op: 'add', inputs: [0, 1], outputs: [2] },
+    ],
+  };
+
+  // As given, XNNPACK of TFLite 2.9 takes the process down with it.
+  test.each([
+    ['no signature', unread],
+    [
+      'named by a signature alone',
+      { ...unread, signatures: [{ key: 'serve', inputs: { a: 0 }, outputs: { b: 2, c: 4 } }] },
+    ],
+  ])('do not keep XNNPACK from the rest: %s', async (name, model) => {
+    const session = await tfliteRuntime.open(await save(`${name}.tflite`, model), OPTIONS);
+    expect(session.describe().notes).toBeUndefined();
+    // New shapes make another interpreter of the same model.
+    for (const [shape, values, sums] of [
+      [
+        [1, 2],
+        [1, 2],
+        [11, 22],
+      ],
+      [
+        [2, 2],
+        [1, 2, 3, 4],
+        [11, 22, 13, 24],
+      ],
+    ] as const) {
+      // oxlint-disable-next-line no-await-in-loop -- one run after the other
+      const { y } = await session.run(feeds(shape, ...values));
+      expect(y).toEqual({ dtype: 'float32', shape, data: Float32Array.from(sums) });
+    }
+    await session.close();
+  });
+
+  test('in a file that is too new to be rewritten, keep it from XNNPACK, and a note says so', async () => {
+    const path = await save('newer.tflite', { ...unread, newer: true });
+    const session = await tfliteRuntime.open(path, OPTIONS);
+    expect(session.describe().notes).toEqual([
+      expect.stringMatching(/^operators of this model compute what nobody reads.*newer/),
+    ]);
+    const { y } = await session.run(feeds([1, 2], 1, 2));
+    expect(y?.data).toEqual(new Float32Array([11, 22]));
+    await session.close();
+  });
+});

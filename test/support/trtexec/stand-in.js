@@ -4,12 +4,23 @@
  * outputs are computed. Arguments: a JSON of settings (version, fail), then those of trtexec.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parserProblem, readEngine, runModel, writeEngine } from './engines.js';
 import { asNumber, bannerNumber, optionsOf } from './versions.js';
 
 const [, , settingsText = '{}', ...args] = process.argv;
-/** fail: build, memory, kill, hang, int8, load, export; log: a file to note the command line in. */
-const settings = { version: '8.5.2', fail: '', device: 'Orin', ...JSON.parse(settingsText) };
+/**
+ * fail: build, memory, kill, hang, int8, load, export; log: a file to note the command line in; int8Ms:
+ * latency in INT8; lastsSeconds: how long inferences really take while latency is measured.
+ */
+const settings = {
+  version: '8.5.2',
+  fail: '',
+  device: 'Orin',
+  int8Ms: 1.5,
+  lastsSeconds: 0,
+  ...JSON.parse(settingsText),
+};
 const { version, fail } = settings;
 const at = asNumber(version);
 const title = `TensorRT.trtexec [TensorRT ${bannerNumber(version)}] # trtexec ${args.join(' ')}`;
@@ -137,13 +148,23 @@ async function infer() {
   for (const { name, dims } of ran.outputs)
     say(`Created output binding for ${name} with dimensions ${dims.join('x')}`);
   const times = latencies(details);
+  await pretend(times);
   report(times);
   if (fail !== 'export') exportFiles(times, details, ran.outputs);
 }
 
+/** What it says while it infers: first that it starts, and at the end how long that took. */
+async function pretend(times) {
+  say('Starting inference');
+  const seconds = options.has('--exportTimes') ? settings.lastsSeconds : 0;
+  if (seconds > 0) await sleep(seconds * 1000);
+  say('Warmup completed 5 queries over 200 ms');
+  say(`Timing trace has ${times.length} queries over ${seconds} s`);
+}
+
 /** 4 ms in float, 2.5 in FP16, 1.5 in INT8, twice that on the DLA; one in ten a little slower. */
 function latencies({ fp16, int8, dla }) {
-  const base = (int8 ? 1.5 : fp16 ? 2.5 : 4) * (dla ? 2 : 1);
+  const base = (int8 ? settings.int8Ms : fp16 ? 2.5 : 4) * (dla ? 2 : 1);
   const wanted = (Number(options.get('--duration')) * 1000) / base;
   const count = Math.min(200, Math.max(Number(options.get('--iterations') ?? 10), wanted));
   return Array.from({ length: Math.ceil(count) }, (_, i) => (i % 10 === 9 ? base * 1.2 : base));
