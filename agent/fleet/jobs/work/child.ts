@@ -44,8 +44,11 @@ export function agentRunner(options: ChildOptions): RunAgent {
     };
     signal.addEventListener('abort', stop, { once: true });
     try {
+      // Listened to from the start: a quick child may be gone before its note is written.
+      const outcome = outcomeOf(child);
+      outcome.catch(() => undefined);
       const forget = await options.children.remember(child.pid);
-      const run = await outcomeOf(child);
+      const run = await outcome;
       await forget();
       signal.throwIfAborted();
       return run;
