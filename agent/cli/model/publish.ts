@@ -17,7 +17,7 @@ interface Flags {
   readonly root?: string;
   readonly name?: string;
   readonly release?: number;
-  readonly modelVersion?: string;
+  readonly packageVersion?: string;
   readonly json?: true;
 }
 
@@ -41,7 +41,7 @@ export function publishCommand({ io }: CliContext): Command {
     .argument('<package>', "the package's folder, as agent model pack makes it")
     .addOption(new Option('--repository <folder>', 'the repository').makeOptionMandatory())
     .option('--name <name>', 'name of the model, instead of the one in the manifest')
-    .option('--model-version <version>', 'version, instead of the one in the manifest')
+    .option('--package-version <version>', 'version, instead of the one in the manifest')
     .option('--release <n>', 'release counter; one more than the highest', wholeNumber({ min: 1 }))
     .option('--json', 'print the release as JSON (edgefit/publish/1)');
   return repositorySigningOptions(command)
@@ -49,9 +49,9 @@ export function publishCommand({ io }: CliContext): Command {
     .action(async (packageFolder: string, flags: Flags) => {
       const named = await namesIn(packageFolder);
       const model = flags.name ?? named.name;
-      const version = flags.modelVersion ?? named.version;
+      const version = flags.packageVersion ?? named.version;
       if (model === undefined || version === undefined) {
-        const missing = model === undefined ? 'name (--name)' : 'version (--model-version)';
+        const missing = model === undefined ? 'name (--name)' : 'version (--package-version)';
         throw new UsageError(`the manifest of ${packageFolder} gives no ${missing}`);
       }
       const { openKeys } = await import('./passphrase.ts');

@@ -8,7 +8,7 @@ import { writeJson } from '../output.ts';
 interface Flags {
   readonly root: string;
   readonly model?: string;
-  readonly modelVersion?: string;
+  readonly packageVersion?: string;
   readonly json?: true;
 }
 
@@ -36,19 +36,19 @@ export function verifyCommand({ io, signal }: CliContext): Command {
       ).makeOptionMandatory(),
     )
     .option('--model <name>', 'only the files of this model')
-    .option('--model-version <version>', 'only those of this version')
+    .option('--package-version <version>', 'only those of this version')
     .option('--json', 'print the files as JSON (edgefit/verify/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (url: string, flags: Flags) => {
-      if (flags.modelVersion !== undefined && flags.model === undefined) {
-        throw new UsageError('--model-version needs --model');
+      if (flags.packageVersion !== undefined && flags.model === undefined) {
+        throw new UsageError('--package-version needs --model');
       }
       const { checkRepository } = await import('../../deploy/check-repository.ts');
       const { trusted, files } = await checkRepository({
         url,
         rootFile: flags.root,
         model: flags.model,
-        version: flags.modelVersion,
+        version: flags.packageVersion,
         signal,
       });
       if (flags.json === true) {
