@@ -46,7 +46,7 @@ export async function lookAtModels(folder, work, schemes, timeoutMs, print) {
   /* oxlint-disable no-await-in-loop -- one after the other */
   for (const scheme of schemes) {
     let made = 0;
-    /** @type {Map<string, number>} */
+    /** @type {Reasons} */
     const reasons = new Map();
     for (const file of models) {
       const path = join(folder, file);
@@ -55,13 +55,39 @@ export async function lookAtModels(folder, work, schemes, timeoutMs, print) {
       const output = join(work, 'made.tflite');
       const { error } = await quantize(path, ['--to', scheme, ...given], output, timeoutMs);
       if (error === null) made += 1;
-      else reasons.set(reasonOf(error, path), (reasons.get(reasonOf(error, path)) ?? 0) + 1);
+      else tally(reasons, error, path);
     }
-    const list = [...reasons].toSorted(([, a], [, b]) => b - a);
-    const said = list.map(([why, count]) => `${count}: ${why}`).join('; ') || 'none';
-    print(`| ${scheme} | ${made} of ${models.length} | ${said.replaceAll('|', '/')} |`);
+    print(`| ${scheme} | ${made} of ${models.length} | ${inWords(reasons)} |`);
   }
   /* oxlint-enable no-await-in-loop */
+}
+
+/**
+ * How many models each reason keeps out, and the operators that it names.
+ * @typedef {Map<string, { models: number, operators: Set<string> }>} Reasons
+ */
+
+/** @param {Reasons} reasons @param {string} error @param {string} path */
+function tally(reasons, error, path) {
+  const operators = new Set();
+  const why = reasonOf(error, path).replace(/ ([A-Z][A-Z0-9_]{2,})\b(?: \.\.\.)?/g, (_, name) => {
+    operators.add(name);
+    return ' it';
+  });
+  const known = reasons.get(why) ?? { models: 0, operators: new Set() };
+  known.models += 1;
+  for (const name of operators) known.operators.add(name);
+  reasons.set(why, known);
+}
+
+/** @param {Reasons} reasons */
+function inWords(reasons) {
+  const list = [...reasons].toSorted(([, a], [, b]) => b.models - a.models);
+  const said = list.map(([why, { models, operators }]) => {
+    const names = operators.size === 0 ? '' : ` (it: ${[...operators].join(', ')})`;
+    return `${models}: ${why}${names}`;
+  });
+  return (said.join('; ') || 'none').replaceAll('|', '/');
 }
 
 /** The same reason of different models is one. @param {string} error @param {string} path */
