@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codeOf } from './errors.ts';
+import { sync } from './files.ts';
 
 /**
  * The few operations that state which must survive a power cut is written with: the journal of jobs,
@@ -120,15 +121,7 @@ export async function syncFile(path: string): Promise<void> {
 
 export async function syncFolder(path: string): Promise<void> {
   observe({ step: 'sync-folder', path });
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } catch (error) {
-    // Some file systems cannot sync a folder.
-    if (codeOf(error) !== 'EINVAL') throw error;
-  } finally {
-    await folder.close();
-  }
+  await sync(path);
 }
 
 async function isThere(path: string): Promise<boolean> {

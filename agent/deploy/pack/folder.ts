@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type { PackedFile } from '../../contracts/manifest.ts';
 import { codeOf } from '../../util/errors.ts';
 import { checkCanWriteFolder, fileError, makeFolder, sync } from '../../util/files.ts';
+import { hashOfFile } from '../hash.ts';
 import { PackError } from './errors.ts';
 
 /** Of a folder that `agent model pack` may replace. */
@@ -103,22 +104,11 @@ async function filesBelow(folder: string): Promise<readonly string[]> {
     .map(({ parentPath, name }) => join(parentPath, name));
 }
 
-/** Of a file that need not fit into memory. */
+/** Of a file that must be there. Throws system errors. */
 export async function digest(path: string): Promise<{ sha256: string; bytes: number }> {
-  const file = await open(path, 'r');
-  try {
-    const hash = createHash('sha256');
-    let bytes = 0;
-    for await (const chunk of file.createReadStream({
-      autoClose: false,
-    }) as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      bytes += chunk.length;
-    }
-    return { sha256: hash.digest('hex'), bytes };
-  } finally {
-    await file.close();
-  }
+  const found = await hashOfFile(path);
+  if (found !== null) return found;
+  throw Object.assign(new Error(`${path} has vanished`), { code: 'ENOENT' });
 }
 
 async function syncAll(folder: string): Promise<void> {
