@@ -47,7 +47,17 @@ export const twinSchema = z
         .describe('the last desired twin that was not accepted since, and why'),
     }),
     lastBench: z
-      .object({ benchId: z.string(), digest: z.string(), ts: timestamp })
+      .object({
+        benchId: z.string(),
+        digest: z.string(),
+        ts: timestamp,
+        p90Ms: z.number().nullable().optional().describe('of what runs here'),
+        accuracy: z
+          .object({ metric: z.string(), value: z.number() })
+          .nullable()
+          .optional()
+          .describe('on the stored samples of the package'),
+      })
       .nullable()
       .describe('where the last benchmark report went'),
   })

@@ -12,7 +12,7 @@ const HEX_64 = /^[0-9a-f]{64}$/;
 const HEX_128 = /^[0-9a-f]{128}$/;
 
 /** What kind of document it is: one kind can never be taken for another. */
-export const signedTypes = ['job', 'twin'] as const;
+export const signedTypes = ['job', 'twin', 'rollout'] as const;
 
 export const signatureSchema = z.object({
   keyId: z.string().regex(HEX_64).describe('id of an ed25519 key, as TUF makes key ids'),

@@ -2,7 +2,7 @@
  * Tests that need something outside the repository: they run where it is there and are skipped
  * where it is not, unless `EDGEFIT_REQUIRE` (names, comma-separated) says that it must be there.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { describe, test } from '@jest/globals';
 
@@ -10,6 +10,18 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Service programs often live where a user's PATH does not look. */
 const PROGRAM_FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+
+/** Debian keeps the server's programs of each major version of PostgreSQL in a folder of its own. */
+const POSTGRES = '/usr/lib/postgresql';
+
+/** The folder with initdb and postgres, or undefined. */
+export function postgresFolder(): string | undefined {
+  if (!existsSync(POSTGRES)) return undefined;
+  const versions = readdirSync(POSTGRES).toSorted((a, b) => Number(b) - Number(a));
+  return versions
+    .map((version) => join(POSTGRES, version, 'bin'))
+    .find((folder) => existsSync(join(folder, 'initdb')));
+}
 
 /** The folder of real models and recorded boards beside the repository. */
 export function sharedDir(...parts: readonly string[]): string {
@@ -28,6 +40,9 @@ const PRESENT = {
   openssl: () => programPath('openssl') !== undefined,
   cc: () => programPath('cc') !== undefined,
   'systemd-analyze': () => programPath('systemd-analyze') !== undefined,
+  chromium: () => programPath('chromium') !== undefined,
+  prometheus: () => ['prometheus', 'promtool'].every((name) => programPath(name)),
+  postgres: () => postgresFolder() !== undefined,
   bash: () => programPath('bash') !== undefined,
   zsh: () => programPath('zsh') !== undefined,
   fish: () => programPath('fish') !== undefined,

@@ -5,7 +5,7 @@ import { messageOf } from '../../util/errors.ts';
 import { openOutbox } from '../outbox/outbox.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { QueueLimits } from '../outbox/queue.ts';
-import { birthMessage } from '../protocol/outgoing.ts';
+import { birthMessage, cardMessage } from '../protocol/outgoing.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { downFilter, topicFilter, topicFor } from '../protocol/topics.ts';
 import { readIncoming } from './incoming.ts';
@@ -77,14 +77,16 @@ export async function startDevice(options: DeviceOptions): Promise<Device> {
   const tags = () => twin.settings().tags ?? options.tags;
 
   async function* retained(session: number): AsyncIterable<OutgoingMessage> {
-    yield birthMessage({
+    const self = {
       deviceId,
       facts: await options.facts(),
       agent,
       session,
       now: new Date(),
       daemon: { bootId, tags: tags(), jobs: options.jobs.types, keyIds: options.keyIds() },
-    });
+    };
+    yield cardMessage(self);
+    yield birthMessage(self);
     yield twin.message(new Date());
     yield* options.jobs.openRecords();
   }

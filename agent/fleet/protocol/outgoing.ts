@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { BenchReport } from '../../contracts/bench.ts';
+import type { Card } from '../../contracts/card.ts';
 import type { Facts } from '../../contracts/facts.ts';
 import type { Birth, JobType } from '../../contracts/messages.ts';
-import { topicFor } from './topics.ts';
+import { cardShard, topicFor } from './topics.ts';
 
 /** A message ready to be published: `payload` is JSON text, `schema` names what it holds. */
 export interface OutgoingMessage {
@@ -69,6 +70,36 @@ export function birthMessage(input: BirthInput): OutgoingMessage {
 
 function copyOf({ bootId, tags, jobs, keyIds }: DaemonBirth) {
   return { bootId, tags: [...tags], jobs: [...jobs], keyIds: [...keyIds] };
+}
+
+/** What a device is, in short, retained in its shard. Throws TopicError on a bad id. */
+export function cardMessage(
+  input: BirthInput & { readonly session: number; readonly daemon: DaemonBirth },
+): OutgoingMessage {
+  const { facts, deviceId, daemon } = input;
+  const card: Card = {
+    schema: 'edgefit/card/1',
+    deviceId,
+    ts: input.now.toISOString(),
+    session: input.session,
+    agent: input.agent,
+    class: facts.profile.id,
+    board: facts.board.model ?? facts.board.id,
+    arch: facts.cpu.arch,
+    tags: [...daemon.tags],
+    precisions: facts.profile.precisions,
+    runtimes: facts.profile.runtimes,
+    accelerators: facts.accelerators.filter(({ usable }) => usable).map(({ kind }) => kind),
+    memoryBytes: facts.memory.totalBytes ?? 0,
+    jobTypes: daemon.jobs.map(({ type }) => type),
+    keyIds: [...daemon.keyIds],
+  };
+  return {
+    topic: topicFor('card', { device: deviceId, shard: cardShard(deviceId) }),
+    payload: JSON.stringify(card),
+    retain: true,
+    schema: card.schema,
+  };
 }
 
 /**

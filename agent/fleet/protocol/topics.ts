@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
+import { telemetryStreams } from '../../contracts/telemetry.ts';
 import { AgentError } from '../../util/errors.ts';
 
 /**
@@ -14,6 +16,8 @@ export const TOPIC_ROOT = 'edgefit/v1';
 const PATTERNS = {
   status: 'd/{device}/up/status',
   birth: 'd/{device}/up/birth',
+  // Read shard by shard (cardShard): one subscription to all would overflow a broker's queue.
+  card: 'd/{device}/up/card/{shard}',
   reportedTwin: 'd/{device}/up/twin',
   desiredTwin: 'd/{device}/dn/twin',
   job: 'd/{device}/dn/job/{job}',
@@ -27,6 +31,8 @@ const PATTERNS = {
   response: 'c/{controller}/rsp/{device}/{request}',
   announcement: 'g/{group}/dn/announce',
   rollout: 'r/{rollout}/state',
+  rolloutCommand: 'r/{rollout}/cmd/{request}',
+  rolloutResponse: 'r/{rollout}/rsp/{request}',
 } as const;
 
 export type TopicKind = keyof typeof PATTERNS;
@@ -44,8 +50,6 @@ export interface ParsedTopic {
   readonly kind: TopicKind;
   readonly ids: Readonly<Record<string, string>>;
 }
-
-export const telemetryStreams = ['host', 'infer', 'agent'] as const;
 
 const PLACEHOLDER = /^\{(\w+)\}$/;
 
@@ -94,6 +98,15 @@ export function topicFilter<Kind extends TopicKind>(
 ): string {
   const given: Readonly<Record<string, string | undefined>> = ids;
   return fill(kind, (name) => (given[name] === undefined ? '+' : checkId(name, given[name])));
+}
+
+/** Shards of a fleet: a fleet of 10,000 has about 160 cards in each. */
+export const CARD_SHARDS = 64;
+
+/** The shard of a device's card: two hexadecimal digits below CARD_SHARDS, from a hash of its id. */
+export function cardShard(device: string): string {
+  const [byte = 0] = createHash('sha256').update(device).digest();
+  return (byte % CARD_SHARDS).toString(16).padStart(2, '0');
 }
 
 /** The subscription of a device: everything that is meant for it. Throws TopicError on a bad id. */
