@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, ModelsConfig } from '../contracts/config.ts';
@@ -9,11 +8,11 @@ import type { DeviceParts } from '../fleet/device/device.ts';
 import { openJobService, type JobService } from '../fleet/jobs/service.ts';
 import { PhaseError } from '../fleet/jobs/runner.ts';
 import type { Conditions, Health } from '../fleet/jobs/work/context.ts';
-import { benchIdOf, benchMessage } from '../fleet/protocol/outgoing.ts';
 import type { HeatReader } from '../hardware/heat.ts';
-import { codeOf } from '../util/errors.ts';
+import { codeOf, messageOf } from '../util/errors.ts';
 import { builtModule } from '../util/paths.ts';
 import { runShell } from './commands.ts';
+import { readDecision, rowOf, tellBench, tellFitted } from './last-bench.ts';
 import type { Log } from './log.ts';
 
 export interface DaemonJobsOptions {
@@ -54,17 +53,15 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     conditions: () => conditionsNow(models),
     health: models.healthCommand === undefined ? null : healthBy(models.healthCommand, models, env),
     onSwitched: async (model, release, link) => {
-      await tellTwin(device(), release);
+      await tellTwin(model, release, link, options);
       await tellApplication(model, release, link, options);
     },
-    onBench: async (report) => {
+    onBench: async (report, link) => {
       const parts = device();
-      const benchId = benchIdOf(report);
-      const { topic, schema } = benchMessage(deviceId, report, benchId);
-      await parts?.outbox.add({ topic, schema, retain: false, priority: 'low', document: report });
-      const digest = createHash('sha256').update(JSON.stringify(report)).digest('hex');
-      await parts?.twin.setLastBench({ benchId, digest, ts: new Date().toISOString() });
-      await parts?.session.publish(parts.twin.message(new Date()));
+      if (parts === null) return;
+      const fitted = await readDecision(link);
+      const known = fitted === null ? null : rowOf(fitted.bench)?.accuracy;
+      await tellBench(parts, deviceId, report, known);
     },
     applySettings: async (settings) => {
       const parsed = settingsSchema.safeParse(settings);
@@ -157,7 +154,13 @@ function healthBy(command: string, models: ModelsConfig, env: DaemonJobsOptions[
   };
 }
 
-async function tellTwin(parts: DeviceParts | null, release: Release | null): Promise<void> {
+async function tellTwin(
+  model: string,
+  release: Release | null,
+  link: string,
+  { device, deviceId, log }: DaemonJobsOptions,
+): Promise<void> {
+  const parts = device();
   if (parts === null) return;
   const active =
     release === null
@@ -171,6 +174,12 @@ async function tellTwin(parts: DeviceParts | null, release: Release | null): Pro
         };
   await parts.twin.setActiveModel(active);
   await parts.session.publish(parts.twin.message(new Date()));
+  try {
+    await tellFitted(parts, deviceId, release === null ? null : link);
+  } catch (error) {
+    // A report that cannot be kept is no reason to take the model back.
+    log.logger.warn({ model, why: messageOf(error) }, 'the figures of the model are not told');
+  }
 }
 
 /** Its failure is written down; whether the application is well, its health command says. */

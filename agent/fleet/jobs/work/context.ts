@@ -30,8 +30,8 @@ export interface WorkContext {
    * gone. May be told twice of one change: after a crash nobody knows whether it was.
    */
   readonly onSwitched: (model: string, release: Release | null, link: string) => Promise<void>;
-  /** Takes the report of a benchmark that was asked for. */
-  readonly onBench: (report: BenchReport) => Promise<void>;
+  /** Takes the report of a benchmark of the release that `link` leads to. */
+  readonly onBench: (report: BenchReport, link: string) => Promise<void>;
   /** Takes settings over. Throws AgentError (`bad_settings`). */
   readonly applySettings: (settings: Readonly<Record<string, unknown>>) => Promise<void>;
   /** Log, versions and facts for somebody who looks for a fault; no secrets. */

@@ -19,7 +19,7 @@ export async function bench(
   if (digest === null) throw new PhaseError('unknown_model', `${model.name} is not installed here`);
   const release = await slots.verify(digest);
   const report = await benchOnce(slots, release, input.signal, context);
-  await context.onBench(report);
+  await context.onBench(report, slots.currentLink);
   const latencyMs = report.candidates[0]?.latencyMs ?? null;
   return { result: { version: release.version, digest, latencyMs } };
 }
