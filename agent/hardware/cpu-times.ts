@@ -13,7 +13,7 @@ export interface CpuTimes {
 
 /** Reads CPU times; `own` is that of `pid` and all its descendants (0 without a pid). */
 export async function readCpuTimes(
-  options: { readonly pid?: number; readonly root?: string } = {},
+  options: { readonly pid?: number; readonly root?: string | undefined } = {},
 ): Promise<CpuTimes> {
   const tree = await openTree(options.root);
   const own = options.pid === undefined ? 0 : await ticksOfTree(tree, options.pid);
