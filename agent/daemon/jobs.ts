@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, ModelsConfig } from '../contracts/config.ts';
 import type { Facts } from '../contracts/facts.ts';
-import { settingsSchema, type Settings } from '../contracts/fleet-twin.ts';
+import { settingsSchema, type ActiveModel, type Settings } from '../contracts/fleet-twin.ts';
 import type { Release } from '../contracts/release.ts';
 import type { DeviceParts } from '../fleet/device/device.ts';
 import { openJobService, type JobService } from '../fleet/jobs/service.ts';
@@ -14,6 +14,8 @@ import { builtModule } from '../util/paths.ts';
 import { runShell } from './commands.ts';
 import { readDecision, rowOf, tellBench, tellFitted } from './last-bench.ts';
 import type { Log } from './log.ts';
+import { momentOf } from './moment.ts';
+import type { DaemonTelemetry } from './telemetry.ts';
 
 export interface DaemonJobsOptions {
   readonly config: Config;
@@ -29,6 +31,7 @@ export interface DaemonJobsOptions {
   readonly program?: string | undefined;
   /** The device, once it is there. */
   readonly device: () => DeviceParts | null;
+  readonly telemetry: DaemonTelemetry;
   readonly onSettings: (settings: Settings) => void;
 }
 
@@ -38,7 +41,7 @@ const MAX_LOG_BYTES = 48 * 1024;
 
 /** Jobs with what the daemon around them can do. */
 export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> {
-  const { config, env, state, deviceId, agent, bootId, facts, log, device } = options;
+  const { config, env, state, deviceId, agent, bootId, facts, log, device, telemetry } = options;
   const { models } = config;
   const { logger } = log;
   return openJobService({
@@ -48,21 +51,25 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     repository: models.repository ?? null,
     refreshMs: models.refreshHours * HOUR_MS,
     program: options.program ?? builtModule('cli/main'),
-    moment: () => ({ ts: new Date().toISOString(), mono: Math.round(monotonicMs()), bootId }),
+    moment: () => momentOf(bootId),
     deviceClass: async () => classOf(agent, await facts()),
     conditions: () => conditionsNow(models),
     health: models.healthCommand === undefined ? null : healthBy(models.healthCommand, models, env),
     onSwitched: async (model, release, link) => {
-      await tellTwin(model, release, link, options);
+      await tellSwitch(model, release, link, options);
       await tellApplication(model, release, link, options);
     },
-    onBench: async (report, link) => {
+    onBench: async (measured) => {
       const parts = device();
-      if (parts === null) return;
-      const fitted = await readDecision(link);
+      const { report, fitted } = measured;
       const known = fitted === null ? null : rowOf(fitted.bench)?.accuracy;
-      await tellBench(parts, deviceId, report, known);
+      if (parts !== null) await tellBench(parts, deviceId, report, known);
+      await telemetry.measured(measured);
     },
+    onRecord: (record) => {
+      telemetry.tally.add(record);
+    },
+    samplesBytes: config.telemetry.samplesBytes,
     applySettings: async (settings) => {
       const parsed = settingsSchema.safeParse(settings);
       if (!parsed.success) {
@@ -101,11 +108,6 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
       },
     },
   });
-}
-
-/** Milliseconds since boot, whatever the clock does. */
-function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
 /** What decides how a model is fitted, besides the model. */
@@ -154,32 +156,34 @@ function healthBy(command: string, models: ModelsConfig, env: DaemonJobsOptions[
   };
 }
 
-async function tellTwin(
+/** In the twin, and with what it was fitted with until it is measured again. */
+async function tellSwitch(
   model: string,
   release: Release | null,
   link: string,
-  { device, deviceId, log }: DaemonJobsOptions,
+  { device, deviceId, telemetry, log }: DaemonJobsOptions,
 ): Promise<void> {
   const parts = device();
-  if (parts === null) return;
-  const active =
-    release === null
-      ? null
-      : {
-          name: release.model,
-          version: release.version,
-          precision: release.precision,
-          digest: release.digest,
-          releaseCounter: release.releaseCounter,
-        };
-  await parts.twin.setActiveModel(active);
-  await parts.session.publish(parts.twin.message(new Date()));
+  await parts?.twin.setActiveModel(release === null ? null : activeOf(release));
+  await parts?.session.publish(parts.twin.message(new Date()));
   try {
-    await tellFitted(parts, deviceId, release === null ? null : link);
+    const fitted = release === null ? null : await readDecision(link);
+    await telemetry.switched(model, release, fitted);
+    if (parts !== null) await tellFitted(parts, deviceId, fitted);
   } catch (error) {
-    // A report that cannot be kept is no reason to take the model back.
+    // Figures that cannot be kept are no reason to take the model back.
     log.logger.warn({ model, why: messageOf(error) }, 'the figures of the model are not told');
   }
+}
+
+function activeOf(release: Release): ActiveModel {
+  return {
+    name: release.model,
+    version: release.version,
+    precision: release.precision,
+    digest: release.digest,
+    releaseCounter: release.releaseCounter,
+  };
 }
 
 /** Its failure is written down; whether the application is well, its health command says. */

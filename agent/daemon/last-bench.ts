@@ -55,14 +55,13 @@ export async function tellBench(
 
 /**
  * After a switch: what the release was measured to be when it was fitted stands until it is measured
- * again. May be told twice of one switch. Null: no model is left.
+ * again. May be told twice of one switch. Null: no model is left, or nothing is known of it.
  */
 export async function tellFitted(
   parts: DeviceParts,
   deviceId: string,
-  releaseFolder: string | null,
+  record: DecisionRecord | null,
 ): Promise<void> {
-  const record = releaseFolder === null ? null : await readDecision(releaseFolder);
   if (record !== null) return tellBench(parts, deviceId, record.bench);
   await parts.twin.setLastBench(null);
   await parts.session.publish(parts.twin.message(new Date()));

@@ -13,11 +13,16 @@ export interface CpuTimes {
 
 /** Reads CPU times; `own` is that of `pid` and all its descendants (0 without a pid). */
 export async function readCpuTimes(
-  options: { readonly pid?: number; readonly root?: string | undefined } = {},
+  options: { readonly pid?: number; readonly root?: string } = {},
 ): Promise<CpuTimes> {
   const tree = await openTree(options.root);
   const own = options.pid === undefined ? 0 : await ticksOfTree(tree, options.pid);
   return { ...parseStat(await tree.readText('/proc/stat')), own };
+}
+
+/** All CPU times of a machine, for whoever looks again and again; those of no process are told apart. */
+export async function readAllCpuTimes(tree: Tree): Promise<CpuTimes> {
+  return { ...parseStat(await tree.readText('/proc/stat')), own: 0 };
 }
 
 /** Share of all CPU time, 0 to 1, that others used between two readings. */

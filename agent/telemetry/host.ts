@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { busyShare, readCpuTimes, type CpuTimes } from '../hardware/cpu-times.ts';
+import { busyShare, readAllCpuTimes, type CpuTimes } from '../hardware/cpu-times.ts';
 import { startReading, type Reading } from '../hardware/facts-log.ts';
 import { openHeat } from '../hardware/heat.ts';
 import { readMemory } from '../hardware/memory.ts';
@@ -34,12 +34,13 @@ export interface HostOptions {
 /** Zones of accelerators, by how they begin: GPUs, Edge TPUs, NPUs, the vision engines of Jetsons. */
 const ACCELERATORS: readonly string[] = ['gpu', 'apex', 'npu', 'cv0', 'cv1', 'cv2', 'hailo'];
 
+const isAccelerator = ({ zone }: Sensor): boolean => isNamed(zone, ACCELERATORS);
+
 /** Looks for the sensors once; a sample is then a few dozen small files. */
 export async function openHostSampler({ state, root }: HostOptions): Promise<HostSampler> {
   const reading = startReading(quickTree(await openTree(root)));
   const heat = await openHeat(root);
   const sensors = await findSensors(reading);
-  const isAccelerator = ({ zone }: Sensor) => isNamed(zone, ACCELERATORS);
   const accelerators = sensors.filter(isAccelerator);
   const processors = sensors.filter((sensor) => !isAccelerator(sensor));
   const meter = await openFilePower(reading);
@@ -49,7 +50,7 @@ export async function openHostSampler({ state, root }: HostOptions): Promise<Hos
 
   const cpu = async (): Promise<Values> => {
     const before = times;
-    times = await readCpuTimes({ root }).catch(() => null);
+    times = await readAllCpuTimes(reading.tree).catch(() => null);
     const isKnown = before !== null && times !== null && times.total > before.total;
     return { cpuRatio: isKnown ? busyShare(before, times ?? before) : null };
   };

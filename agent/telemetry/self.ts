@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { jobsMetricOf } from '../contracts/metrics.ts';
 import { jobOutcomes, type JobOutcome } from '../contracts/job.ts';
+import { slowly } from '../hardware/slowly.ts';
 import type { Values } from './changes.ts';
 
 /** What the agent counts elsewhere. */
@@ -28,20 +29,22 @@ export interface SelfSampler {
 
 /** A timer that fires more often would tell more, and keep an idle processor awake. */
 const LOOP_RESOLUTION_MS = 100;
-const NANOSECONDS = 1e6;
+const NANOSECONDS_PER_MS = 1e6;
+const PSS_EVERY_MS = 60_000;
 
 /** Memory and event loop of this process. */
 export function openSelfSampler(): SelfSampler {
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   loop.enable();
+  const pss = slowly(readPss, PSS_EVERY_MS);
   return {
     read: async (counts) => {
       // It counts from one firing of its timer to the next, the pause between them included.
-      const p99Ms = loop.percentile(99) / NANOSECONDS - LOOP_RESOLUTION_MS;
+      const p99Ms = loop.percentile(99) / NANOSECONDS_PER_MS - LOOP_RESOLUTION_MS;
       loop.reset();
       return {
         rssBytes: process.memoryUsage.rss(),
-        pssBytes: await readPss(),
+        pssBytes: await pss(),
         loopDelayP99Ms: Math.max(0, p99Ms),
         ...valuesOf(counts),
       };
