@@ -1,4 +1,4 @@
-import type { JobOutcome, JobRecord } from '../contracts/job.ts';
+import { jobOutcomes, jobTypes, type JobOutcome, type JobRecord } from '../contracts/job.ts';
 
 /** Phases that Prometheus has not been told of yet; more than this are not kept. */
 const MAX_PHASES = 1000;
@@ -34,12 +34,17 @@ export class JobTally {
     }
   }
 
+  /** Also what has not happened yet: a counter that begins at 1 is no increase. */
   ended(): readonly {
     readonly type: string;
     readonly outcome: JobOutcome;
     readonly count: number;
   }[] {
-    return [...this.#ended.values()];
+    const none = jobTypes.flatMap((type) =>
+      jobOutcomes.map((outcome) => ({ type, outcome, count: 0 })),
+    );
+    const unseen = none.filter(({ type, outcome }) => !this.#ended.has(`${type} ${outcome}`));
+    return [...this.#ended.values(), ...unseen];
   }
 
   byOutcome(): ReadonlyMap<JobOutcome, number> {
