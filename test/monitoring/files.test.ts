@@ -51,7 +51,7 @@ describe('the dashboard', () => {
       expect(one.gridPos.x + one.gridPos.w).toBeLessThanOrEqual(24);
       const under = panels.slice(at + 1).filter(({ gridPos }) => overlap(one.gridPos, gridPos));
       expect([one.title, under.map(({ title }) => title)]).toEqual([one.title, []]);
-      if (one.type !== 'row') expect(one.datasource).toBeDefined();
+      expect([one.title, one.type === 'row']).toEqual([one.title, one.datasource === undefined]);
       const refs = (one.targets ?? []).map(({ refId }) => refId);
       expect(new Set(refs).size).toBe(refs.length);
     }
@@ -103,7 +103,7 @@ describe('the dashboard', () => {
     for (const variable of dashboard.templating.list) {
       expect(Object.values(VariableHide)).toContain(variable['hide']);
       expect(Object.values(VariableRefresh)).toContain(variable['refresh']);
-      if ('sort' in variable) expect(Object.values(VariableSort)).toContain(variable['sort']);
+      expect(Object.values(VariableSort)).toContain(variable['sort'] ?? VariableSort.disabled);
     }
     expect(Object.values(DashboardCursorSync)).toContain(dashboard.graphTooltip);
     expect(dashboard.schemaVersion).toBeLessThanOrEqual(defaultDashboard.schemaVersion ?? 0);
