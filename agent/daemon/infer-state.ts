@@ -89,7 +89,8 @@ export async function openInferState(options: {
       if (release === null) models.delete(model);
       else {
         const row = fitted === null ? null : rowOf(fitted.bench);
-        const values = valuesOf(row, row, row?.latencyMs === null ? null : 1);
+        const isMeasured = (row?.latencyMs ?? null) !== null;
+        const values = valuesOf(row, row, isMeasured ? 1 : null);
         models.set(model, { ...stateOf(release), values, drifting: [] });
       }
       await save();
