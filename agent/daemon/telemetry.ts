@@ -9,6 +9,7 @@ import type { MetricsOptions } from '../telemetry/metrics-server.ts';
 import { openHostSampler, type HostSampler } from '../telemetry/host.ts';
 import { openSelfSampler, type SelfSampler } from '../telemetry/self.ts';
 import type { TelemetryStreams } from '../telemetry/streams.ts';
+import { messageOf } from '../util/errors.ts';
 import { countsOf, offlineClock } from './counts.ts';
 import { deviceFamilies } from './device-families.ts';
 import { tellDrift } from './drift-event.ts';
@@ -41,7 +42,7 @@ export interface DaemonTelemetry {
     release: Release | null,
     fitted: DecisionRecord | null,
   ) => Promise<void>;
-  /** Begins to sample, to measure and to serve. Throws MetricsError. */
+  /** Begins to sample, to measure and to serve. */
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -150,7 +151,13 @@ async function serve(
 ): Promise<() => Promise<void>> {
   if (listen === undefined) return async () => undefined;
   const { serveMetrics } = await import('../telemetry/metrics-server.ts');
-  const { port, close } = await serveMetrics({ listen, ...what });
-  logger.info({ listen, port }, 'GET /metrics is served');
-  return close;
+  try {
+    const { port, close } = await serveMetrics({ listen, ...what });
+    logger.info({ listen, port }, 'GET /metrics is served');
+    return close;
+  } catch (error) {
+    // Who cannot be scraped is still a device of its fleet.
+    logger.error({ why: messageOf(error) }, 'GET /metrics is not served');
+    return async () => undefined;
+  }
 }
