@@ -116,6 +116,10 @@ describeWithMosquitto('a device that records', () => {
     expect(calibRecordSchema.parse(JSON.parse(text))).toMatchObject({ offered: 40, kept: 40 });
     expect(await sets(state)).toMatchObject([{ model: 'kws', samples: 40, seen: 40 }]);
 
+    // Taking samples brings no native library into the daemon, nor what reads files of samples.
+    const maps = readFileSync(`/proc/${String(daemon.child.pid)}/maps`, 'utf8');
+    expect(maps).not.toMatch(/onnxruntime|tflite|libvips|sharp/i);
+
     const second = await publish('2.0.0');
     const two = await run('j2', { jobType: 'deploy', model: second, policy: POLICY });
     expect(two).toMatchObject({

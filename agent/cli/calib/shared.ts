@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { RECORDED_FOLDER } from '../../calibration/recording/list.ts';
 import type { Io } from '../output.ts';
 
 /** Of the folders that the configuration, systemd or the user's environment name. */
@@ -13,7 +12,7 @@ async function foldersFrom(file: string | undefined, env: Io['env']) {
 
 /** Of the daemon that systemd starts, for those who ask from a shell of their own. */
 const SYSTEM_SOCKET = '/run/edgefit/record.sock';
-const SYSTEM_RECORDED = join('/var/lib/edgefit', RECORDED_FOLDER);
+const SYSTEM_STATE = '/var/lib/edgefit';
 
 /** What is configured or the user's own, unless only the system's is there. */
 function orSystem(own: string, system: string): string {
@@ -30,5 +29,6 @@ export async function socketOf(file: string | undefined, env: Io['env']): Promis
 /** Where the daemon keeps samples. Throws ConfigError. */
 export async function recordedFolder(file: string | undefined, env: Io['env']): Promise<string> {
   const { folders } = await foldersFrom(file, env);
-  return orSystem(join(folders.state, RECORDED_FOLDER), SYSTEM_RECORDED);
+  const { RECORDED_FOLDER } = await import('../../calibration/recording/list.ts');
+  return orSystem(join(folders.state, RECORDED_FOLDER), join(SYSTEM_STATE, RECORDED_FOLDER));
 }
