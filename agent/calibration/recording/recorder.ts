@@ -110,9 +110,10 @@ export class Recorder {
       return await result;
     } catch (error) {
       if (error instanceof RecordError) throw error;
-      const code = codeOf(error);
+      // Codes of the system are like ENOSPC; ours say what they say by themselves.
+      const isDisk = /^E[A-Z]/.test(codeOf(error) ?? '');
       const message = `the sample could not be kept: ${messageOf(error)}`;
-      throw new RecordError(code === undefined ? 'FAILED' : 'DISK', message, {
+      throw new RecordError(isDisk ? 'DISK' : 'FAILED', message, {
         cause: error,
         kind: 'failure',
       });
