@@ -34,7 +34,9 @@ describeWithCorpus('a keyword spotter', () => {
     const description = { inputs: INPUTS, outputs: [] };
     let [least, most, count] = [Infinity, -Infinity, 0];
     for await (const { feeds } of await openSamples({ path }, {}, description, { to: SAMPLES })) {
-      const loud = Float32Array.from(feeds['input.1']?.data ?? [], (value) => 4 * Number(value));
+      const data = feeds['input.1']?.data;
+      if (!(data instanceof Float32Array)) throw new Error('input.1 is not float32');
+      const loud = data.map((value) => 4 * value);
       if (count < CALIBRATES) {
         least = Math.min(least, ...loud);
         most = Math.max(most, ...loud);

@@ -45,7 +45,7 @@ function expectUniform(counts: readonly number[], runs: number, p: number): void
 }
 
 describe('a reservoir', () => {
-  const RUNS = 20_000;
+  const RUNS = 5000;
 
   test('holds every sample of the stream with the same probability', () => {
     const counts = countPlaces(RUNS, 20, (random) => stream(20, random));
