@@ -59,11 +59,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     logger.info({ version, config: file, state: folders.state }, 'started');
     if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
     const parts = await startParts(options, broker?.settings ?? null, folders.state, log);
+    // Loaded only where it was asked for.
+    const stopRecording = config.calibration.record
+      ? await (await import('./recording.ts')).startRecording({ config, folders, log })
+      : async () => undefined;
     await notifier.send('READY=1', 'STATUS=running');
     await untilAborted(signal);
     logger.info({ reason: messageOf(signal.reason) }, 'stopping');
     const impatient = setTimeout(() => process.exit(1), STOP_MS);
-    await Promise.all([notifier.send('STOPPING=1'), parts.stop()]);
+    await Promise.all([notifier.send('STOPPING=1'), parts.stop(), stopRecording()]);
     clearTimeout(impatient);
   } finally {
     stopWatchdog();

@@ -148,6 +148,7 @@ function foldersIn(state: string) {
     packages: join(state, 'packages'),
     cache: join(state, 'fitted'),
     evaluation: join(state, 'evaluation'),
+    recorded: join(state, 'recorded'),
     tuf: join(state, 'tuf'),
     children: join(state, 'children'),
     scratch,
