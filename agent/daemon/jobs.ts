@@ -63,7 +63,8 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
       const parts = device();
       const { report, fitted } = measured;
       const known = fitted === null ? null : rowOf(fitted.bench)?.accuracy;
-      if (parts !== null) await tellBench(parts, deviceId, report, known);
+      const { model } = measured.release;
+      if (parts !== null) await tellBench(parts, deviceId, { model, report, known });
       await telemetry.measured(measured);
     },
     onRecord: (record) => {
@@ -169,7 +170,7 @@ async function tellSwitch(
   try {
     const fitted = release === null ? null : await readDecision(link);
     await telemetry.switched(model, release, fitted);
-    if (parts !== null) await tellFitted(parts, deviceId, fitted);
+    if (parts !== null) await tellFitted(parts, deviceId, model, fitted);
   } catch (error) {
     // Figures that cannot be kept are no reason to take the model back.
     log.logger.warn({ model, why: messageOf(error) }, 'the figures of the model are not told');

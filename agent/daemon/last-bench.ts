@@ -7,7 +7,11 @@ import type { DeviceParts } from '../fleet/device/device.ts';
 import { RECORD_FILE } from '../fleet/jobs/work/fit.ts';
 import { benchIdOf, benchMessage } from '../fleet/protocol/outgoing.ts';
 
-type Accuracy = CandidateRow['accuracy'];
+export interface BenchOfModel {
+  readonly model: string;
+  readonly report: BenchReport;
+  readonly known?: CandidateRow['accuracy'] | undefined;
+}
 
 /** What a release was measured to be when it was fitted, or null where nothing is known of that. */
 export async function readDecision(releaseFolder: string): Promise<DecisionRecord | null> {
@@ -28,14 +32,14 @@ export function rowOf(report: BenchReport): CandidateRow | null {
 }
 
 /**
- * Sends a report, and says in the twin where it went and what it found of the model that runs.
- * `known` is the accuracy where the report has none: the same file on the same runtime has the same.
+ * Sends a report, and says in the twin where it went and what it found, if it is of the model that the
+ * twin names. `known` is the accuracy where the report has none: the same file on the same runtime has
+ * the same.
  */
 export async function tellBench(
   parts: DeviceParts,
   deviceId: string,
-  report: BenchReport,
-  known: Accuracy = null,
+  { model, report, known = null }: BenchOfModel,
 ): Promise<void> {
   const { outbox, twin, session } = parts;
   const benchId = benchIdOf(report);
@@ -43,6 +47,7 @@ export async function tellBench(
   const accuracy = row?.accuracy ?? known;
   const { topic, schema } = benchMessage(deviceId, report, benchId);
   await outbox.add({ topic, schema, retain: false, priority: 'low', document: report });
+  if (twin.activeModel()?.name !== model) return;
   await twin.setLastBench({
     benchId,
     digest: createHash('sha256').update(JSON.stringify(report)).digest('hex'),
@@ -60,9 +65,10 @@ export async function tellBench(
 export async function tellFitted(
   parts: DeviceParts,
   deviceId: string,
+  model: string,
   record: DecisionRecord | null,
 ): Promise<void> {
-  if (record !== null) return tellBench(parts, deviceId, record.bench);
+  if (record !== null) return tellBench(parts, deviceId, { model, report: record.bench });
   await parts.twin.setLastBench(null);
   await parts.session.publish(parts.twin.message(new Date()));
 }

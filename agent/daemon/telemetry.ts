@@ -92,6 +92,7 @@ export async function openDaemonTelemetry(
     },
     switched: async (model, release, fitted) => {
       await infer.switched(model, release, fitted);
+      if (release === null) streams.forget('infer', model);
       await takeModels(streams, infer);
     },
     start: async () => {

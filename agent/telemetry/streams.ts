@@ -36,6 +36,10 @@ interface Line {
   latest: Latest;
 }
 
+function keyOf(stream: TelemetryStream, model = ''): string {
+  return `${stream} ${model}`;
+}
+
 /** The clock and the time since boot may part by so much within a sample without a jump. */
 const JUMP_MS = 5000;
 
@@ -82,8 +86,13 @@ export class TelemetryStreams {
     if (report !== null) await keep(this.#message(line, moment, report));
   }
 
+  /** A model is not here any more. */
+  forget(stream: TelemetryStream, model: string): void {
+    this.#lines.delete(keyOf(stream, model));
+  }
+
   #lineOf(latest: Latest): Line {
-    const key = `${latest.stream} ${latest.model?.name ?? ''}`;
+    const key = keyOf(latest.stream, latest.model?.name);
     const { fullMs, historyMs } = this.#options;
     const line = this.#lines.get(key) ?? {
       reporter: new ChangeReporter(metricsOf(latest.stream), fullMs),

@@ -95,6 +95,8 @@ describe('streams', () => {
       ['kws', '2', 3],
     ]);
     expect(streams.latest()).toHaveLength(2);
+    streams.forget('infer', 'vad');
+    expect(streams.latest().map(({ model }) => model?.name)).toEqual(['kws']);
   });
 });
 

@@ -21,20 +21,14 @@ const FILE = 'manifest.json';
 
 /**
  * Takes the evaluation samples out of a package that is not needed any more, unless they are larger
- * than is allowed. What is there already stays: after a crash this comes again.
+ * than is allowed. Where they have been taken already, what is kept stays: after a crash this comes again.
  */
 export async function keepEvaluation(model: Wanted, context: WorkContext): Promise<void> {
   const source = packageFolder(model, context);
   const target = folderOf(model.name, model.version, context);
   const manifest = await readManifest(join(source, FILE));
   const path = manifest?.samples?.evaluation?.path;
-  if (
-    manifest === null ||
-    path === undefined ||
-    (await readManifest(join(target, FILE))) !== null
-  ) {
-    return;
-  }
+  if (manifest === null || path === undefined) return;
   const from = join(source, path);
   // Whoever signed the package is trusted with models, not with other files of this device.
   if (!from.startsWith(`${source}/`)) return;
