@@ -6,6 +6,7 @@ export const publishSchema = z
     schema: z.literal('edgefit/publish/1'),
     model: z.string(),
     version: z.string(),
+    platform: z.string().optional().describe('of an archive of the agent itself'),
     releaseCounter: z.number().int().describe('grows with every release of this model'),
     files: z.number().int(),
     bytes: z.number().int(),
