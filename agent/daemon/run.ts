@@ -58,10 +58,14 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   try {
     logger.info({ version, config: file, state: folders.state }, 'started');
     if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
-    const parts = await startParts(options, broker?.settings ?? null, folders.state, log);
+    const restart = new AbortController();
+    const parts = await startParts(options, broker?.settings ?? null, folders.state, log, (why) => {
+      restart.abort(new Error(why));
+    });
     await notifier.send('READY=1', 'STATUS=running');
-    await untilAborted(signal);
-    logger.info({ reason: messageOf(signal.reason) }, 'stopping');
+    const end = AbortSignal.any([signal, restart.signal]);
+    await untilAborted(end);
+    logger.info({ reason: messageOf(end.reason) }, 'stopping');
     const impatient = setTimeout(() => process.exit(1), STOP_MS);
     await Promise.all([notifier.send('STOPPING=1'), parts.stop()]);
     clearTimeout(impatient);
@@ -78,6 +82,7 @@ async function startParts(
   broker: BrokerSettings | null,
   state: string,
   log: Log,
+  restart: (why: string) => void,
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const { readBootId } = await import('../hardware/boot-id.ts');
   const self: Self = {
@@ -100,6 +105,7 @@ async function startParts(
         ...self,
         env,
         program,
+        restart,
         device: () => device,
       })
     : null;
