@@ -32,6 +32,8 @@ export interface DaemonJobsOptions {
   /** The device, once it is there. */
   readonly device: () => DeviceParts | null;
   readonly onSettings: (settings: Settings) => void;
+  /** Other keys count than before. */
+  readonly onKeys: () => void;
   /** Ends the daemon, so that another agent can take over. */
   readonly restart: (why: string) => void;
 }
@@ -96,9 +98,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     publish: (message) => {
       void device()?.session.publish(message);
     },
-    onKeys: () => {
-      void device()?.session.republish();
-    },
+    onKeys: options.onKeys,
     log: {
       info: (fields, message) => {
         logger.info(fields, message);

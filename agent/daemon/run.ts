@@ -18,6 +18,7 @@ import { answersOf } from './answers.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
 import { openLog } from './log.ts';
 import type { Log } from './log.ts';
+import { lockFolder } from './only-one.ts';
 import { openNotifier } from './notify.ts';
 import { startWatchdog } from './watchdog.ts';
 
@@ -37,7 +38,7 @@ const STOP_MS = 4000;
 
 /**
  * The long-running agent: builds the rooms, starts them in order, waits for the signal and stops
- * them in reverse. Throws ConfigError and FileError when it cannot start.
+ * them in reverse. Throws ConfigError, FileError and DaemonError when it cannot start.
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { loaded, env, version, signal } = options;
@@ -47,6 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const folders = foldersOf(config, env);
   await checkCanWriteFolder(folders.state);
   await makeFolder(folders.state);
+  const unlock = await lockFolder(folders.state);
   const broker = await resolveBroker(loaded, env, folders.state);
   const notifier = openNotifier({ env, warn: (message) => logger.warn(message) });
   const stopWatchdog = startWatchdog({
@@ -72,6 +74,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   } finally {
     stopWatchdog();
     await removeHeartbeat(folders.runtime);
+    unlock();
   }
   logger.info('stopped');
 }
@@ -106,6 +109,11 @@ async function startParts(
         env,
         program,
         restart,
+        onKeys: () => {
+          device?.onKeys().catch((error: unknown) => {
+            log.logger.warn({ why: messageOf(error) }, 'the desired twin could not be kept');
+          });
+        },
         device: () => device,
       })
     : null;
@@ -192,13 +200,21 @@ async function nameDevice({ deviceId }: Config, state: string): Promise<string> 
   return defaultDeviceId();
 }
 
-/** The probe of this machine, made when first asked for. */
-function onceFacts(): () => Promise<Facts> {
+/** The probe of this machine, made when first asked for, and again after one that failed. */
+export function onceFacts(probeHere = probeMachine): () => Promise<Facts> {
   let facts: Promise<Facts> | null = null;
   return () => {
-    facts ??= import('../hardware/probe.ts').then(({ probe }) => probe());
+    facts ??= probeHere().catch((error: unknown) => {
+      facts = null;
+      throw error;
+    });
     return facts;
   };
+}
+
+async function probeMachine(): Promise<Facts> {
+  const { probe } = await import('../hardware/probe.ts');
+  return probe();
 }
 
 /** Keeps the process alive until then: a pending promise alone would not. */

@@ -2,7 +2,7 @@ import type { RefusalCode } from '../../contracts/fleet-request.ts';
 import type { SignedType } from '../../contracts/signed.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { refuse, type Refusal } from '../device/refusals.ts';
-import type { UnverifiedDocument } from '../device/incoming.ts';
+import { isSigned, type UnverifiedDocument } from '../device/incoming.ts';
 import { verifyDocument, type Keyring, type VerifiedDocument } from '../protocol/signed.ts';
 import type { Counters } from './counters.ts';
 import type { TrustedMetadata } from './metadata.ts';
@@ -64,6 +64,7 @@ export class DocumentTrust {
     document: UnverifiedDocument,
     type: SignedType,
   ): Promise<VerifiedDocument | Refusal> {
+    if (!isSigned(document)) return refuse('UNSIGNED', 'it carries no signature');
     const first = await this.#check(document, type);
     if (!('refused' in first) || !['UNSIGNED', 'UNVERIFIED'].includes(first.refused)) return first;
     if (!this.#mayRefreshFor(document)) {
