@@ -22,6 +22,10 @@ export const verifySchema = z
     url: z.string(),
     rootVersion: z.number().int(),
     targetsVersion: z.number().int(),
+    expires: z
+      .object({ root: z.string(), targets: z.string() })
+      .describe('when devices refuse everything unless it is signed anew'),
+    warnings: z.array(z.string()).describe('what is to be signed anew soon'),
     files: z.array(
       z.object({
         path: z.string(),

@@ -59,7 +59,11 @@ afterAll(async () => {
 test('a device would believe the repository', async () => {
   const { code, out } = await verify('--json');
   expect(code).toBe(0);
-  const { files } = JSON.parse(out) as { files: readonly { path: string }[] };
+  const { files, warnings } = JSON.parse(out) as {
+    files: readonly { path: string }[];
+    warnings: unknown;
+  };
+  expect(warnings).toEqual([]);
   expect(files.map(({ path }) => path)).toEqual([
     'models/kws/1.0.0/manifest.json',
     'models/kws/1.0.0/model.onnx',

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jobTypes, type JobPhase, type JobRecord } from '../../contracts/job.ts';
+import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
 import type { VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
@@ -66,6 +67,8 @@ export interface JobService {
   readonly port: JobsDoor;
   readonly verify: VerifyDocument;
   readonly keyIds: () => readonly string[];
+  /** When the trusted metadata expires; null when there is none. */
+  readonly expiries: () => Expiries | null;
   /** Takes up open jobs and looks at the repository now and then. */
   readonly start: () => void;
   /** New metadata is there. */
@@ -207,6 +210,7 @@ function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
+    expiries: () => trust.expiries(),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);
