@@ -61,6 +61,13 @@ export async function readAgents(agents: string): Promise<AgentsState | null> {
   }
 }
 
+/** Whether the agent that asks is one on trial, so that its end must be followed by another start. */
+export async function isOnTrial(agents: string | undefined): Promise<boolean> {
+  if (agents === undefined || agents === '') return false;
+  const state = await readAgents(agents).catch(() => null);
+  return state !== null && state.trial !== null;
+}
+
 /** On the disk when it resolves. Throws system errors. */
 export async function writeAgents(agents: string, state: AgentsState): Promise<void> {
   await replaceFile(stateFile(agents), `${JSON.stringify(state)}\n`);

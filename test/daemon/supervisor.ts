@@ -30,7 +30,9 @@ export function supervise(yaml: string, state: string): Supervised {
       });
       child.stderr?.on('data', (chunk) => (text += String(chunk)));
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      await once(child, 'close');
+      const [code] = (await once(child, 'close')) as [number | null];
+      // RestartPreventExitStatus
+      if (code === 78) return;
       // oxlint-disable-next-line no-await-in-loop -- RestartSec
       await sleep(50);
     }

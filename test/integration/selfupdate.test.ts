@@ -130,6 +130,19 @@ describeWithMosquitto('a device that updates its agent', () => {
     });
   });
 
+  test('goes back from one that does not understand the configuration', async () => {
+    const { state, watcher, yaml } = await device();
+    const strict = `if (process.argv[2] === 'run') process.env.EDGEFIT_MQTT_URL = 'nonsense';`;
+    const agent = await site.publishAgent(archives.make('9.1.1', { before: strict }));
+    const { log } = supervise(yaml, state);
+    await send(watcher, 'u1', { agent });
+    expect(await endOf(watcher, 'u1', log)).toMatchObject({
+      status: 'FAILED',
+      outcome: 'rolled_back',
+      reason: { code: 'agent_failed' },
+    });
+  });
+
   test('refuses what is not signed, changed on the way, or for other machines', async () => {
     const { state, watcher, yaml } = await device();
     const agent = await site.publishAgent(archives.make('9.2.0'));

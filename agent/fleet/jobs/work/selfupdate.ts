@@ -187,8 +187,13 @@ async function restart(why: string, self: SelfUpdate, signal: AbortSignal): Prom
 }
 
 async function stateOf({ folder, version }: SelfUpdate): Promise<AgentsState> {
+  const known = await readAgents(folder).catch((error: unknown) => {
+    // Damaged: the launcher starts the installed agent then, as if there were none.
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  });
   const none = { current: null, previous: null, trial: null, failed: null };
-  return (await readAgents(folder)) ?? { schema: 'edgefit/agents/1', ...none, shipped: version };
+  return known ?? { schema: 'edgefit/agents/1', ...none, shipped: version };
 }
 
 /** The launcher has gone back already. */
