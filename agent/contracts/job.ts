@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ID_PATTERN } from './ids.ts';
+import { calibrationSources } from './manifest.ts';
 import { signedPartSchema } from './signed.ts';
 
 /**
@@ -78,9 +79,11 @@ export const policySchema = z.object({
   maxRssBytes: z.number().int().positive().optional(),
   maxCelsius: z.number().optional().describe('do not start, and do not stay, above it'),
   calibration: z
-    .enum(['package', 'recorded'])
-    .default('package')
-    .describe("recorded: the device's own inputs, where it has kept enough of them"),
+    .enum(calibrationSources)
+    .optional()
+    .describe(
+      "recorded: the device's own inputs, where it has kept enough of them; absent: what the package says",
+    ),
 });
 
 const limitsSchema = z.object({

@@ -64,12 +64,16 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     const parts = await startParts(options, broker?.settings ?? null, folders.state, log, (why) => {
       restart.abort(new Error(why));
     });
+    // Loaded only where it was asked for.
+    const stopRecording = config.calibration.record
+      ? await (await import('./recording.ts')).startRecording({ config, folders, log })
+      : async () => undefined;
     await notifier.send('READY=1', 'STATUS=running');
     const end = AbortSignal.any([signal, restart.signal]);
     await untilAborted(end);
     logger.info({ reason: messageOf(end.reason) }, 'stopping');
     const impatient = setTimeout(() => process.exit(1), STOP_MS);
-    await Promise.all([notifier.send('STOPPING=1'), parts.stop()]);
+    await Promise.all([notifier.send('STOPPING=1'), parts.stop(), stopRecording()]);
     clearTimeout(impatient);
   } finally {
     stopWatchdog();

@@ -150,6 +150,7 @@ function foldersIn(state: string) {
     models: join(state, 'models'),
     packages: join(state, 'packages'),
     cache: join(state, 'fitted'),
+    recorded: join(state, 'recorded'),
     tuf: join(state, 'tuf'),
     children: join(state, 'children'),
     scratch,

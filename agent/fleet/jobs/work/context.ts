@@ -15,6 +15,8 @@ export interface WorkContext {
     readonly scratch: string;
     /** Models that were fitted before, by what decides the result. */
     readonly cache: string;
+    /** Inputs of applications that this device keeps, a folder for each model. */
+    readonly recorded: string;
   };
   /** Address of the repository, or null: this device is deployed to by nobody. */
   readonly repository: string | null;
