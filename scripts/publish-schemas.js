@@ -155,6 +155,13 @@ const CONTRACTS = [
     title: 'A signing key, encrypted: agent model keygen',
   },
   {
+    file: 'agent-package',
+    module: 'agent-package',
+    name: 'agentPackageSchema',
+    io: 'input',
+    title: 'What an archive of the agent is: agent-package.json',
+  },
+  {
     file: 'publish',
     module: 'publish',
     name: 'publishSchema',

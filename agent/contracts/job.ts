@@ -215,6 +215,7 @@ export type FitJob = z.infer<typeof fitJobSchema>;
 export type BenchJob = z.infer<typeof benchJobSchema>;
 export type ConfigJob = z.infer<typeof configJobSchema>;
 export type CollectJob = z.infer<typeof collectJobSchema>;
+export type SelfupdateJob = z.infer<typeof selfupdateJobSchema>;
 export type RollbackJob = z.infer<typeof rollbackJobSchema>;
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 export type Policy = z.infer<typeof policySchema>;

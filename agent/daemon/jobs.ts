@@ -15,6 +15,7 @@ import { runShell } from './commands.ts';
 import { readDecision, rowOf, tellBench, tellFitted } from './last-bench.ts';
 import type { Log } from './log.ts';
 import { momentOf } from './moment.ts';
+import { selfUpdateOf } from './self-update.ts';
 import type { DaemonTelemetry } from './telemetry.ts';
 
 export interface DaemonJobsOptions {
@@ -33,6 +34,10 @@ export interface DaemonJobsOptions {
   readonly device: () => DeviceParts | null;
   readonly telemetry: DaemonTelemetry;
   readonly onSettings: (settings: Settings) => void;
+  /** Other keys count than before. */
+  readonly onKeys: () => void;
+  /** Ends the daemon, so that another agent can take over. */
+  readonly restart: (why: string) => void;
 }
 
 const HOUR_MS = 3_600_000;
@@ -51,6 +56,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     repository: models.repository ?? null,
     refreshMs: models.refreshHours * HOUR_MS,
     program: options.program ?? builtModule('cli/main'),
+    selfUpdate: selfUpdateOf(options),
     moment: () => momentOf(bootId),
     deviceClass: async () => classOf(agent, await facts()),
     conditions: () => conditionsNow(models),
@@ -97,9 +103,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     publish: (message) => {
       void device()?.session.publish(message);
     },
-    onKeys: () => {
-      void device()?.session.republish();
-    },
+    onKeys: options.onKeys,
     log: {
       info: (fields, message) => {
         logger.info(fields, message);

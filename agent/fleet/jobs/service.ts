@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobPhase, JobRecord } from '../../contracts/job.ts';
+import { jobTypes, type JobPhase, type JobRecord } from '../../contracts/job.ts';
+import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
 import type { VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
@@ -16,7 +17,7 @@ import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
-import type { WorkContext } from './work/context.ts';
+import type { SelfUpdate, WorkContext } from './work/context.ts';
 import { phaseHandlers } from './work/handlers.ts';
 
 /** What only whoever builds the daemon can give. */
@@ -41,6 +42,8 @@ export interface JobServiceOptions extends Surroundings {
   readonly refreshMs: number;
   /** The built command line of the agent, which children run. */
   readonly program: string;
+  /** How the agent replaces itself; `selfupdate` jobs are refused without. */
+  readonly selfUpdate?: SelfUpdate | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly moment: () => Moment;
   /** Sends a message when there is a connection; must not throw. */
@@ -68,6 +71,8 @@ export interface JobService {
   readonly port: JobsDoor;
   readonly verify: VerifyDocument;
   readonly keyIds: () => readonly string[];
+  /** When the trusted metadata expires; null when there is none. */
+  readonly expiries: () => Expiries | null;
   /** Takes up open jobs and looks at the repository now and then. */
   readonly start: () => void;
   /** New metadata is there. */
@@ -102,13 +107,17 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const nowMs = () => clock.nowMs();
   const onTrusted = () => clock.persist();
   const metadata = new TrustedMetadata({ folder: folders.tuf, nowMs, onTrusted });
+  const child = { program: options.program, env: options.env, scratch: folders.scratch, children };
   const context: WorkContext = {
     ...options,
     folders,
     counters,
     nowMs,
     metadata,
-    runAgent: agentRunner({ ...options, scratch: folders.scratch, children }),
+    runAgent: agentRunner(child),
+    runProgram: ({ node, main }, args, signal) =>
+      agentRunner({ ...child, node, program: main })(args, signal),
+    selfUpdate: options.selfUpdate ?? null,
     pollMs: options.pollMs ?? POLL_MS,
     samplesBytes: options.samplesBytes ?? 0,
   };
@@ -134,7 +143,8 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
     warn,
   });
   await trust.load();
-  const port = openPort({ ...options, runner, trust, counters });
+  const types = jobTypes.filter((type) => type !== 'selfupdate' || context.selfUpdate !== null);
+  const port = openPort({ ...options, runner, trust, counters, types });
   return serve(options, { runner, trust, port, clock, context });
 }
 
@@ -212,6 +222,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
+    expiries: () => trust.expiries(),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publishAgent } from '../../../agent/deploy/agents/publish.ts';
 import type { SigningKey } from '../../../agent/deploy/key-file.ts';
 import { publishPackage } from '../../../agent/deploy/publish.ts';
 import type { Roles } from '../../../agent/deploy/tuf/authority.ts';
@@ -76,6 +77,12 @@ export class Site {
       version,
     });
     return { name, version, releaseCounter: published.releaseCounter };
+  }
+
+  /** Publishes an archive of an agent. */
+  async publishAgent(archive: string) {
+    const { version, releaseCounter } = await publishAgent({ ...this.#options(), archive });
+    return { version, releaseCounter };
   }
 
   /** A signed job; what is given replaces what a good one has. */

@@ -45,6 +45,14 @@ export interface WorkContext {
   readonly health: ((model: string, signal: AbortSignal) => Promise<Health>) | null;
   /** Runs the agent itself as a child: heavy work does not happen in the daemon. */
   readonly runAgent: RunAgent;
+  /** The same with another agent, one that is to be installed. */
+  readonly runProgram: (
+    program: AgentProgram,
+    args: readonly string[],
+    signal: AbortSignal,
+  ) => Promise<AgentRun>;
+  /** How the agent replaces itself; null when nobody would start the old one again. */
+  readonly selfUpdate: SelfUpdate | null;
   readonly pollMs: number;
   /** Evaluation samples are kept up to this size; 0: never. */
   readonly samplesBytes: number;
@@ -56,6 +64,28 @@ export interface Measured {
   readonly report: BenchReport;
   /** What it was measured to be when it was fitted; null where the record is lost. */
   readonly fitted: DecisionRecord | null;
+}
+
+/** The agent itself as something that is installed. */
+export interface SelfUpdate {
+  /** Where the agents of this device are, see util/agents.ts. */
+  readonly folder: string;
+  /** The one that runs; null is the installed package. */
+  readonly running: string | null;
+  /** Version of the one that runs. */
+  readonly version: string;
+  /** What archives must be for, e.g. `linux-arm64`. */
+  readonly platform: string;
+  /** Whether the broker has answered on a connection that stands. */
+  readonly online: () => boolean;
+  /** Ends the daemon, which is started again at once. */
+  readonly restart: (why: string) => void;
+}
+
+export interface AgentProgram {
+  readonly node: string;
+  /** Its command line. */
+  readonly main: string;
 }
 
 /** What a job waits for. */
