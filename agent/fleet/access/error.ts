@@ -1,0 +1,10 @@
+import { AgentError } from '../../util/errors.ts';
+
+/** Names, lists or files of access that cannot be used. */
+export class AccessError extends AgentError {
+  override readonly name = 'AccessError';
+
+  constructor(code: 'BAD_NAME' | 'DAMAGED' | 'NOT_REVOKED', message: string, cause?: unknown) {
+    super(code, message, { cause });
+  }
+}
