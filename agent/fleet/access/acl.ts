@@ -76,7 +76,8 @@ function noDevice(user: string): readonly string[] {
 }
 
 function checkNames(roles: Roles): void {
-  const names = Object.values(roles).flat();
+  const { operators, dashboards, controllers } = roles;
+  const names = [...operators, ...dashboards, ...controllers];
   for (const name of names) {
     // In an ACL file a line ends a name, and in a topic so do wildcards.
     if (!isId(name)) {

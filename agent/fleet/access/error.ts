@@ -4,7 +4,11 @@ import { AgentError } from '../../util/errors.ts';
 export class AccessError extends AgentError {
   override readonly name = 'AccessError';
 
-  constructor(code: 'BAD_NAME' | 'DAMAGED' | 'NOT_REVOKED', message: string, cause?: unknown) {
-    super(code, message, { cause });
+  constructor(
+    code: 'BAD_NAME' | 'DAMAGED' | 'NOT_REVOKED' | 'RELOAD',
+    message: string,
+    cause?: unknown,
+  ) {
+    super(code, message, { cause, kind: code === 'RELOAD' ? 'failure' : 'input' });
   }
 }
