@@ -15,7 +15,7 @@ import { z } from 'zod';
  *   summary: string,
  *   schema: readonly [module: string, name: string] | null,
  *   signed?: true,
- *   retain?: true,
+ *   retain?: boolean,
  *   qos?: 0 | 1,
  *   reply?: string,
  * }} Channel
