@@ -108,31 +108,38 @@ async function readRetained(url, devices) {
   /** @type {Map<string, Set<string>>} */
   const found = new Map();
   const barrier = `simulation/${randomUUID()}`;
-  let passed = () => {};
   client.on('message', (topic, _payload, packet) => {
-    if (topic === barrier) return passed();
     const [, , , id = '', direction, , jobId = ''] = topic.split('/');
-    if (!packet.retain || direction !== 'dn') return undefined;
+    if (!packet.retain || direction !== 'dn') return;
     found.set(id, (found.get(id) ?? new Set()).add(jobId));
-    return undefined;
   });
   await client.subscribeAsync(barrier, { qos: 1 });
   for (const some of chunks(devices, DEVICES_AT_ONCE)) {
     const filters = some.map((id) => `edgefit/v1/d/${id}/dn/job/+`);
-    const all = new Promise((resolve, reject) => {
-      passed = () => resolve(undefined);
-      setTimeout(
-        () => reject(new Error('the broker does not answer the audit')),
-        BARRIER_MS,
-      ).unref();
-    });
     // oxlint-disable-next-line no-await-in-loop -- a bounded number of messages at a time
     await client.subscribeAsync(filters, { qos: 1 });
+    const passed = arrival(client, barrier);
     // oxlint-disable-next-line no-await-in-loop -- see above
-    await Promise.all([client.publishAsync(barrier, '', { qos: 1 }), all]);
+    await Promise.all([client.publishAsync(barrier, '', { qos: 1 }), passed]);
     // oxlint-disable-next-line no-await-in-loop -- see above
     await client.unsubscribeAsync(filters);
   }
   await client.endAsync();
   return found;
+}
+
+/** When a message of that topic comes. @param {import('mqtt').MqttClient} client @param {string} wanted */
+function arrival(client, wanted) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error('the broker does not answer the audit'));
+    }, BARRIER_MS);
+    const look = (/** @type {string} */ topic) => {
+      if (topic !== wanted) return;
+      client.off('message', look);
+      clearTimeout(timer);
+      resolve(undefined);
+    };
+    client.on('message', look);
+  });
 }
