@@ -8,6 +8,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
+import { peakRssBytes } from './proc.js';
 
 const PLACES = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'];
 const ATTEMPTS = 100;
@@ -23,7 +24,7 @@ const RAISED = ['max_queued_messages 0', 'max_inflight_messages 1000'];
  * @typedef {object} Broker
  * @property {string} url
  * @property {number} port
- * @property {number | undefined} pid
+ * @property {() => number} peakRssBytes
  * @property {() => void} stop
  */
 
@@ -59,7 +60,7 @@ export async function startBroker({ folder, port: wanted, limits }) {
     stop();
     throw new Error(`mosquitto did not start on port ${port}: ${lastLine(complaint)}`);
   }
-  return { url, port, pid: child.pid, stop };
+  return { url, port, peakRssBytes: () => peakRssBytes(child.pid), stop };
 }
 
 /** @param {string} text */
