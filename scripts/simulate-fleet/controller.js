@@ -24,9 +24,10 @@ const COMPLAINT_CHARACTERS = 2000;
 export async function startController({ folder, broker, site }) {
   const state = join(folder, 'controller');
   await mkdir(state, { recursive: true });
-  const args = ['fleet', 'controller', '--id', CONTROLLER_ID, '--mqtt', broker.url];
-  const child = spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, EDGEFIT_PASSPHRASE: site.passphrase, EDGEFIT_STATE_DIR: state },
+  const where = ['--mqtt', broker.url, '--repository', site.url, '--root', site.rootFile];
+  const own = ['--id', CONTROLLER_ID, '--key', site.controller.file, '--state', state];
+  const child = spawn(process.execPath, [program, 'fleet', 'controller', ...where, ...own], {
+    env: { ...process.env, EDGEFIT_PASSPHRASE: site.passphrase },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaint = '';
