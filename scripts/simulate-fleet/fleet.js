@@ -26,7 +26,7 @@ export async function openFleet(folder, options) {
   const site = await openSite(folder);
   const broker = await startBroker({ folder, port: options.mqttPort, limits: options.limits });
   say(`broker ${broker.url}, repository ${site.url}`);
-  await makeTemplates(folder, site);
+  await makeTemplates(folder, site, [...new Set(devices.map(({ model }) => model))]);
   const pool = openPool({
     folder,
     brokerPort: broker.port,
