@@ -135,7 +135,7 @@ function wrapKeeping(row: string, width: number): readonly string[] {
 }
 
 const CLASS_WIDTH = 20;
-const CELL = 8;
+const CELL = 9;
 
 /** Devices by class and wave: a dry run. Waves that do not fit stand in tables below. */
 export function renderPlan(rollout: Rollout, options: ViewOptions): readonly string[] {
