@@ -101,7 +101,8 @@ export class Site {
     const file = this.path('broker', 'mosquitto.conf');
     // Started by root it would become another user, who cannot read these files.
     writeFileSync(file, `${config}user ${userInfo().username}\n`);
-    await this.#start('mosquitto', [programPath('mosquitto'), '-c', file]);
+    const { pid } = await this.#start('mosquitto', [programPath('mosquitto'), '-c', file]);
+    writeFileSync(this.path('broker', 'pid'), String(pid));
     await untilListening(this.#broker, 'the broker');
   }
 
@@ -208,7 +209,7 @@ export class Site {
    * @param {Record<string, string | undefined>} [env]
    */
   async #start(name, command, env) {
-    await this.#processes.start(name, command, this.path('log', `${name}.log`), env);
+    return this.#processes.start(name, command, this.path('log', `${name}.log`), env);
   }
 }
 

@@ -75,7 +75,7 @@ test('a plan by class and wave', () => {
     OPTIONS,
   );
   expect(text).toEqual([
-    'kws 2.1.0 to 20 devices, 3 of them offline',
+    'kws 2.1.0 to 20 devices, 3 offline',
     '30 min between waves; pause at 5 % and 10 failed',
     '',
     'class                  canary to 100 %      all',
