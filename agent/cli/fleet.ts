@@ -3,6 +3,7 @@ import type { CliContext, Outcome } from './context.ts';
 import { fleetSignCommand } from './fleet-sign.ts';
 import { fleetAclCommand } from './fleet/acl.ts';
 import { fleetBenchCommand } from './fleet/bench.ts';
+import { fleetControllerCommand } from './fleet/controller.ts';
 import { fleetListCommand } from './fleet/ls.ts';
 import { fleetReplaceCommand } from './fleet/replace.ts';
 import { fleetRevokeCommand } from './fleet/revoke.ts';
@@ -16,6 +17,7 @@ const MAKERS: readonly ((context: CliContext, outcome: Outcome) => Command)[] = 
   fleetWatchCommand,
   fleetBenchCommand,
   fleetRolloutCommand,
+  fleetControllerCommand,
   fleetSignCommand,
   fleetAclCommand,
   fleetRevokeCommand,
