@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobPhase, JobRecord } from '../../contracts/job.ts';
-import type { VerifyDocument } from '../device/twin.ts';
+import type { ReadCounters, VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
 import { isClockSynchronised } from '../../hardware/clock-sync.ts';
@@ -15,7 +15,7 @@ import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
-import type { WorkContext } from './work/context.ts';
+import type { RunAgent, WorkContext } from './work/context.ts';
 import { phaseHandlers } from './work/handlers.ts';
 
 /** What only whoever builds the daemon can give. */
@@ -28,6 +28,7 @@ type Surroundings = Pick<
   | 'applySettings'
   | 'diagnostics'
   | 'health'
+  | 'download'
 >;
 
 type Handlers = Readonly<Record<JobPhase, PhaseHandler>>;
@@ -41,6 +42,8 @@ export interface JobServiceOptions extends Surroundings {
   /** The built command line of the agent, which children run. */
   readonly program: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What stands in for those children: a simulated fleet cannot have one for each device. */
+  readonly runAgent?: RunAgent;
   readonly moment: () => Moment;
   /** Sends a message when there is a connection; must not throw. */
   readonly publish: (message: OutgoingMessage) => void;
@@ -64,6 +67,8 @@ export interface JobService {
   readonly port: JobsDoor;
   readonly verify: VerifyDocument;
   readonly keyIds: () => readonly string[];
+  /** For the twin: whoever signs the next document counts on from here. */
+  readonly counters: ReadCounters;
   /** Takes up open jobs and looks at the repository now and then. */
   readonly start: () => void;
   /** New metadata is there. */
@@ -102,7 +107,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
     counters,
     nowMs,
     metadata,
-    runAgent: agentRunner({ ...options, scratch: folders.scratch, children }),
+    runAgent: options.runAgent ?? agentRunner({ ...options, scratch: folders.scratch, children }),
     pollMs: options.pollMs ?? POLL_MS,
   };
   const runner = new JobRunner({
@@ -128,7 +133,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   });
   await trust.load();
   const port = openPort({ ...options, runner, trust, counters });
-  return serve(options, { runner, trust, port, clock });
+  return serve(options, { runner, trust, port, clock, counters });
 }
 
 function foldersIn(state: string) {
@@ -171,9 +176,11 @@ interface Parts {
   readonly trust: DocumentTrust;
   readonly port: JobsDoor;
   readonly clock: DeviceClock;
+  readonly counters: Counters;
 }
 
-function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts): JobService {
+function serve(options: JobServiceOptions, parts: Parts): JobService {
+  const { runner, trust, port, clock, counters } = parts;
   const { repository, refreshMs, onKeys, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let retrying: NodeJS.Timeout | undefined;
@@ -200,6 +207,7 @@ function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
+    counters: () => ({ job: counters.document('job') }),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);
