@@ -4,15 +4,17 @@ export interface BrokerConfigOptions {
   /** Where the files are, on the machine of the broker. */
   readonly folder: string;
   readonly port: number;
-  /** Where the broker keeps what is retained. */
-  readonly data: string;
+  /** Where the broker keeps what is retained; Debian's place by default. */
+  readonly data?: string;
 }
+
+const DATA = '/var/lib/mosquitto';
 
 /**
  * A mosquitto.conf that goes with the ACL: TLS, nobody without a name, and limits that suit a fleet.
  * The names of the files are what the operator's guide calls them.
  */
-export function brokerConfig({ identity, folder, port, data }: BrokerConfigOptions): string {
+export function brokerConfig({ identity, folder, port, data = DATA }: BrokerConfigOptions): string {
   const who =
     identity === 'certificate'
       ? [
