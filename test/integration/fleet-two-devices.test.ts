@@ -148,7 +148,7 @@ describeWithMosquitto('two devices, a broker with TLS and an access list, a cont
     const folder = temporaryFolder();
     const operator = await keyFiles(folder, 'operator');
     const controllerKey = await keyFiles(folder, 'controller');
-    await site.trust([operator.public, controllerKey.public]);
+    await site.trust(operator.public, controllerKey.public);
     const roles = { operators: ['ann'], dashboards: [], controllers: ['ctl-1'] };
     const broker = await securedMosquitto(folder, roles);
     const devices = [await device('pi-1', broker), await device('pi-2', broker)];
