@@ -113,7 +113,7 @@ function decisionTable({ bench }: DecisionRecord): readonly object[] {
   return bench.candidates.slice(0, MAX_ROWS).map((row) => ({
     id: row.id,
     verdict: row.verdict,
-    reason: row.reason.slice(0, MAX_REASON),
+    why: row.reason.slice(0, MAX_REASON),
     bytes: row.bytes,
     p90Ms: row.latencyMs?.p90 ?? null,
     sqnrDb: row.fidelity?.sqnrDb ?? null,
