@@ -41,7 +41,11 @@ const MAX_WAVES = 50;
 
 /** Both have to be reached: a share alone stops at the first of three devices. */
 export const failureLimitSchema = z.object({
-  percent: z.number().min(0).max(100).describe('of the devices of a wave that have ended or are at work'),
+  percent: z
+    .number()
+    .min(0)
+    .max(100)
+    .describe('of the devices of a wave that have ended or are at work'),
   count: z.int().min(1).describe('and at least this many of them'),
 });
 

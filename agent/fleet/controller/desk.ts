@@ -9,7 +9,7 @@ import { command, createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import { isOver, withRecord, type Execution } from '../rollouts/execution.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
-import { hasEnded, type Change, type RolloutState } from '../rollouts/state.ts';
+import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
 import { isSettled, step } from '../rollouts/step.ts';
 import { clearMessage, documentMessage, jobDocument, recordMessage } from './documents.ts';
 import type { Publisher } from './publisher.ts';
@@ -78,7 +78,10 @@ export class Desk {
     this.#options = options;
   }
 
-  /** Takes up every rollout that is not finished. Throws StoreError, ReportError. */
+  /**
+   * Takes up every rollout that is not finished. `recover` is to follow, when what devices say reaches
+   * this desk. Throws StoreError.
+   */
   static async open(options: DeskOptions): Promise<Desk> {
     const desk = new Desk(options);
     const { store } = options;
@@ -87,7 +90,6 @@ export class Desk {
       // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
       await desk.#load(state);
     }
-    await desk.recover();
     return desk;
   }
 
@@ -133,6 +135,14 @@ export class Desk {
         one.told = null;
         /* oxlint-enable no-await-in-loop */
       }
+    });
+  }
+
+  /** Reads the ends of jobs that nobody has heard, for whatever reason. Throws ReportError. */
+  catchUp(): Promise<void> {
+    return this.#alone(async () => {
+      // oxlint-disable-next-line no-await-in-loop -- one rollout after the other
+      for (const one of this.#cases.values()) await this.#hearKept(one);
     });
   }
 
@@ -207,8 +217,7 @@ export class Desk {
 
   #inputOf({ state, executions }: Case) {
     const { link, signer, now } = this.#options;
-    const { roster } = link;
-    const fleet = { get: (id: string) => roster.get(id), rows: () => roster.rows() };
+    const fleet = fleetOf(link.roster);
     return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
   }
 
@@ -222,11 +231,10 @@ export class Desk {
       throw new RolloutError('not_complete', message);
     }
     const spec = { ...asked.spec, model: await trust.release(asked.spec.model) };
-    const { roster } = link;
     return createRollout({
       rolloutId,
       spec,
-      fleet: { get: (id) => roster.get(id), rows: () => roster.rows() },
+      fleet: fleetOf(link.roster),
       keyId: signer.keyId,
       nowMs: now(),
       actor: asked.actor ?? null,
@@ -365,7 +373,9 @@ export class Desk {
     if (needed.length === 0) return;
     const topics = needed.map((document) => documentMessage(document).topic);
     const there = await link.readRetained(topics);
-    const missing = needed.filter((document) => !there.has(documentMessage(document).topic));
+    const isThere = (document: KeptDocument) =>
+      there.get(documentMessage(document).topic)?.equals(Buffer.from(document.text)) === true;
+    const missing = needed.filter((document) => !isThere(document));
     // Signed by an earlier leader, a device that has heard of a later one would refuse it.
     const fresh = missing.map((document) =>
       document.epoch === epoch ? document : this.#signAgain(one, document),
@@ -408,6 +418,14 @@ export class Desk {
       leave();
     }
   }
+}
+
+function fleetOf(roster: FleetLink['roster']): Fleet {
+  return {
+    get: (id) => roster.get(id),
+    rows: () => roster.rows(),
+    isRevoked: (id) => roster.isRevoked(id),
+  };
 }
 
 function again({ state }: Case, error: { code: string; text: string } | null): Rollout {

@@ -42,7 +42,8 @@ export function openPort(options: PortOptions): JobsDoor {
     if (refusal === null) return null;
     if (PASSING.includes(refusal.refused) && postponed.size < MAX_POSTPONED) {
       postponed.set(jobId, document);
-    } else if (!runner.isKnown(jobId)) {
+    } else if (refusal.refused !== 'STALE_EPOCH' && !runner.isKnown(jobId)) {
+      // Whoever leads by now may have given the same job: its record must not say that it was refused.
       publish(recordMessage(refusedRecord(jobId, document, refusal, options)));
     }
     return refusal;
@@ -92,10 +93,16 @@ async function take(
   if (parsed.data.jobId !== jobId) {
     return refuse('BAD_FIELD', `jobId: it is signed for job ${parsed.data.jobId}`);
   }
+  const { epoch } = parsed.data;
+  if (epoch !== undefined && epoch < counters.epoch()) {
+    const why = `it is of a controller of epoch ${epoch}; one of ${counters.epoch()} leads`;
+    return refuse('STALE_EPOCH', why);
+  }
   try {
     const record = await runner.submit(parsed.data, verified.digest);
     if (record.reason?.code === 'id_reuse') return refuse('ID_REUSE', record.reason.text);
     await counters.raiseDocument('job', parsed.data.counter);
+    if (epoch !== undefined) await counters.raiseEpoch(epoch);
     return null;
   } catch (error) {
     return refuse('FAILED', `${messageOf(error)} (${codeOf(error) ?? 'unexpected'})`);

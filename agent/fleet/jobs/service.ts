@@ -207,7 +207,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
-    counters: () => ({ job: counters.document('job') }),
+    counters: () => ({ job: counters.document('job'), epoch: counters.epoch() }),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);

@@ -37,13 +37,6 @@ export class Site {
     return site;
   }
 
-  /** Lets these keys sign documents too, beside the operator's. */
-  async trust(...keys: readonly string[]): Promise<void> {
-    await changeTargets(this.#options(), {
-      documents: { keys: [this.operator.public, ...keys], threshold: 1 },
-    });
-  }
-
   async close(): Promise<void> {
     await this.server.close();
     await rm(this.folder, { recursive: true, force: true });
