@@ -55,7 +55,8 @@ export function openPort(options: PortOptions): JobsDoor {
     onJob,
     onCleared: async (jobId) => {
       postponed.delete(jobId);
-      await runner.clear(jobId);
+      // Whoever gave it has its end: nobody needs the broker to keep it.
+      if (await runner.clear(jobId)) publish(emptyRecord(deviceId, jobId));
     },
     openRecords: async function* records() {
       for (const { jobId } of runner.unarchived()) {
@@ -118,6 +119,12 @@ function digestOf({ signed }: UnverifiedDocument): string | null {
     // Not every JSON value has a canonical form.
     return null;
   }
+}
+
+/** Takes the record of a job away from the broker. */
+function emptyRecord(deviceId: string, jobId: string): OutgoingMessage {
+  const topic = topicFor('execution', { device: deviceId, job: jobId });
+  return { topic, payload: '', retain: true, schema: 'edgefit/job/1' };
 }
 
 /** The record of a job, ready to be published. */
