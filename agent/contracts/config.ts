@@ -88,6 +88,39 @@ export const modelsConfigSchema = z.strictObject({
   lockFile: file.optional().describe('no job begins to change anything while this file is there'),
 });
 
+const MIB = 1024 * 1024;
+/** Longer ones are not read by who calibrates. */
+const MAX_SAMPLE_BYTES = 256 * MIB;
+
+export const calibrationConfigSchema = z.strictObject({
+  record: z
+    .boolean()
+    .default(false)
+    .describe(
+      'applications may hand their inputs over, by a local socket; they stay on this device',
+    ),
+  maxSamples: z.int().min(1).max(100_000).default(256).describe('kept of each model'),
+  maxBytes: z
+    .int()
+    .min(1024)
+    .max(1024 ** 4)
+    .default(64 * MIB)
+    .describe('on the disk, of each model'),
+  maxSampleBytes: z
+    .int()
+    .min(1)
+    .max(MAX_SAMPLE_BYTES)
+    .default(16 * MIB)
+    .describe('of one sample'),
+  maxPerSecond: z
+    .number()
+    .min(0.001)
+    .max(1000)
+    .default(10)
+    .describe('samples of a model that are looked at; the others are passed over'),
+  socketFile: file.optional().describe('default: record.sock in the runtime folder'),
+});
+
 export const configSchema = z
   .strictObject({
     deviceId: id
@@ -108,10 +141,12 @@ export const configSchema = z
     mqtt: mqttConfigSchema.prefault({}),
     outbox: outboxConfigSchema.prefault({}),
     models: modelsConfigSchema.prefault({}),
+    calibration: calibrationConfigSchema.prefault({}),
   })
   .describe('configuration of agent run: /etc/edgefit/agent.yaml');
 
 export type Config = z.infer<typeof configSchema>;
+export type CalibrationConfig = z.infer<typeof calibrationConfigSchema>;
 export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
 export type MqttConfig = z.infer<typeof mqttConfigSchema>;
 export type LogLevel = (typeof logLevels)[number];

@@ -15,6 +15,7 @@ import { codeOf } from '../util/errors.ts';
 import { builtModule } from '../util/paths.ts';
 import { runShell } from './commands.ts';
 import type { Log } from './log.ts';
+import { selfUpdateOf } from './self-update.ts';
 
 export interface DaemonJobsOptions {
   readonly config: Config;
@@ -31,6 +32,10 @@ export interface DaemonJobsOptions {
   /** The device, once it is there. */
   readonly device: () => DeviceParts | null;
   readonly onSettings: (settings: Settings) => void;
+  /** Other keys count than before. */
+  readonly onKeys: () => void;
+  /** Ends the daemon, so that another agent can take over. */
+  readonly restart: (why: string) => void;
 }
 
 const HOUR_MS = 3_600_000;
@@ -49,6 +54,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     repository: models.repository ?? null,
     refreshMs: models.refreshHours * HOUR_MS,
     program: options.program ?? builtModule('cli/main'),
+    selfUpdate: selfUpdateOf(options),
     moment: () => ({ ts: new Date().toISOString(), mono: Math.round(monotonicMs()), bootId }),
     deviceClass: async () => classOf(agent, await facts()),
     conditions: () => conditionsNow(models),
@@ -92,9 +98,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     publish: (message) => {
       void device()?.session.publish(message);
     },
-    onKeys: () => {
-      void device()?.session.republish();
-    },
+    onKeys: options.onKeys,
     log: {
       info: (fields, message) => {
         logger.info(fields, message);

@@ -125,6 +125,18 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
   ['two documents', 'tags: []\n---\ntags: []\n', ['FILE:2:1: a second document: use only one']],
 ];
 
+test('what is on or off is so in the file and in the environment', async () => {
+  const of = async (value: string) => {
+    const { config } = await loadConfig({
+      file: fileWith('calibration:\n  record: true\n'),
+      env: { EDGEFIT_CALIBRATION_RECORD: value },
+    });
+    return config.calibration.record;
+  };
+  expect([await of(''), await of('false'), await of('true')]).toEqual([true, false, true]);
+  await expect(of('yes')).rejects.toThrow('EDGEFIT_CALIBRATION_RECORD');
+});
+
 describe('refused, with file, line and key:', () => {
   test.each(BAD)('%s', async (_name, text, problems) => {
     expect(await problemsOf(text)).toEqual(problems);

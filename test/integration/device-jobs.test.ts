@@ -150,11 +150,8 @@ describeWithMosquitto('a device', () => {
     const stranger = newKey();
     const tampered = site.job('t1', deploy).replace('"vad"', '"vbd"');
     const bad: readonly (readonly [string, string, string])[] = [
-      [
-        'u1',
-        JSON.stringify({ ...JSON.parse(site.job('u1', deploy)), signatures: [] }),
-        'bad_field',
-      ],
+      ['u1', JSON.stringify({ ...JSON.parse(site.job('u1', deploy)), signatures: [] }), 'unsigned'],
+      ['u0', JSON.stringify(JSON.parse(site.job('u0', deploy)).signed), 'unsigned'],
       ['u2', site.job('u2', deploy, stranger), 'unsigned'],
       ['t1', tampered, 'unsigned'],
       ['f1', site.job('f1', { ...deploy, deviceId: 'pi-8' }), 'foreign_device'],

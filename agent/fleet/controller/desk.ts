@@ -51,6 +51,9 @@ interface Case {
   readonly clearing: Set<string>;
   /** Documents that are gone from the broker and may go from the store. */
   readonly gone: Set<string>;
+  /** When it is looked for ends that nobody has heard, and the wait before the look after that. */
+  lookMs: number;
+  patienceMs: number;
   /** What the broker has. */
   told: Rollout | null;
   toldMs: number;
@@ -59,6 +62,9 @@ interface Case {
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
 const MAX_ANSWERED = 50;
+/** A broker drops what a busy reader does not fetch: after so long without news it is asked. */
+const PATIENCE_MS = 10_000;
+const MAX_PATIENCE_MS = 300_000;
 
 /**
  * The work of the controller that leads, for one epoch: every change is worked out by pure functions,
@@ -108,14 +114,18 @@ export class Desk {
     if (next === execution) return;
     one.executions.set(known.deviceId, next);
     one.heard.add(known.deviceId);
+    one.patienceMs = PATIENCE_MS;
+    one.lookMs = this.#options.now() + PATIENCE_MS;
   }
 
   /** Every rollout goes on by one step. Throws StoreError. */
   tick(): Promise<void> {
     return this.#alone(async () => {
       for (const [rolloutId, one] of this.#cases) {
-        // oxlint-disable-next-line no-await-in-loop -- one write after the other
+        /* oxlint-disable no-await-in-loop -- one write after the other */
+        await this.#lookWhenQuiet(one);
         await this.#apply(one, step(this.#inputOf(one)));
+        /* oxlint-enable no-await-in-loop */
         if (this.#isDone(one)) this.#archive(rolloutId, one);
       }
     });
@@ -190,6 +200,8 @@ export class Desk {
       heard: new Set(),
       clearing: new Set(),
       gone: new Set(),
+      lookMs: Number.NEGATIVE_INFINITY,
+      patienceMs: PATIENCE_MS,
       told: null,
       toldMs: Number.NEGATIVE_INFINITY,
     };
@@ -342,6 +354,16 @@ export class Desk {
     one.told = record;
     one.toldMs = nowMs;
     this.#options.publisher.send(recordMessage(record));
+  }
+
+  async #lookWhenQuiet(one: Case): Promise<void> {
+    const nowMs = this.#options.now();
+    if (nowMs < one.lookMs) return;
+    // Longer and longer, unless something is heard.
+    const patienceMs = one.patienceMs;
+    one.lookMs = nowMs + patienceMs;
+    one.patienceMs = Math.min(MAX_PATIENCE_MS, 2 * patienceMs);
+    await this.#hearKept(one);
   }
 
   async #hearKept(one: Case): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { jobDocumentSchema, jobTypes, type JobRecord } from '../../contracts/job.ts';
+import { jobDocumentSchema, type JobRecord, type JobType } from '../../contracts/job.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import type { UnverifiedDocument } from '../device/incoming.ts';
 import type { JobsPort } from '../device/jobs-port.ts';
@@ -17,6 +17,8 @@ export interface PortOptions {
   readonly runner: JobRunner;
   readonly trust: DocumentTrust;
   readonly counters: Counters;
+  /** What this device can do. */
+  readonly types: readonly JobType[];
   readonly moment: () => Moment;
   readonly publish: (message: OutgoingMessage) => void;
 }
@@ -49,9 +51,7 @@ export function openPort(options: PortOptions): JobsDoor {
     return refusal;
   };
   return {
-    types: jobTypes
-      .filter((type) => type !== 'selfupdate')
-      .map((type) => ({ type, min: 1, max: 1 })),
+    types: options.types.map((type) => ({ type, min: 1, max: 1 })),
     onJob,
     onCleared: async (jobId) => {
       postponed.delete(jobId);

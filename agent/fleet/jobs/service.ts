@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobPhase, JobRecord } from '../../contracts/job.ts';
+import { jobTypes, type JobPhase, type JobRecord } from '../../contracts/job.ts';
+import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
 import type { ReadCounters, VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
@@ -15,7 +16,7 @@ import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
-import type { RunAgent, WorkContext } from './work/context.ts';
+import type { RunAgent, SelfUpdate, WorkContext } from './work/context.ts';
 import { phaseHandlers } from './work/handlers.ts';
 
 /** What only whoever builds the daemon can give. */
@@ -41,6 +42,8 @@ export interface JobServiceOptions extends Surroundings {
   readonly refreshMs: number;
   /** The built command line of the agent, which children run. */
   readonly program: string;
+  /** How the agent replaces itself; `selfupdate` jobs are refused without. */
+  readonly selfUpdate?: SelfUpdate | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What stands in for those children: a simulated fleet cannot have one for each device. */
   readonly runAgent?: RunAgent;
@@ -69,6 +72,8 @@ export interface JobService {
   readonly keyIds: () => readonly string[];
   /** For the twin: whoever signs the next document counts on from here. */
   readonly counters: ReadCounters;
+  /** When the trusted metadata expires; null when there is none. */
+  readonly expiries: () => Expiries | null;
   /** Takes up open jobs and looks at the repository now and then. */
   readonly start: () => void;
   /** New metadata is there. */
@@ -101,13 +106,17 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const nowMs = () => clock.nowMs();
   const onTrusted = () => clock.persist();
   const metadata = new TrustedMetadata({ folder: folders.tuf, nowMs, onTrusted });
+  const child = { program: options.program, env: options.env, scratch: folders.scratch, children };
   const context: WorkContext = {
     ...options,
     folders,
     counters,
     nowMs,
     metadata,
-    runAgent: options.runAgent ?? agentRunner({ ...options, scratch: folders.scratch, children }),
+    runAgent: options.runAgent ?? agentRunner(child),
+    runProgram: ({ node, main }, args, signal) =>
+      agentRunner({ ...child, node, program: main })(args, signal),
+    selfUpdate: options.selfUpdate ?? null,
     pollMs: options.pollMs ?? POLL_MS,
   };
   const runner = new JobRunner({
@@ -132,7 +141,8 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
     warn,
   });
   await trust.load();
-  const port = openPort({ ...options, runner, trust, counters });
+  const types = jobTypes.filter((type) => type !== 'selfupdate' || context.selfUpdate !== null);
+  const port = openPort({ ...options, runner, trust, counters, types });
   return serve(options, { runner, trust, port, clock, counters });
 }
 
@@ -145,6 +155,7 @@ function foldersIn(state: string) {
     models: join(state, 'models'),
     packages: join(state, 'packages'),
     cache: join(state, 'fitted'),
+    recorded: join(state, 'recorded'),
     tuf: join(state, 'tuf'),
     children: join(state, 'children'),
     scratch,
@@ -208,6 +219,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
     counters: () => ({ job: counters.document('job'), epoch: counters.epoch() }),
+    expiries: () => trust.expiries(),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);

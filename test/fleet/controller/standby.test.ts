@@ -41,7 +41,7 @@ async function openWorld(): Promise<World> {
   const keyFile = join(temporaryFolder(), 'controller.key');
   writeFileSync(keyFile, JSON.stringify(file), { mode: 0o600 });
   const key = await openKey(file, PASSPHRASE, keyFile);
-  await site.trust([key.public]);
+  await site.trust(key.public);
   const database = await startPostgres();
   afterThisTest(database.stop);
   const { port } = await mosquitto('allow_anonymous true');

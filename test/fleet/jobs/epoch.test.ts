@@ -40,6 +40,7 @@ test('a job of a controller that does not lead any more is refused', async () =>
     trust,
     counters,
     moment: () => MOMENT,
+    types: [],
     publish: (message) => refused.push(message),
   });
   const give = (jobId: string, more: Readonly<Record<string, unknown>>) =>

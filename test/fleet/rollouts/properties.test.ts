@@ -34,7 +34,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 const world = fc.record({
   devices: fc.integer({ min: 1, max: 25 }),
   canaryPerClass: fc.nat(2),
-  waves: fc.constantFrom([100], [10, 100], [1, 30, 60]),
+  waves: fc.constantFrom<number[]>([100], [10, 100], [1, 30, 60]),
   ratePerMinute: fc.integer({ min: 1, max: 12 }),
   onFailed: fc.constantFrom('pause', 'abort', 'rollback'),
   moves: fc.array(move, { maxLength: 60 }),

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publishAgent } from '../../../agent/deploy/agents/publish.ts';
 import type { SigningKey } from '../../../agent/deploy/key-file.ts';
 import { publishPackage } from '../../../agent/deploy/publish.ts';
 import type { Roles } from '../../../agent/deploy/tuf/authority.ts';
@@ -71,9 +72,15 @@ export class Site {
   }
 
   /** Lets these keys sign documents too, any one of them alone. */
-  async trust(keys: readonly string[]): Promise<void> {
+  async trust(...keys: readonly string[]): Promise<void> {
     const documents = { keys: [this.operator.public, ...keys], threshold: 1 };
     await changeTargets(this.#options(), { documents });
+  }
+
+  /** Publishes an archive of an agent. */
+  async publishAgent(archive: string) {
+    const { version, releaseCounter } = await publishAgent({ ...this.#options(), archive });
+    return { version, releaseCounter };
   }
 
   /** A signed job; what is given replaces what a good one has. */

@@ -16,6 +16,8 @@ export interface WorkContext {
     readonly scratch: string;
     /** Models that were fitted before, by what decides the result. */
     readonly cache: string;
+    /** Inputs of applications that this device keeps, a folder for each model. */
+    readonly recorded: string;
   };
   /** Address of the repository, or null: this device is deployed to by nobody. */
   readonly repository: string | null;
@@ -43,7 +45,37 @@ export interface WorkContext {
   readonly runAgent: RunAgent;
   /** Brings a file under its signed length and hash; by HTTP when it is not given. */
   readonly download?: typeof download | undefined;
+  /** The same with another agent, one that is to be installed. */
+  readonly runProgram: (
+    program: AgentProgram,
+    args: readonly string[],
+    signal: AbortSignal,
+  ) => Promise<AgentRun>;
+  /** How the agent replaces itself; null when nobody would start the old one again. */
+  readonly selfUpdate: SelfUpdate | null;
   readonly pollMs: number;
+}
+
+/** The agent itself as something that is installed. */
+export interface SelfUpdate {
+  /** Where the agents of this device are, see util/agents.ts. */
+  readonly folder: string;
+  /** The one that runs; null is the installed package. */
+  readonly running: string | null;
+  /** Version of the one that runs. */
+  readonly version: string;
+  /** What archives must be for, e.g. `linux-arm64`. */
+  readonly platform: string;
+  /** Whether the broker has answered on a connection that stands. */
+  readonly online: () => boolean;
+  /** Ends the daemon, which is started again at once. */
+  readonly restart: (why: string) => void;
+}
+
+export interface AgentProgram {
+  readonly node: string;
+  /** Its command line. */
+  readonly main: string;
 }
 
 /** What a job waits for. */
