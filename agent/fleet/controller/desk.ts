@@ -9,7 +9,7 @@ import { command, createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import { isOver, withRecord, type Execution } from '../rollouts/execution.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
-import { hasEnded, type Change, type RolloutState } from '../rollouts/state.ts';
+import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
 import { isSettled, step } from '../rollouts/step.ts';
 import { clearMessage, documentMessage, jobDocument, recordMessage } from './documents.ts';
 import type { Publisher } from './publisher.ts';
@@ -51,6 +51,9 @@ interface Case {
   readonly clearing: Set<string>;
   /** Documents that are gone from the broker and may go from the store. */
   readonly gone: Set<string>;
+  /** When it is looked for ends that nobody has heard, and the wait before the look after that. */
+  lookMs: number;
+  patienceMs: number;
   /** What the broker has. */
   told: Rollout | null;
   toldMs: number;
@@ -59,6 +62,9 @@ interface Case {
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
 const MAX_ANSWERED = 50;
+/** A broker drops what a busy reader does not fetch: after so long without news it is asked. */
+const PATIENCE_MS = 10_000;
+const MAX_PATIENCE_MS = 300_000;
 
 /**
  * The work of the controller that leads, for one epoch: every change is worked out by pure functions,
@@ -78,7 +84,10 @@ export class Desk {
     this.#options = options;
   }
 
-  /** Takes up every rollout that is not finished. Throws StoreError, ReportError. */
+  /**
+   * Takes up every rollout that is not finished. `recover` is to follow, when what devices say reaches
+   * this desk. Throws StoreError.
+   */
   static async open(options: DeskOptions): Promise<Desk> {
     const desk = new Desk(options);
     const { store } = options;
@@ -87,7 +96,6 @@ export class Desk {
       // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
       await desk.#load(state);
     }
-    await desk.recover();
     return desk;
   }
 
@@ -106,14 +114,18 @@ export class Desk {
     if (next === execution) return;
     one.executions.set(known.deviceId, next);
     one.heard.add(known.deviceId);
+    one.patienceMs = PATIENCE_MS;
+    one.lookMs = this.#options.now() + PATIENCE_MS;
   }
 
   /** Every rollout goes on by one step. Throws StoreError. */
   tick(): Promise<void> {
     return this.#alone(async () => {
       for (const [rolloutId, one] of this.#cases) {
-        // oxlint-disable-next-line no-await-in-loop -- one write after the other
+        /* oxlint-disable no-await-in-loop -- one write after the other */
+        await this.#lookWhenQuiet(one);
         await this.#apply(one, step(this.#inputOf(one)));
+        /* oxlint-enable no-await-in-loop */
         if (this.#isDone(one)) this.#archive(rolloutId, one);
       }
     });
@@ -133,6 +145,14 @@ export class Desk {
         one.told = null;
         /* oxlint-enable no-await-in-loop */
       }
+    });
+  }
+
+  /** Reads the ends of jobs that nobody has heard, for whatever reason. Throws ReportError. */
+  catchUp(): Promise<void> {
+    return this.#alone(async () => {
+      // oxlint-disable-next-line no-await-in-loop -- one rollout after the other
+      for (const one of this.#cases.values()) await this.#hearKept(one);
     });
   }
 
@@ -180,6 +200,8 @@ export class Desk {
       heard: new Set(),
       clearing: new Set(),
       gone: new Set(),
+      lookMs: Number.NEGATIVE_INFINITY,
+      patienceMs: PATIENCE_MS,
       told: null,
       toldMs: Number.NEGATIVE_INFINITY,
     };
@@ -207,8 +229,7 @@ export class Desk {
 
   #inputOf({ state, executions }: Case) {
     const { link, signer, now } = this.#options;
-    const { roster } = link;
-    const fleet = { get: (id: string) => roster.get(id), rows: () => roster.rows() };
+    const fleet = fleetOf(link.roster);
     return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
   }
 
@@ -222,11 +243,10 @@ export class Desk {
       throw new RolloutError('not_complete', message);
     }
     const spec = { ...asked.spec, model: await trust.release(asked.spec.model) };
-    const { roster } = link;
     return createRollout({
       rolloutId,
       spec,
-      fleet: { get: (id) => roster.get(id), rows: () => roster.rows() },
+      fleet: fleetOf(link.roster),
       keyId: signer.keyId,
       nowMs: now(),
       actor: asked.actor ?? null,
@@ -336,6 +356,16 @@ export class Desk {
     this.#options.publisher.send(recordMessage(record));
   }
 
+  async #lookWhenQuiet(one: Case): Promise<void> {
+    const nowMs = this.#options.now();
+    if (nowMs < one.lookMs) return;
+    // Longer and longer, unless something is heard.
+    const patienceMs = one.patienceMs;
+    one.lookMs = nowMs + patienceMs;
+    one.patienceMs = Math.min(MAX_PATIENCE_MS, 2 * patienceMs);
+    await this.#hearKept(one);
+  }
+
   async #hearKept(one: Case): Promise<void> {
     const open = [...one.executions.values()].flatMap(({ deviceId, back, ...job }) =>
       [job, back]
@@ -365,7 +395,9 @@ export class Desk {
     if (needed.length === 0) return;
     const topics = needed.map((document) => documentMessage(document).topic);
     const there = await link.readRetained(topics);
-    const missing = needed.filter((document) => !there.has(documentMessage(document).topic));
+    const isThere = (document: KeptDocument) =>
+      there.get(documentMessage(document).topic)?.equals(Buffer.from(document.text)) === true;
+    const missing = needed.filter((document) => !isThere(document));
     // Signed by an earlier leader, a device that has heard of a later one would refuse it.
     const fresh = missing.map((document) =>
       document.epoch === epoch ? document : this.#signAgain(one, document),
@@ -408,6 +440,14 @@ export class Desk {
       leave();
     }
   }
+}
+
+function fleetOf(roster: FleetLink['roster']): Fleet {
+  return {
+    get: (id) => roster.get(id),
+    rows: () => roster.rows(),
+    isRevoked: (id) => roster.isRevoked(id),
+  };
 }
 
 function again({ state }: Case, error: { code: string; text: string } | null): Rollout {

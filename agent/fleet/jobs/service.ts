@@ -218,7 +218,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
-    counters: () => ({ job: counters.document('job') }),
+    counters: () => ({ job: counters.document('job'), epoch: counters.epoch() }),
     expiries: () => trust.expiries(),
     start: () => {
       runner.start();

@@ -305,6 +305,19 @@ describe('a rollout', () => {
     expect(trial.record).toMatchObject({ state: 'completed', counts: { succeeded: 4 } });
   });
 
+  test('waits no longer for a device that is shut out, and gives it nothing', () => {
+    const trial = new Trial(rows(4), { waves: [50, 100] });
+    trial.step();
+    const [open = '', other = ''] = trial.open();
+    const pending = [...trial.executions.values()].find(({ state }) => state === 'pending');
+    trial.revoked.add(open).add(pending?.deviceId ?? '');
+    trial.succeeds(other);
+    trial.step();
+    expect(trial.waves()).toEqual(['passed', 'running']);
+    expect(trial.issued).toHaveLength(3);
+    expect(trial.record.counts).toMatchObject({ canceled: 2, succeeded: 1, open: 1 });
+  });
+
   test('waits for a canary that is away: nobody else has tried its class', () => {
     const trial = new Trial([...rows(3), row('j', { class: 'jetson', state: 'offline' })], {
       canaryPerClass: 1,

@@ -6,7 +6,7 @@ import {
 } from '../../../agent/contracts/rollout.ts';
 import { command, createRollout } from '../../../agent/fleet/rollouts/commands.ts';
 import { withRecord, type Execution } from '../../../agent/fleet/rollouts/execution.ts';
-import type { Change, Issue, RolloutState } from '../../../agent/fleet/rollouts/state.ts';
+import type { Change, Fleet, Issue, RolloutState } from '../../../agent/fleet/rollouts/state.ts';
 import { step } from '../../../agent/fleet/rollouts/step.ts';
 import type { SeenRecord } from '../../../agent/fleet/roster/read.ts';
 import { emptyRow, type DeviceRow } from '../../../agent/fleet/roster/row.ts';
@@ -46,6 +46,7 @@ export class Trial {
   readonly executions = new Map<string, Execution>();
   readonly issued: Issue[] = [];
   readonly cleared: string[] = [];
+  readonly revoked = new Set<string>();
   nowMs = START_MS;
   state: RolloutState;
 
@@ -54,7 +55,7 @@ export class Trial {
     const change = createRollout({
       rolloutId: 'r1',
       spec: spec(part),
-      fleet: { get: (id) => this.fleet.get(id), rows: () => this.fleet.values() },
+      fleet: this.#lookup(),
       keyId: KEY,
       nowMs: this.nowMs,
       actor: 'ann',
@@ -69,9 +70,16 @@ export class Trial {
   }
 
   #input() {
-    const { state, executions, fleet, nowMs } = this;
-    const lookup = { get: (id: string) => fleet.get(id), rows: () => fleet.values() };
-    return { state, executions, fleet: lookup, nowMs, keyId: KEY };
+    const { state, executions, nowMs } = this;
+    return { state, executions, fleet: this.#lookup(), nowMs, keyId: KEY };
+  }
+
+  #lookup(): Fleet {
+    return {
+      get: (id) => this.fleet.get(id),
+      rows: () => this.fleet.values(),
+      isRevoked: (id) => this.revoked.has(id),
+    };
   }
 
   #take(change: Change): Change {
