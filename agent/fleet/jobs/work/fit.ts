@@ -17,7 +17,8 @@ import { missedGate, strictest, type Limits } from './limits.ts';
 import { snapshotRecorded, type Snapshot } from './recorded.ts';
 import type { Wanted } from './stage.ts';
 
-const RECORD_FILE = 'decision.json';
+/** Beside the model in a release: what was chosen, and what it was measured against. */
+export const RECORD_FILE = 'decision.json';
 /** Fitted models that are kept in case the same package comes again. */
 const MAX_CACHED = 4;
 
