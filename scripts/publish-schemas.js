@@ -239,6 +239,34 @@ const CONTRACTS = [
     title: 'Whether a controller is there and leads: c/{controller}/status',
   },
   {
+    file: 'fleet',
+    module: 'fleet-list',
+    name: 'fleetListSchema',
+    io: 'output',
+    title: 'The devices of a fleet: agent fleet ls --json',
+  },
+  {
+    file: 'fleet-sample',
+    module: 'fleet-list',
+    name: 'fleetSampleSchema',
+    io: 'output',
+    title: 'A fleet at one moment: agent fleet watch --json',
+  },
+  {
+    file: 'revocation',
+    module: 'revocation',
+    name: 'revocationSchema',
+    io: 'output',
+    title: 'A device is shut out: dn/revoked',
+  },
+  {
+    file: 'revoked-list',
+    module: 'revocation',
+    name: 'revokedListSchema',
+    io: 'output',
+    title: 'The devices that are shut out: what agent fleet revoke keeps',
+  },
+  {
     file: 'job-document',
     module: 'job',
     name: 'jobDocumentSchema',
@@ -382,3 +410,6 @@ if (process.argv.includes('--check')) {
   for (const path of orphans) rmSync(path);
   console.log(`${wanted.length} schemas in docs/schemas, ${stale.length} changed`);
 }
+
+// The same contracts, topic by topic.
+await import('./publish-asyncapi.js');

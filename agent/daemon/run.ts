@@ -185,6 +185,7 @@ async function startOnline(
     verify: jobs?.verify ?? (async () => refuse('UNVERIFIED', 'this agent has no trusted keys')),
     keyIds: () => jobs?.keyIds() ?? [],
     jobs: jobs?.port ?? noJobs,
+    counters: jobs?.counters,
     answers: (parts) => answersOf(log, parts, () => jobs?.expiries() ?? null),
     onAnnouncement: (group) => {
       logger.debug({ group }, 'new metadata is announced');

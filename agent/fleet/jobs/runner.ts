@@ -201,12 +201,13 @@ export class JobRunner {
   }
 
   /** The document is gone: an open job is taken back if it may be, a finished one is archived. */
-  async clear(jobId: string): Promise<void> {
+  async clear(jobId: string): Promise<boolean> {
     const { journal } = this.#options;
     const entry = journal.get(jobId);
-    if (entry === undefined || entry.archived) return;
+    if (entry === undefined || entry.archived) return false;
     if (isTerminal(entry)) await journal.write({ ...entry, archived: true });
     else await this.cancel(jobId);
+    return isTerminal(entry);
   }
 
   #refuseReuse(known: Entry, digest: string): JobRecord {

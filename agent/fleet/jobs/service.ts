@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jobTypes, type JobPhase, type JobRecord } from '../../contracts/job.ts';
 import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
-import type { VerifyDocument } from '../device/twin.ts';
+import type { ReadCounters, VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
 import { isClockSynchronised } from '../../hardware/clock-sync.ts';
@@ -17,7 +17,7 @@ import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
-import type { SelfUpdate, WorkContext } from './work/context.ts';
+import type { RunAgent, SelfUpdate, WorkContext } from './work/context.ts';
 import { phaseHandlers } from './work/handlers.ts';
 
 /** What only whoever builds the daemon can give. */
@@ -30,6 +30,7 @@ type Surroundings = Pick<
   | 'applySettings'
   | 'diagnostics'
   | 'health'
+  | 'download'
 >;
 
 type Handlers = Readonly<Record<JobPhase, PhaseHandler>>;
@@ -45,6 +46,8 @@ export interface JobServiceOptions extends Surroundings {
   /** How the agent replaces itself; `selfupdate` jobs are refused without. */
   readonly selfUpdate?: SelfUpdate | null;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What stands in for those children: a simulated fleet cannot have one for each device. */
+  readonly runAgent?: RunAgent;
   readonly moment: () => Moment;
   /** Sends a message when there is a connection; must not throw. */
   readonly publish: (message: OutgoingMessage) => void;
@@ -71,6 +74,8 @@ export interface JobService {
   readonly port: JobsDoor;
   readonly verify: VerifyDocument;
   readonly keyIds: () => readonly string[];
+  /** For the twin: whoever signs the next document counts on from here. */
+  readonly counters: ReadCounters;
   /** When the trusted metadata expires; null when there is none. */
   readonly expiries: () => Expiries | null;
   /** Takes up open jobs and looks at the repository now and then. */
@@ -114,7 +119,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
     counters,
     nowMs,
     metadata,
-    runAgent: agentRunner(child),
+    runAgent: options.runAgent ?? agentRunner(child),
     runProgram: ({ node, main }, args, signal) =>
       agentRunner({ ...child, node, program: main })(args, signal),
     selfUpdate: options.selfUpdate ?? null,
@@ -145,7 +150,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   await trust.load();
   const types = jobTypes.filter((type) => type !== 'selfupdate' || context.selfUpdate !== null);
   const port = openPort({ ...options, runner, trust, counters, types });
-  return serve(options, { runner, trust, port, clock, context });
+  return serve(options, { runner, trust, port, clock, counters, context });
 }
 
 function foldersIn(state: string) {
@@ -191,11 +196,12 @@ interface Parts {
   readonly trust: DocumentTrust;
   readonly port: JobsDoor;
   readonly clock: DeviceClock;
+  readonly counters: Counters;
   readonly context: WorkContext;
 }
 
 function serve(options: JobServiceOptions, parts: Parts): JobService {
-  const { runner, trust, port, clock, context } = parts;
+  const { runner, trust, port, clock, counters, context } = parts;
   const { repository, refreshMs, onKeys, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let retrying: NodeJS.Timeout | undefined;
@@ -222,6 +228,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
+    counters: () => ({ job: counters.document('job'), epoch: counters.epoch() }),
     expiries: () => trust.expiries(),
     start: () => {
       runner.start();

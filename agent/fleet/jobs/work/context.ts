@@ -1,6 +1,7 @@
 import type { BenchReport } from '../../../contracts/bench.ts';
 import type { DecisionRecord } from '../../../contracts/fit.ts';
 import type { Release } from '../../../contracts/release.ts';
+import type { download } from '../../../deploy/download/download.ts';
 import type { Counters } from '../counters.ts';
 import type { TrustedMetadata } from '../metadata.ts';
 
@@ -45,6 +46,8 @@ export interface WorkContext {
   readonly health: ((model: string, signal: AbortSignal) => Promise<Health>) | null;
   /** Runs the agent itself as a child: heavy work does not happen in the daemon. */
   readonly runAgent: RunAgent;
+  /** Brings a file under its signed length and hash; by HTTP when it is not given. */
+  readonly download?: typeof download | undefined;
   /** The same with another agent, one that is to be installed. */
   readonly runProgram: (
     program: AgentProgram,
