@@ -93,18 +93,10 @@ export interface HistoryQuery {
 
 export type Latest = Record<string, { value: number | null; ts: number }>;
 
-/** One change of a device's state. */
-export interface StateChange {
-  readonly deviceId: string;
-  readonly ts: number;
-  readonly state: string;
-}
-
 /** A batch that is stored as one. */
 export interface HistoryBatch {
   readonly samples: readonly Sample[];
-  readonly states: readonly StateChange[];
-  readonly jobs: readonly { readonly record: JobRecord; readonly ts: number }[];
+  readonly jobs: readonly JobRecord[];
   readonly benches: readonly BenchArrival[];
 }
 
@@ -115,7 +107,6 @@ export interface HistoryStore {
   readonly latest: (deviceId: string) => Promise<Latest>;
   /** Newest first. */
   readonly jobs: (deviceId: string) => Promise<readonly JobRecord[]>;
-  readonly states: (deviceId: string) => Promise<readonly StateChange[]>;
   readonly benches: (deviceId: string | null) => Promise<readonly BenchLine[]>;
   readonly bench: (deviceId: string, benchId: string) => Promise<BenchArrival | null>;
   /** Gives up what is too old or too much. Called now and then. */
