@@ -26,6 +26,8 @@ const PATTERNS = {
   telemetry: 'd/{device}/up/tele/{stream}',
   event: 'd/{device}/up/event/{event}',
   request: 'd/{device}/dn/req/{method}',
+  // Kept while the device is shut out: an ACL lets operators alone write here.
+  revocation: 'd/{device}/dn/revoked',
   controllerStatus: 'c/{controller}/status',
   // The device's id comes first, so that an ACL lets a device answer in its own name only.
   response: 'c/{controller}/rsp/{device}/{request}',
