@@ -20,7 +20,6 @@ export interface AppParts extends SessionParts, Omit<FleetParts, 'texts'> {
   readonly proxy: ProxyLogin | null;
   /** Whose X-Forwarded-For and -Proto are believed. */
   readonly proxyFrom: readonly string[];
-  readonly hosts: ReadonlySet<string> | null;
   readonly files: PageFiles;
   readonly tls: { readonly cert: string; readonly key: string } | null;
 }

@@ -4,6 +4,7 @@ import type { Role } from '../../../contracts/dashboard.ts';
 import { ApiFailure } from '../error.ts';
 import type { ProxyLogin } from './proxy.ts';
 import type { Session, Sessions } from './sessions.ts';
+import { isCalledRightly, isFromOurPage, isSecure, type Site } from './site.ts';
 import type { Users } from './users.ts';
 
 /** Who a request is from. */
@@ -30,22 +31,18 @@ export interface GuardParts {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly proxy: ProxyLogin | null;
-  /** Hosts by which the server may be called; null: by any. */
-  readonly hosts: ReadonlySet<string> | null;
+  readonly site: Site;
 }
 
 /**
  * `__Host-` ties the cookie to this host and to TLS (RFC 6265bis, section 4.1.3.2); browsers refuse it
  * without TLS.
  */
-export const cookieName = (isSecure: boolean): string =>
-  isSecure ? '__Host-edgefit' : 'edgefit-session';
+export const cookieName = (secure: boolean): string =>
+  secure ? '__Host-edgefit' : 'edgefit-session';
 
-/** Whether the browser came over TLS, also where a trusted proxy ends it. */
-export const isSecure = (request: FastifyRequest): boolean => request.protocol === 'https';
-
-export const tokenOf = (request: FastifyRequest): string | undefined =>
-  request.cookies[cookieName(isSecure(request))];
+export const tokenOf = (request: FastifyRequest, site: Site): string | undefined =>
+  request.cookies[cookieName(isSecure(request, site))];
 
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
@@ -69,29 +66,35 @@ export class Guard {
   }
 
   async #check(request: FastifyRequest): Promise<void> {
-    this.#checkHost(request);
+    const { site } = this.#parts;
+    if (!isCalledRightly(request, site)) {
+      throw new ApiFailure('forbidden', 'it is not called by this name: see --public-url');
+    }
     const { access } = request.routeOptions.config;
     if (access === undefined) return;
-    if (access !== 'open') request.identity = await this.identify(request);
-    if (!SAFE_METHODS.includes(request.method)) checkOrigin(request);
+    const isSafe = SAFE_METHODS.includes(request.method);
+    if (!isSafe && !isFromOurPage(request, site)) {
+      throw new ApiFailure('csrf', 'the request comes from another page');
+    }
     if (access === 'open') return;
+    request.identity = await this.identify(request);
     const { identity } = request;
     if (identity === null) throw new ApiFailure('unauthorized', 'log in first');
     if (access === 'operator' && identity.role !== 'operator') {
       throw new ApiFailure('forbidden', `${identity.user} may look, but not act`);
     }
-    if (!SAFE_METHODS.includes(request.method)) checkToken(request, identity);
+    if (!isSafe) checkToken(request, identity);
   }
 
   /** Who asks, by the proxy's header or the cookie; null for nobody. Counts as use of the session. */
   async identify(request: FastifyRequest): Promise<Identity | null> {
-    const { proxy, sessions } = this.#parts;
+    const { proxy, sessions, site } = this.#parts;
     const named = proxy?.identify(request.headers, request.socket.remoteAddress) ?? null;
     if (named !== null) {
       const csrf = createHmac('sha256', this.#secret).update(named.user).digest('base64url');
       return { ...named, csrf, login: 'proxy' };
     }
-    const token = tokenOf(request);
+    const token = tokenOf(request, site);
     const session = token === undefined ? null : sessions.use(token);
     if (token === undefined || session === null) return null;
     const identity = await this.#identityOf(session);
@@ -105,22 +108,6 @@ export class Guard {
     if (found === null || found.password !== proof) return null;
     return { user, role: found.role, csrf, login: 'password' };
   }
-
-  /** A page of elsewhere whose name was made to point here (DNS rebinding) calls it by that name. */
-  #checkHost({ host }: FastifyRequest): void {
-    const { hosts } = this.#parts;
-    const name = host.replace(/:\d+$/, '').toLowerCase();
-    if (hosts === null || hosts.has(name)) return;
-    throw new ApiFailure('forbidden', 'it is not called by this name: see --public-url');
-  }
-}
-
-/** Browsers say which page a request comes from; programs that are none may leave it out. */
-function checkOrigin(request: FastifyRequest): void {
-  const { origin, 'sec-fetch-site': site } = request.headers;
-  const isOurs = origin === undefined || origin === `${request.protocol}://${request.host}`;
-  const isSame = site === undefined || site === 'same-origin' || site === 'none';
-  if (!isOurs || !isSame) throw new ApiFailure('csrf', 'the request comes from another page');
 }
 
 function checkToken({ headers }: FastifyRequest, { csrf }: Identity): void {

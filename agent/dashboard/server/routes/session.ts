@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { loginSchema, type Role, type SessionInfo } from '../../../contracts/dashboard.ts';
 import type { Identity } from '../access/guard.ts';
-import { cookieName, isSecure, tokenOf } from '../access/guard.ts';
+import { cookieName, tokenOf } from '../access/guard.ts';
 import type { PasswordChecker } from '../access/passwords.ts';
 import type { Sessions } from '../access/sessions.ts';
+import { isSecure, type Site } from '../access/site.ts';
 import type { User, Users } from '../access/users.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
@@ -23,6 +24,7 @@ export interface SessionParts {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly passwords: PasswordChecker;
+  readonly site: Site;
   readonly limits: LoginLimits;
   readonly version: string;
   readonly nowMs: () => number;
@@ -74,9 +76,9 @@ export function addSessionRoutes(app: FastifyInstance, parts: SessionParts): voi
     return startSession(parts, found, request, reply);
   });
   app.post('/api/logout', { config: { access: 'viewer' } }, (request, reply) => {
-    const token = tokenOf(request);
+    const token = tokenOf(request, parts.site);
     if (token !== undefined) parts.sessions.end(token);
-    const secure = isSecure(request);
+    const secure = isSecure(request, parts.site);
     return reply.clearCookie(cookieName(secure), { path: '/', secure }).code(204).send();
   });
   app.get('/api/session', { config: { access: 'viewer' } }, ({ identity }) => {
@@ -106,10 +108,10 @@ function startSession(
   reply: FastifyReply,
 ): SessionInfo {
   // A session that was there before is over: nobody can have prepared it.
-  const old = tokenOf(request);
+  const old = tokenOf(request, parts.site);
   if (old !== undefined) parts.sessions.end(old);
   const { token, session } = parts.sessions.create(user.name, user.password);
-  const secure = isSecure(request);
+  const secure = isSecure(request, parts.site);
   reply.setCookie(cookieName(secure), token, {
     path: '/',
     httpOnly: true,
