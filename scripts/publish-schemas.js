@@ -347,3 +347,6 @@ if (process.argv.includes('--check')) {
   for (const path of orphans) rmSync(path);
   console.log(`${wanted.length} schemas in docs/schemas, ${stale.length} changed`);
 }
+
+// The same contracts, topic by topic.
+await import('./publish-asyncapi.js');
