@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { startDashboard, type DashboardSettings } from '../../dashboard/server/serve.ts';
-import { openLevelStore } from '../../dashboard/server/history/level-store.ts';
 import type { HistoryStore } from '../../dashboard/server/ports.ts';
 import type { DashboardConfig } from '../../contracts/dashboard-config.ts';
 import { openLog } from '../../daemon/log.ts';
-import { readIdentity } from '../../fleet/setting-files.ts';
+import { readIdentity, readPasswordFile } from '../../fleet/setting-files.ts';
 import { shippedPath } from '../../util/paths.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
@@ -86,6 +85,15 @@ async function openHistory(
 ): Promise<HistoryStore> {
   const rawMs = history.rawDays * DAY_MS;
   const keepMs = history.days * DAY_MS;
+  if (history.postgresUrl !== undefined) {
+    const { openPostgresStore } = await import('../../dashboard/server/history/postgres-store.ts');
+    const file = history.postgresPasswordFile;
+    const password =
+      file === undefined ? undefined : await readPasswordFile('--postgres-password-file', file);
+    const url = history.postgresUrl;
+    return openPostgresStore({ url, password, rawMs, keepMs, nowMs: Date.now, warn });
+  }
+  const { openLevelStore } = await import('../../dashboard/server/history/level-store.ts');
   return openLevelStore({
     folder,
     rawMs,
