@@ -52,6 +52,8 @@ export interface DashboardSettings {
 
 export interface Dashboard {
   readonly url: string;
+  /** The one it got, where any would do. */
+  readonly port: number;
   /** Users that may log in with a password. */
   readonly users: number;
   readonly stop: () => Promise<void>;
@@ -101,7 +103,9 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     await stop();
     throw listenError(settings, error);
   }
-  return { url: settings.publicUrl ?? urlOf(settings, app), users: users.length, stop };
+  const port = portOf(app);
+  const url = settings.publicUrl ?? urlOf(settings, port);
+  return { url, port, users: users.length, stop };
 }
 
 function operatorOf(
@@ -119,9 +123,12 @@ function operatorOf(
   });
 }
 
-function urlOf({ host, tls }: DashboardSettings, app: FastifyInstance): string {
+function portOf(app: FastifyInstance): number {
   const address: AddressInfo | string | null = app.server.address();
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
+
+function urlOf({ host, tls }: DashboardSettings, port: number): string {
   const name = host.includes(':') ? `[${host}]` : host;
   return `${tls === null ? 'http' : 'https'}://${name}:${port}/`;
 }
