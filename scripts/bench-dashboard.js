@@ -27,7 +27,9 @@ const { values: flags } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const [deviceCount, rowCount, hours] = [flags.devices, flags.rows, flags.hours].map(Number);
+const [deviceCount = 0, rowCount = 0, hours = 0] = [flags.devices, flags.rows, flags.hours].map(
+  Number,
+);
 
 const main = join(dirname(import.meta.dirname), 'dist/agent/cli/main.js');
 const folder = mkdtempSync(join(tmpdir(), 'edgefit-bench-dashboard-'));
@@ -130,7 +132,7 @@ try {
   const fleet = await timeFleet(url, cookie);
   const startBytes = procBytes(pid, 'smaps_rollup', 'Pss');
   const seen = await followEvents(url, cookie);
-  const messages = Math.round((deviceCount ?? 0) * 360 * (hours ?? 0));
+  const messages = Math.round(deviceCount * 360 * hours);
   const streamSeconds = await sendTelemetry(client, messages);
   await sleep(3000);
   const result = {
@@ -184,7 +186,7 @@ async function untilComplete(url, cookie, started) {
 /** @param {import('mqtt').MqttClient} client @param {number} messages */
 async function sendTelemetry(client, messages) {
   const start = performance.now();
-  const devices = deviceCount ?? 1;
+  const devices = Math.max(1, deviceCount);
   for (let sent = 0; sent < messages;) {
     const due = Math.min(messages, Math.ceil(((performance.now() - start) / 1000) * PER_SECOND));
     for (; sent < due; sent += 1) {
