@@ -144,7 +144,7 @@ try {
       startPssBytes: startBytes,
       endPssBytes: procBytes(pid, 'smaps_rollup', 'Pss'),
       peakRssBytes: procBytes(pid, 'status', 'VmHWM'),
-      eventBytesPerSecond: Math.round(seen.bytes / streamSeconds),
+      eventBytesPerSecond: messages === 0 ? null : Math.round(seen.bytes / streamSeconds),
       historyBytes: folderBytes(join(folder, 'history')),
     },
   };

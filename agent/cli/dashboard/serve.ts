@@ -62,6 +62,7 @@ async function settingsOf(
     publicUrl: config.publicUrl ?? null,
     isInsecure: config.insecure,
     tls: await readTls(config),
+    proxyFrom: config.proxy.from,
     proxy: proxyOf(config),
     usersFile: places.users,
     pageFolder: shippedPath('dist', 'dashboard'),
@@ -117,10 +118,10 @@ async function readTls({ tls }: DashboardConfig): Promise<DashboardSettings['tls
 }
 
 function proxyOf({ proxy }: DashboardConfig): DashboardSettings['proxy'] {
-  const { header, from, operators } = proxy;
-  if (header !== undefined) return { header, from, operators };
-  if (from.length === 0 && operators.length === 0) return null;
-  throw new UsageError('--proxy-from and --proxy-operator need --proxy-header NAME');
+  const { header, operators } = proxy;
+  if (header !== undefined) return { header, operators };
+  if (operators.length === 0) return null;
+  throw new UsageError('--proxy-operator needs --proxy-header NAME');
 }
 
 async function signersOf({ keyFiles, passphraseFile }: DashboardConfig, io: Io) {

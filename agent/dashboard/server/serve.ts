@@ -4,7 +4,7 @@ import type { BrokerSettings } from '../../fleet/broker-link.ts';
 import type { Signer } from '../../fleet/protocol/signed.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { PasswordChecker } from './access/passwords.ts';
-import { proxyLogin, type ProxySettings } from './access/proxy.ts';
+import { networkList, proxyLogin, type ProxyLoginSettings } from './access/proxy.ts';
 import { Sessions, type SessionLimits } from './access/sessions.ts';
 import { siteOf } from './access/site.ts';
 import { readUsers, Users } from './access/users.ts';
@@ -36,7 +36,10 @@ export interface DashboardSettings {
   readonly isInsecure: boolean;
   /** PEM texts. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
-  readonly proxy: ProxySettings | null;
+  /** Addresses or networks of proxies: what they say of who connects to them is believed. */
+  readonly proxyFrom: readonly string[];
+  /** Login by one of them. */
+  readonly proxy: ProxyLoginSettings | null;
   readonly usersFile: string;
   /** The built page. */
   readonly pageFolder: string;
@@ -65,7 +68,9 @@ const NO_KEY = 'this dashboard was started without a key that signs: it can only
 export async function startDashboard(settings: DashboardSettings): Promise<Dashboard> {
   const { log, usersFile, nowMs = Date.now } = settings;
   const site = siteOf({ ...settings, isTls: settings.tls !== null });
-  const proxy = settings.proxy === null ? null : proxyLogin(settings.proxy);
+  const { proxyFrom } = settings;
+  networkList(proxyFrom, '--proxy-from');
+  const proxy = settings.proxy === null ? null : proxyLogin({ ...settings.proxy, from: proxyFrom });
   const users = await readUsers(usersFile);
   const files = await readPageFiles(settings.pageFolder);
   if (files.size === 0) log.warn({}, 'the page has not been built: there is only the API');
@@ -77,7 +82,6 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     ...settings,
     site,
     proxy,
-    proxyFrom: settings.proxy?.from ?? [],
     users: new Users(usersFile, warn),
     sessions: new Sessions(settings.session, nowMs),
     passwords: new PasswordChecker(),

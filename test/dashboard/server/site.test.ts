@@ -54,9 +54,10 @@ describeIf('openssl')('where the dashboard stands', () => {
   }, 20_000);
 
   test('a proxy names the user; a stranger who does the same is nobody', async () => {
-    const proxy = { header: 'X-Forwarded-User', from: ['127.0.0.1/32'], operators: ['ann'] };
+    const proxy = { header: 'X-Forwarded-User', operators: ['ann'] };
     dashboard = await openDashboard(folder, await freePort(), {
       proxy,
+      proxyFrom: ['127.0.0.1/32'],
       publicUrl: 'https://dash.example.com',
     });
     const { url: _, ...rest } = dashboard;
@@ -89,7 +90,8 @@ describeIf('openssl')('where the dashboard stands', () => {
     expect((await act({ ...token, origin: 'https://dash.example.com' })).status).toBe(400);
     await dashboard.stop();
     dashboard = await openDashboard(folder, await freePort(), {
-      proxy: { ...proxy, from: ['10.0.0.0/8'] },
+      proxy,
+      proxyFrom: ['10.0.0.0/8'],
     });
     const stranger = new Client(dashboard);
     const answer = await stranger.fetch('/api/session', { headers: { 'x-forwarded-user': 'ann' } });
