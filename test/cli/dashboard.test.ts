@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parseListen } from '../../agent/cli/dashboard/flags.ts';
+import { roleChoices } from '../../agent/cli/dashboard/user.ts';
+import { roles } from '../../agent/contracts/dashboard.ts';
 import { run } from './support.ts';
 
 describe('agent dashboard', () => {
@@ -39,6 +41,10 @@ describe('agent dashboard', () => {
     expect((await dashboard('user', 'ls')).out).toBe('bob\tviewer\n');
     const again = await dashboard('user', 'remove', 'ada');
     expect(again).toMatchObject({ code: 2, err: `agent: there is no user "ada" in ${file}\n` });
+  });
+
+  test('the roles of the option are those of the contract', () => {
+    expect(roleChoices).toEqual(roles);
   });
 
   test('users may be elsewhere', async () => {
