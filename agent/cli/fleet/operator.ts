@@ -50,7 +50,7 @@ function given(env: Io['env'], name: string): string | undefined {
 }
 
 /** The options, and for those that were not given the environment. */
-function withEnvironment(flags: BrokerFlags, env: Io['env']): BrokerFlags {
+export function withEnvironment(flags: BrokerFlags, env: Io['env']): BrokerFlags {
   const fromEnv = Object.entries(VARIABLES).map(([key, name]) => [key, given(env, name)]);
   const found = fromEnv.filter(([, value]) => value !== undefined);
   const own = Object.entries(flags).filter(([, value]) => value !== undefined);
