@@ -153,11 +153,14 @@ export const telemetryConfigSchema = z.strictObject({
     .describe('evaluation samples of a package are kept for drift checks up to this; 0: never'),
 });
 
+/** Where something is served: HOST:PORT, an IPv6 address in brackets. */
+export const listenSchema = z
+  .string()
+  .regex(/^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, { error: 'use HOST:PORT' })
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) < 65_536, 'use HOST:PORT');
+
 export const metricsConfigSchema = z.strictObject({
-  listen: z
-    .string()
-    .regex(/^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, { error: 'use HOST:PORT' })
-    .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) < 65_536, 'use HOST:PORT')
+  listen: listenSchema
     .optional()
     .describe('address of GET /metrics for Prometheus, such as 127.0.0.1:9464; off without it'),
 });

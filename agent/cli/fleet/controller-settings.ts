@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { parseYaml } from '../../config/yaml-text.ts';
+import { listenSchema } from '../../contracts/config.ts';
 import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
 import { fileError } from '../../util/files.ts';
 import { UsageError } from '../errors.ts';
@@ -52,7 +53,7 @@ const fileSchema = z.strictObject({
   passphraseFile: text.optional(),
   state: text.optional(),
   postgres: text.optional(),
-  metrics: text.optional(),
+  metrics: listenSchema.optional(),
 });
 
 const POSTGRES_VARIABLE = 'EDGEFIT_POSTGRES_URL';
@@ -73,6 +74,9 @@ export async function controllerSettings(
   const id = all.id ?? `controller-${hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-')}`.slice(0, 64);
   if (!ID_PATTERN.test(id)) throw new UsageError(`--id ${JSON.stringify(id)}: use ${ID_RULE}`);
   const { mqtt, repository, key, state } = all;
+  if (all.metrics !== undefined && !listenSchema.safeParse(all.metrics).success) {
+    throw new UsageError(`--metrics ${JSON.stringify(all.metrics)}: use HOST:PORT`);
+  }
   if (mqtt === undefined) throw missing('--mqtt URL', 'the broker of the fleet');
   if (repository === undefined) throw missing('--repository URL', 'the signed repository');
   if (key === undefined) throw missing('--key FILE', 'the key that it signs jobs with');

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import type { Controller } from '../../fleet/controller/controller.ts';
+import type { MetricsServer } from '../../telemetry/metrics-server.ts';
 import type { CliContext } from '../context.ts';
 import { addBrokerOptions, readMqttSettings } from '../mqtt-options.ts';
 import type { ControllerFlags, ControllerSettings } from './controller-settings.ts';
@@ -30,7 +32,8 @@ export function fleetControllerCommand(context: CliContext): Command {
     .option('--key <file>', 'key file that jobs are signed with')
     .option('--passphrase-file <file>', 'file that holds the passphrase of the key')
     .option('--state <dir>', 'folder for what it must remember')
-    .option('--postgres <url>', 'keep rollouts in this database, so that others can stand by');
+    .option('--postgres <url>', 'keep rollouts in this database, so that others can stand by')
+    .option('--metrics <host:port>', 'serve GET /metrics for Prometheus here');
   return addBrokerOptions(command, 'broker of the fleet')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: ControllerFlags) => {
@@ -74,9 +77,35 @@ async function run(settings: ControllerSettings, context: CliContext): Promise<v
     signer,
     log: logger,
   });
+  const metrics = await serveFigures(settings.metrics, controller, version).catch(
+    async (error: unknown) => {
+      await controller.stop();
+      throw error;
+    },
+  );
   await untilAborted(signal);
+  await metrics?.close();
   await controller.stop();
   logger.info('stopped');
+}
+
+async function serveFigures(
+  listen: string | undefined,
+  controller: Controller,
+  version: string,
+): Promise<MetricsServer | null> {
+  if (listen === undefined) return null;
+  const { serveMetrics } = await import('../../telemetry/metrics-server.ts');
+  const { buildInfo, fleetFamilies } = await import('../../telemetry/families.ts');
+  const { figuresOf } = await import('../../fleet/controller/figures.ts');
+  let figures = figuresOf(controller);
+  return serveMetrics({
+    listen,
+    families: [buildInfo(version), ...fleetFamilies(() => figures)],
+    refresh: async () => {
+      figures = figuresOf(controller);
+    },
+  });
 }
 
 async function openStore({ state, postgres }: ControllerSettings) {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parseBrokerUrl } from '../../../agent/fleet/broker-url.ts';
 import { startController, type Controller } from '../../../agent/fleet/controller/controller.ts';
+import { figuresOf } from '../../../agent/fleet/controller/figures.ts';
 import { openLevelStore } from '../../../agent/fleet/controller/store/level.ts';
 import { ControllerTrust } from '../../../agent/fleet/controller/trust.ts';
 import { temporaryFolder, until } from '../../daemon/support.ts';
@@ -58,7 +59,7 @@ async function world(devices: number, classes?: readonly string[]) {
 describeWithMosquitto('a controller', () => {
   test('carries a rollout through its waves, and gives every device one job', async () => {
     const { site, port, fleet, operator } = await world(40, ['rpi-5', 'rpi-4b']);
-    await start(site, port);
+    const controller = await start(site, port);
     const planned = await operator.ask('r1', 'create', { spec: SPEC, actor: 'ann' });
     expect(planned).toMatchObject({ ok: true, controllerId: 'ctl-a' });
     expect(planned.rollout).toMatchObject({ state: 'planned', createdBy: 'ann' });
@@ -76,6 +77,13 @@ describeWithMosquitto('a controller', () => {
     expect(fleet.jobs.map(({ deviceId }) => deviceId).toSorted()).toEqual(ids(40).toSorted());
     expect(fleet.jobs.map(({ version }) => version)).toEqual(ids(40).map(() => '1.0.0'));
     await until('every document is taken away', () => fleet.cleared.length === 40);
+    const figures = figuresOf(controller);
+    expect(figures).toMatchObject({ leader: true, connected: true });
+    expect(figures.devices).toContainEqual({ state: 'online', class: 'rpi-5', count: 20 });
+    const told = { rollout: 'r1', state: 'completed' };
+    expect(figures.rollouts).toContainEqual({ ...told, status: 'succeeded', count: 40 });
+    expect(figures.rollouts).toContainEqual({ ...told, status: 'open', count: 0 });
+    expect(figuresOf(controller, Date.now() + 25 * 3_600_000).rollouts).toEqual([]);
     // The next one finds nobody who needs it.
     const again = await operator.ask('r2', 'create', { spec: SPEC });
     expect(again.error).toEqual({
