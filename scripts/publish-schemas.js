@@ -197,6 +197,13 @@ const CONTRACTS = [
     title: 'What a device measures of itself: up/tele',
   },
   {
+    file: 'event',
+    module: 'event',
+    name: 'eventSchema',
+    io: 'output',
+    title: 'Something that happened on a device: up/event/{type}',
+  },
+  {
     file: 'rollout-spec',
     module: 'rollout',
     name: 'rolloutSpecSchema',

@@ -105,27 +105,35 @@ async function startParts(
     },
   };
   let device: Device | null = null;
-  const jobs = takesJobs(config, state)
-    ? await (
-        await import('./jobs.ts')
-      ).openDaemonJobs({
-        ...self,
-        env,
-        program,
-        restart,
-        onKeys: () => {
-          device?.onKeys().catch((error: unknown) => {
-            log.logger.warn({ why: messageOf(error) }, 'the desired twin could not be kept');
-          });
-        },
-        device: () => device,
-      })
-    : null;
+  let jobs: JobService | null = null;
+  const { openDaemonTelemetry } = await import('./telemetry.ts');
+  const telemetry = await openDaemonTelemetry({
+    ...self,
+    device: () => device,
+    jobs: () => jobs,
+  });
+  if (takesJobs(config, state)) {
+    const { openDaemonJobs } = await import('./jobs.ts');
+    jobs = await openDaemonJobs({
+      ...self,
+      env,
+      program,
+      restart,
+      telemetry,
+      onKeys: () => {
+        device?.onKeys().catch((error: unknown) => {
+          log.logger.warn({ why: messageOf(error) }, 'the desired twin could not be kept');
+        });
+      },
+      device: () => device,
+    });
+  }
   if (broker !== null) device = await startOnline(broker, self, jobs);
   jobs?.start();
+  await telemetry.start();
   return {
     stop: async () => {
-      await Promise.all([jobs?.stop(), device?.stop()]);
+      await Promise.all([telemetry.stop(), jobs?.stop(), device?.stop()]);
     },
   };
 }

@@ -63,6 +63,7 @@ export interface TwinStore {
   readonly retry: () => Promise<{ readonly changed: boolean } | Refusal>;
   /** Settings by another signed way than the twin; a newer twin replaces them. */
   readonly setSettings: (settings: Settings) => Promise<void>;
+  readonly activeModel: () => ActiveModel | null;
   readonly setActiveModel: (model: ActiveModel | null) => Promise<void>;
   readonly setLastBench: (bench: Twin['lastBench']) => Promise<void>;
 }
@@ -120,6 +121,7 @@ export async function openTwin(options: {
     settings: () => stored.settings,
     message: (now) => twinMessage({ deviceId, stored, refused, counters, now }),
     setSettings: (settings) => change({ settings: { ...stored.settings, ...settings } }),
+    activeModel: () => stored.activeModel,
     setActiveModel: (activeModel) => change({ activeModel }),
     setLastBench: (lastBench) => change({ lastBench }),
   };

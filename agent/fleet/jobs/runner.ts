@@ -96,6 +96,7 @@ export class JobRunner {
   readonly #stop = new AbortController();
   readonly #tasks = new Map<string, Task>();
   readonly #lane = new Lane();
+  #others: Promise<unknown> = Promise.resolve();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -112,6 +113,24 @@ export class JobRunner {
   async stop(): Promise<void> {
     this.#stop.abort(new PhaseError(STOPPED, 'the agent stops'));
     await this.idle();
+    await this.#others;
+  }
+
+  /**
+   * Does something beside which no job may touch the device: it waits for those that do, and jobs that
+   * come wait for it. The signal ends with the runner. Rejects with what the work throws.
+   */
+  async alone<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const leave = await this.#lane.enter();
+    const { signal } = this.#stop;
+    try {
+      signal.throwIfAborted();
+      const working = work(signal);
+      this.#others = working.catch(() => undefined);
+      return await working;
+    } finally {
+      leave();
+    }
   }
 
   /** Resolves when no job is open. For tests and for draining. */

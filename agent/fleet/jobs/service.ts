@@ -12,6 +12,7 @@ import { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
 import { Journal } from './journal.ts';
 import { TrustedMetadata } from './metadata.ts';
+import { measureDeployed, type PeriodicOptions } from './periodic.ts';
 import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
@@ -56,6 +57,9 @@ export interface JobServiceOptions extends Surroundings {
     readonly info: (fields: object, message: string) => void;
     readonly warn: (fields: object, message: string) => void;
   };
+  readonly samplesBytes?: number;
+  /** Told of every record of a job, also of one that is only told again. */
+  readonly onRecord?: (record: JobRecord) => void;
   /** How often is looked again at what a job waits for. */
   readonly pollMs?: number;
   /** Pause before a job goes on whose journal could not be written. */
@@ -78,6 +82,8 @@ export interface JobService {
   readonly start: () => void;
   /** New metadata is there. */
   readonly refresh: () => Promise<void>;
+  /** Measures every deployed model (`onBench`); a failure goes to the log. */
+  readonly measure: (options: PeriodicOptions) => Promise<void>;
   /** Resolves when every phase has ended; the jobs go on with the next start. */
   readonly stop: () => Promise<void>;
 }
@@ -118,6 +124,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
       agentRunner({ ...child, node, program: main })(args, signal),
     selfUpdate: options.selfUpdate ?? null,
     pollMs: options.pollMs ?? POLL_MS,
+    samplesBytes: options.samplesBytes ?? 0,
   };
   const runner = new JobRunner({
     deviceId,
@@ -143,7 +150,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   await trust.load();
   const types = jobTypes.filter((type) => type !== 'selfupdate' || context.selfUpdate !== null);
   const port = openPort({ ...options, runner, trust, counters, types });
-  return serve(options, { runner, trust, port, clock, counters });
+  return serve(options, { runner, trust, port, clock, counters, context });
 }
 
 function foldersIn(state: string) {
@@ -155,6 +162,7 @@ function foldersIn(state: string) {
     models: join(state, 'models'),
     packages: join(state, 'packages'),
     cache: join(state, 'fitted'),
+    evaluation: join(state, 'evaluation'),
     recorded: join(state, 'recorded'),
     tuf: join(state, 'tuf'),
     children: join(state, 'children'),
@@ -176,7 +184,8 @@ function openClock(folders: ReturnType<typeof foldersIn>, options: JobServiceOpt
   });
 }
 
-function say(record: JobRecord, { deviceId, publish, log }: JobServiceOptions): void {
+function say(record: JobRecord, { deviceId, publish, onRecord, log }: JobServiceOptions): void {
+  onRecord?.(record);
   const { jobId, status, phase, outcome, reason } = record;
   if (record.progress === null) log.info({ jobId, status, phase, outcome, reason }, 'job');
   publish(messageOfRecord(deviceId, record));
@@ -188,10 +197,11 @@ interface Parts {
   readonly port: JobsDoor;
   readonly clock: DeviceClock;
   readonly counters: Counters;
+  readonly context: WorkContext;
 }
 
 function serve(options: JobServiceOptions, parts: Parts): JobService {
-  const { runner, trust, port, clock, counters } = parts;
+  const { runner, trust, port, clock, counters, context } = parts;
   const { repository, refreshMs, onKeys, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let retrying: NodeJS.Timeout | undefined;
@@ -229,6 +239,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     refresh: async () => {
       await refresh();
     },
+    measure: (periodic) => measureDeployed(periodic, { context, runner, log }),
     stop: async () => {
       stopped = true;
       clearTimeout(timer);

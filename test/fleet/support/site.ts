@@ -55,10 +55,19 @@ export class Site {
   }
 
   /** Publishes a package with a real, tiny model; `manifest` adds to its manifest. */
-  async publish(version: string, manifest: Readonly<Record<string, unknown>> = {}, name = 'kws') {
+  async publish(
+    version: string,
+    manifest: Readonly<Record<string, unknown>> = {},
+    name = 'kws',
+    files: Readonly<Record<string, Uint8Array>> = {},
+  ) {
     const packageFolder = join(this.folder, `package-${name}-${version}`);
     await mkdir(packageFolder, { recursive: true });
     await writeFile(join(packageFolder, 'model.onnx'), dense(Number.parseFloat(version)));
+    for (const [path, bytes] of Object.entries(files)) {
+      // oxlint-disable-next-line no-await-in-loop -- one or two
+      await writeFile(join(packageFolder, path), bytes);
+    }
     const whole = { schema: 'edgefit/model/1', name, version, model: 'model.onnx', ...manifest };
     await writeFile(join(packageFolder, 'manifest.json'), JSON.stringify(whole));
     return this.publishFolder(packageFolder, name, version);

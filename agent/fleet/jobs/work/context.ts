@@ -1,4 +1,5 @@
 import type { BenchReport } from '../../../contracts/bench.ts';
+import type { DecisionRecord } from '../../../contracts/fit.ts';
 import type { Release } from '../../../contracts/release.ts';
 import type { download } from '../../../deploy/download/download.ts';
 import type { Counters } from '../counters.ts';
@@ -14,6 +15,8 @@ export interface WorkContext {
     readonly packages: string;
     /** For what is being made; emptied at start. */
     readonly scratch: string;
+    /** Samples that deployed models are checked with, by model and version. */
+    readonly evaluation: string;
     /** Models that were fitted before, by what decides the result. */
     readonly cache: string;
     /** Inputs of applications that this device keeps, a folder for each model. */
@@ -33,8 +36,8 @@ export interface WorkContext {
    * gone. May be told twice of one change: after a crash nobody knows whether it was.
    */
   readonly onSwitched: (model: string, release: Release | null, link: string) => Promise<void>;
-  /** Takes the report of a benchmark that was asked for. */
-  readonly onBench: (report: BenchReport) => Promise<void>;
+  /** Takes what a benchmark of a deployed model has found. */
+  readonly onBench: (measured: Measured) => Promise<void>;
   /** Takes settings over. Throws AgentError (`bad_settings`). */
   readonly applySettings: (settings: Readonly<Record<string, unknown>>) => Promise<void>;
   /** Log, versions and facts for somebody who looks for a fault; no secrets. */
@@ -54,6 +57,16 @@ export interface WorkContext {
   /** How the agent replaces itself; null when nobody would start the old one again. */
   readonly selfUpdate: SelfUpdate | null;
   readonly pollMs: number;
+  /** Evaluation samples are kept up to this size; 0: never. */
+  readonly samplesBytes: number;
+}
+
+/** A benchmark of a deployed model. */
+export interface Measured {
+  readonly release: Release;
+  readonly report: BenchReport;
+  /** What it was measured to be when it was fitted; null where the record is lost. */
+  readonly fitted: DecisionRecord | null;
 }
 
 /** The agent itself as something that is installed. */

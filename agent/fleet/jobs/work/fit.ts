@@ -17,7 +17,8 @@ import { missedGate, strictest, type Limits } from './limits.ts';
 import { snapshotRecorded, type Snapshot } from './recorded.ts';
 import type { Wanted } from './stage.ts';
 
-const RECORD_FILE = 'decision.json';
+/** Beside the model in a release: what was chosen, and what it was measured against. */
+export const RECORD_FILE = 'decision.json';
 /** Fitted models that are kept in case the same package comes again. */
 const MAX_CACHED = 4;
 
@@ -113,7 +114,7 @@ function decisionTable({ bench }: DecisionRecord): readonly object[] {
   return bench.candidates.slice(0, MAX_ROWS).map((row) => ({
     id: row.id,
     verdict: row.verdict,
-    reason: row.reason.slice(0, MAX_REASON),
+    why: row.reason.slice(0, MAX_REASON),
     bytes: row.bytes,
     p90Ms: row.latencyMs?.p90 ?? null,
     sqnrDb: row.fidelity?.sqnrDb ?? null,
