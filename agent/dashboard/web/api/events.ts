@@ -1,0 +1,111 @@
+import type { DashboardEventName, DashboardEvents } from '../../../contracts/dashboard.ts';
+import { createStore } from '../state/store.ts';
+import { broker, complete, controllers, takeChanges, takeFleet } from '../state/fleet.ts';
+import { getFleet, loadSession } from './client.ts';
+
+/** Whether the server is there: `lost` is shown to the reader. */
+export const link = createStore<'opening' | 'open' | 'lost'>('opening');
+
+type Listener<Name extends DashboardEventName> = (data: DashboardEvents[Name]) => void;
+
+/** Calls `listener` with each event of a name. */
+function on<Name extends DashboardEventName>(
+  source: EventSource,
+  name: Name,
+  listener: Listener<Name>,
+): void {
+  source.addEventListener(name, (event: MessageEvent<string>) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as in client.ts
+    listener(JSON.parse(event.data) as DashboardEvents[Name]);
+  });
+}
+
+export type DeviceListeners = {
+  readonly [Name in 'telemetry' | 'job' | 'bench']: Listener<Name>;
+};
+
+const rolloutListeners = new Set<Listener<'rollout'>>();
+
+/** Calls `listener` with every rollout that changes. */
+export function onRollout(listener: Listener<'rollout'>): () => void {
+  rolloutListeners.add(listener);
+  return () => rolloutListeners.delete(listener);
+}
+
+/** A browser retries by itself, but gives up for good on an answer that is not an event stream. */
+const RETRY_MS = 3000;
+
+interface Stream {
+  readonly close: () => void;
+}
+
+function keepOpen(
+  path: string,
+  listen: (source: EventSource) => void,
+  opened: () => void,
+  lost: () => void,
+): Stream {
+  let source: EventSource;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  const open = () => {
+    source = new EventSource(path);
+    source.addEventListener('open', opened);
+    source.addEventListener('error', () => {
+      lost();
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
+    });
+    listen(source);
+  };
+  open();
+  return {
+    close: () => {
+      clearTimeout(retry);
+      source.close();
+    },
+  };
+}
+
+/** Follows the fleet until it is closed. What was missed in a gap is read anew. */
+export function followFleet(): Stream {
+  const listen = (source: EventSource) => {
+    on(source, 'devices', ({ changed, gone }) => takeChanges(changed, gone));
+    on(source, 'broker', (state) => broker.set(state));
+    on(source, 'controllers', (data) => controllers.set(data.controllers));
+    on(source, 'complete', (data) => complete.set(data.complete));
+    on(source, 'rollout', (data) => {
+      for (const listener of rolloutListeners) listener(data);
+    });
+  };
+  const opened = () => {
+    // The stream first, then the whole: nothing falls between the two.
+    getFleet().then(
+      (fleet) => {
+        takeFleet(fleet);
+        link.set('open');
+      },
+      () => link.set('lost'),
+    );
+  };
+  const lost = () => {
+    link.set('lost');
+    // Of a session that has ended, a stream tells no more than that it fails.
+    loadSession().catch(() => undefined);
+  };
+  return keepOpen('api/events', listen, opened, lost);
+}
+
+/** Follows what only one device says. */
+export function followDevice(deviceId: string, listeners: DeviceListeners): Stream {
+  const listen = (source: EventSource) => {
+    on(source, 'telemetry', listeners.telemetry);
+    on(source, 'job', listeners.job);
+    on(source, 'bench', listeners.bench);
+  };
+  const path = `api/events?device=${encodeURIComponent(deviceId)}`;
+  return keepOpen(
+    path,
+    listen,
+    () => undefined,
+    () => undefined,
+  );
+}
