@@ -13,11 +13,11 @@ function Cell({ figure, row }: { readonly figure: Figure; readonly row: Row }) {
   return (
     <td class="numeric compared">
       <span class="sides">
-        <span>{row.left === null ? '' : figure.format(left)}</span>
+        <span>{figure.format(left)}</span>
         <span class="muted" aria-hidden="true">
           {' → '}
         </span>
-        <span>{row.right === null ? '' : figure.format(right)}</span>
+        <span>{figure.format(right)}</span>
       </span>
       <span class={`difference ${verdict}`}>
         <span aria-hidden="true">{MARKS[verdict]}</span> {text}{' '}

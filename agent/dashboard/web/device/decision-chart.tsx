@@ -1,9 +1,11 @@
 import type { BenchReport } from '../../../contracts/bench.ts';
+import { useWidth } from '../ui/use-width.ts';
 import { formatMs, formatNumber } from '../ui/format.ts';
 import { pointsOf, type Point, type Quality } from './decision-points.ts';
 import { linearScale } from './scale.ts';
 
-const WIDTH = 640;
+/** Until the room is known. */
+const DEFAULT_WIDTH = 640;
 const HEIGHT = 300;
 const LEFT = 52;
 const RIGHT = 16;
@@ -56,10 +58,12 @@ function Mark({ point, x, y, quality, lit, onLight }: MarkProps) {
 }
 
 function Axes({
+  width,
   xTicks,
   yTicks,
   quality,
 }: {
+  readonly width: number;
   readonly xTicks: readonly (readonly [number, number])[];
   readonly yTicks: readonly (readonly [number, number])[];
   readonly quality: Quality;
@@ -68,7 +72,7 @@ function Axes({
     <g class="axes" aria-hidden="true">
       {yTicks.map(([value, y]) => (
         <g key={value}>
-          <line x1={LEFT} x2={WIDTH - RIGHT} y1={y} y2={y} />
+          <line x1={LEFT} x2={width - RIGHT} y1={y} y2={y} />
           <text x={LEFT - 8} y={y + 4} text-anchor="end">
             {value}
           </text>
@@ -82,8 +86,8 @@ function Axes({
           </text>
         </g>
       ))}
-      <text x={WIDTH - RIGHT} y={HEIGHT - 8} text-anchor="end" class="axis-name">
-        p90 latency, ms (left is better)
+      <text x={width - RIGHT} y={HEIGHT - 8} text-anchor="end" class="axis-name">
+        p90 latency, ms →
       </text>
       <text x={LEFT - 44} y={HEIGHT - 8} class="axis-name">
         ↑ {quality.name}, {quality.unit}
@@ -105,12 +109,13 @@ function spread(placed: readonly { x: number; y: number; point: Point }[]) {
 
 /** Latency against accuracy of every candidate, the chosen one ringed; numbers are those of the list. */
 export function DecisionChart({ report, quality, lit, onLight }: ChartProps) {
+  const { box, width } = useWidth(DEFAULT_WIDTH);
   const points = pointsOf(report, quality);
   if (points.length === 0) return <p class="muted">No candidate could be measured.</p>;
   const x = linearScale([0, ...points.map((point) => point.p90Ms)], {
     from: LEFT,
-    to: WIDTH - RIGHT,
-    ticks: 7,
+    to: width - RIGHT,
+    ticks: Math.ceil(width / 100),
   });
   const y = linearScale(
     points.map((point) => point.quality),
@@ -122,28 +127,32 @@ export function DecisionChart({ report, quality, lit, onLight }: ChartProps) {
   const current = points.find((point) => point.number === lit);
   return (
     <figure class="chart">
-      <svg
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-        role="group"
-        aria-label={`Latency against ${quality.name} of ${points.length} candidates`}
-      >
-        <Axes
-          xTicks={x.ticks.filter((value) => value >= 0).map((value) => [value, x.at(value)])}
-          yTicks={y.ticks.map((value) => [value, y.at(value)])}
-          quality={quality}
-        />
-        {placed.map((each) => (
-          <Mark
-            key={each.point.row.id}
-            point={each.point}
-            x={each.x}
-            y={each.y}
+      <div ref={box} class="chart-box">
+        <svg
+          width={width}
+          height={HEIGHT}
+          role="group"
+          aria-label={`Latency against ${quality.name} of ${points.length} candidates`}
+        >
+          <Axes
+            width={width}
+            xTicks={x.ticks.filter((value) => value >= 0).map((value) => [value, x.at(value)])}
+            yTicks={y.ticks.map((value) => [value, y.at(value)])}
             quality={quality}
-            lit={each.point.number === lit}
-            onLight={onLight}
           />
-        ))}
-      </svg>
+          {placed.map((each) => (
+            <Mark
+              key={each.point.row.id}
+              point={each.point}
+              x={each.x}
+              y={each.y}
+              quality={quality}
+              lit={each.point.number === lit}
+              onLight={onLight}
+            />
+          ))}
+        </svg>
+      </div>
       <figcaption class="chart-words">
         {current === undefined
           ? 'Ringed: the chosen one. Point at a candidate for its reason.'

@@ -3,7 +3,7 @@ import type { DeviceRow } from '../../../contracts/dashboard.ts';
 import type { Twin } from '../../../contracts/fleet-twin.ts';
 import type { Birth } from '../../../contracts/messages.ts';
 import { linkTo } from '../state/router.ts';
-import { formatBytes, formatNumber, formatTime, toMs, UNKNOWN } from '../ui/format.ts';
+import { formatBytes, formatNumber, formatTime, plural, toMs, UNKNOWN } from '../ui/format.ts';
 
 interface FactsProps {
   readonly birth: Birth | null;
@@ -106,7 +106,7 @@ export function Facts(props: FactsProps) {
       </dl>
       {unknown.length > 0 && (
         <details>
-          <summary>{unknown.length} facts could not be read</summary>
+          <summary>{plural(unknown.length, 'fact')} could not be read</summary>
           <ul class="reasons">
             {unknown.map(({ fact, why }) => (
               <li key={fact}>

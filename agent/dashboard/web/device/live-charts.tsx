@@ -7,6 +7,9 @@ import { useLoaded } from '../ui/use-loaded.ts';
 import { columnsOf, type Latest, type Sample } from './live-series.ts';
 import { TimeChart, type ChartKind } from './time-chart.tsx';
 
+/** From a MiB to half a TiB. */
+const BINARY_STEPS = Array.from({ length: 20 }, (_, power) => 2 ** (20 + power));
+
 /** Metrics by their names in telemetry. */
 const KINDS: readonly ChartKind[] = [
   {
@@ -38,7 +41,8 @@ const KINDS: readonly ChartKind[] = [
     metrics: ['memoryAvailableBytes'],
     names: ['available'],
     format: formatBytes,
-    axis: (value) => formatBytes(value),
+    axis: (value) => formatBytes(value).replace('.0 ', ' '),
+    steps: BINARY_STEPS,
     atLeast: [0, 0],
   },
 ];

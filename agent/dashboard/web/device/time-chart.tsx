@@ -11,6 +11,7 @@ export interface ChartKind {
   readonly names: readonly string[];
   readonly format: (value: number | null) => string;
   readonly axis: (value: number) => string;
+  readonly steps?: readonly number[];
   readonly atLeast?: readonly [low: number, high: number];
 }
 
@@ -55,6 +56,7 @@ function useChart(kind: ChartKind, columns: Columns) {
         names: kind.names,
         format: kind.axis,
         onPoint: setPointed,
+        ...(kind.steps === undefined ? {} : { steps: kind.steps }),
         ...(kind.atLeast === undefined ? {} : { atLeast: kind.atLeast }),
       });
       chart.current.show(newest.current);

@@ -1,4 +1,5 @@
 import uPlot from 'uplot';
+import { formatTime } from '../ui/format.ts';
 import type { Columns } from './live-series.ts';
 
 /** One chart over time. Drawn on a canvas: it costs no layout, however often it changes. */
@@ -14,6 +15,8 @@ export interface ChartOptions {
   readonly names: readonly string[];
   /** How values are written beside the axis. */
   readonly format: (value: number) => string;
+  /** Steps of the axis, where round numbers are not those of ten. */
+  readonly steps?: readonly number[];
   /** Values that the axis covers at least. */
   readonly atLeast?: readonly [low: number, high: number];
   /** Which column is pointed at, or null. */
@@ -21,9 +24,21 @@ export interface ChartOptions {
 }
 
 const AXIS_WIDTH = 56;
+const DAY_SECONDS = 86_400;
 
-function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** `18:40`, or `11-26` where the marks are days apart; in the reader's own time zone. */
+function formatTick(seconds: number, step: number): string {
+  const text = formatTime(seconds * 1000);
+  return step >= DAY_SECONDS ? text.slice(5, 10) : text.slice(11, 16);
+}
+
+/** A colour of the style sheet as a canvas takes it: `light-dark(...)` is resolved on an element only. */
+function colour(box: HTMLElement, name: string): string {
+  const before = box.style.color;
+  box.style.color = `var(${name})`;
+  const { color } = getComputedStyle(box);
+  box.style.color = before;
+  return color;
 }
 
 function rangeOf(atLeast: readonly [number, number] | undefined): uPlot.Range.Function {
@@ -41,9 +56,9 @@ function rangeOf(atLeast: readonly [number, number] | undefined): uPlot.Range.Fu
 export function openChart(box: HTMLElement, options: ChartOptions): Chart {
   const font = `11px ${getComputedStyle(box).fontFamily}`;
   const axis: uPlot.Axis = {
-    stroke: colour('--muted'),
+    stroke: colour(box, '--muted'),
     font,
-    grid: { stroke: colour('--line'), width: 1 },
+    grid: { stroke: colour(box, '--line'), width: 1 },
     ticks: { show: false },
   };
   const stepped = uPlot.paths.stepped?.({ align: 1 });
@@ -55,11 +70,17 @@ export function openChart(box: HTMLElement, options: ChartOptions): Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { y: { range: rangeOf(options.atLeast) } },
       axes: [
-        { ...axis, size: 28, space: 70 },
+        {
+          ...axis,
+          size: 28,
+          space: 70,
+          values: (_, times, _axis, _space, step) => times.map((time) => formatTick(time, step)),
+        },
         {
           ...axis,
           size: AXIS_WIDTH,
           space: 28,
+          ...(options.steps === undefined ? {} : { incrs: [...options.steps] }),
           values: (_, values) => values.map(options.format),
         },
       ],
@@ -67,7 +88,7 @@ export function openChart(box: HTMLElement, options: ChartOptions): Chart {
         {},
         ...options.names.map((label, index): uPlot.Series => ({
           label,
-          stroke: colour(`--series-${index + 1}`),
+          stroke: colour(box, `--series-${index + 1}`),
           width: 1.5,
           points: { show: false },
           ...(stepped === undefined ? {} : { paths: stepped }),

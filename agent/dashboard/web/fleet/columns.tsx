@@ -71,7 +71,15 @@ export const columns: readonly Column[] = [
     key: 'p90',
     name: 'p90 ms',
     numeric: true,
-    show: (row) => (row.p90Ms === null ? unknown : formatMs(row.p90Ms)),
+    show: (row) =>
+      row.p90Ms === null ? (
+        unknown
+      ) : (
+        <>
+          {formatMs(row.p90Ms)}
+          <span class="unit"> ms</span>
+        </>
+      ),
   },
   {
     key: 'accuracy',

@@ -66,10 +66,11 @@ function HeadRow({ order, onOrder }: Pick<TableProps, 'order' | 'onOrder'>) {
             aria-sort={order.key === key ? (order.descending ? 'descending' : 'ascending') : 'none'}
           >
             <button type="button" onClick={() => onOrder(nextOrder(order, key))}>
-              {name}
+              {numeric !== true && name}
               <span class="arrow" aria-hidden="true">
                 {order.key === key ? (order.descending ? '▼' : '▲') : ''}
               </span>
+              {numeric === true && name}
             </button>
           </div>
         ))}

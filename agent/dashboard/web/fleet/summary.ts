@@ -84,7 +84,7 @@ export function mapPrecisions(rows: readonly DeviceRow[]): PrecisionMap {
       devices: members.length,
       counts: each.map((group) => group.length),
       medianP90Ms: each.map((group) =>
-        median(group.flatMap((row) => (row.p90Ms === null ? [] : [row.p90Ms]))),
+        median(group.flatMap((row) => (row.model === null ? [] : (row.p90Ms ?? [])))),
       ),
     };
   });

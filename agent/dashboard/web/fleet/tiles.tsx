@@ -35,7 +35,7 @@ function tilesOf(summary: Summary): readonly Tile[] {
       warn: states.silent > 0,
     },
     {
-      name: 'Jobs under way',
+      name: 'Jobs open',
       value: formatNumber(summary.busy),
       note: `${formatNumber(summary.failed)} failed last`,
       term: 'job=in_progress',

@@ -2,7 +2,8 @@ import type { JobCounts, Wave } from '../../../contracts/rollout.ts';
 import { formatDifference, formatNumber, formatSpan } from '../ui/format.ts';
 
 export function waveName({ index, kind, percent }: Wave): string {
-  return kind === 'canary' ? 'Canaries' : `Wave ${index}, to ${formatNumber(percent)} %`;
+  const number = `Wave ${index + 1}`;
+  return kind === 'canary' ? `${number}, canaries` : `${number}, to ${formatNumber(percent)} %`;
 }
 
 /** Parts of the bar of a wave, each with its name, in the order in which they are drawn. */
