@@ -225,6 +225,20 @@ const CONTRACTS = [
     title: 'Whether a controller is there and leads: c/{controller}/status',
   },
   {
+    file: 'revocation',
+    module: 'revocation',
+    name: 'revocationSchema',
+    io: 'output',
+    title: 'A device is shut out: dn/revoked',
+  },
+  {
+    file: 'revoked-list',
+    module: 'revocation',
+    name: 'revokedListSchema',
+    io: 'output',
+    title: 'The devices that are shut out: what agent fleet revoke keeps',
+  },
+  {
     file: 'job-document',
     module: 'job',
     name: 'jobDocumentSchema',
@@ -333,3 +347,6 @@ if (process.argv.includes('--check')) {
   for (const path of orphans) rmSync(path);
   console.log(`${wanted.length} schemas in docs/schemas, ${stale.length} changed`);
 }
+
+// The same contracts, topic by topic.
+await import('./publish-asyncapi.js');

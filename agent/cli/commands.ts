@@ -19,6 +19,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<MakeCommand>> = new Map
   ['config', async () => (await import('./config.ts')).configCommand],
   ['model', async () => (await import('./model.ts')).modelCommand],
   ['fleet', async () => (await import('./fleet.ts')).fleetCommand],
+  ['dashboard', async () => (await import('./dashboard.ts')).dashboardCommand],
   ['completion', async () => (await import('./completion.ts')).completionCommand],
 ]);
 

@@ -1,11 +1,24 @@
 import { Command } from 'commander';
-import type { CliContext } from './context.ts';
+import type { CliContext, Outcome } from './context.ts';
 import { fleetSignCommand } from './fleet-sign.ts';
+import { fleetAclCommand } from './fleet/acl.ts';
+import { fleetReplaceCommand } from './fleet/replace.ts';
+import { fleetRevokeCommand } from './fleet/revoke.ts';
+import { fleetRolloutCommand } from './fleet/rollout.ts';
+
+const MAKERS: readonly ((context: CliContext, outcome: Outcome) => Command)[] = [
+  fleetRolloutCommand,
+  fleetSignCommand,
+  fleetAclCommand,
+  fleetRevokeCommand,
+  fleetReplaceCommand,
+];
 
 /** `agent fleet`: the operator's side, over MQTT. */
-export function fleetCommand(context: CliContext): Command {
-  return new Command('fleet')
+export function fleetCommand(context: CliContext, outcome: Outcome): Command {
+  const command = new Command('fleet')
     .summary("the operator's side of a fleet")
-    .description("The operator's side of a fleet, over MQTT.")
-    .addCommand(fleetSignCommand(context));
+    .description("The operator's side of a fleet, over MQTT.");
+  for (const make of MAKERS) command.addCommand(make(context, outcome));
+  return command;
 }

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { ID_RULE } from '../contracts/ids.ts';
+import { ID_PATTERN, ID_RULE } from '../contracts/ids.ts';
 import type { BrokerSettings } from '../fleet/broker-link.ts';
 import { parseBrokerUrl } from '../fleet/broker-url.ts';
 import type { ParsedBrokerUrl } from '../fleet/broker-url.ts';
-import { isId } from '../fleet/protocol/topics.ts';
 import { ReportError } from '../fleet/report-error.ts';
 import { readPasswordFile, SettingError } from '../fleet/setting-files.ts';
 import { readTls } from './mqtt-files.ts';
@@ -36,8 +35,16 @@ const MAX_CREDENTIAL_BYTES = 65_535;
 const PASSWORD_VARIABLE = 'EDGEFIT_MQTT_PASSWORD';
 const VISIBLE_PASSWORD = `everyone on this machine can see the password in the --mqtt URL (ps): give it with --mqtt-password-file FILE or ${PASSWORD_VARIABLE}`;
 
-/** Adds the options of a command that speaks MQTT. A password is never an option. */
+/** Adds the options of a command that speaks MQTT in the name of this device. */
 export function addMqttOptions(command: Command, purpose = 'report to this broker'): Command {
+  return addBrokerOptions(command, purpose).option(
+    '--device-id <id>',
+    `name of this device: ${ID_RULE}`,
+  );
+}
+
+/** Adds the options that say which broker, and as whom. A password is never an option. */
+export function addBrokerOptions(command: Command, purpose: string): Command {
   return command
     .option('--mqtt <url>', `${purpose}: mqtt://, mqtts://, ws:// or wss://HOST[:PORT]`)
     .option('--mqtt-user <name>', 'user name at the broker')
@@ -54,8 +61,7 @@ export function addMqttOptions(command: Command, purpose = 'report to this broke
     .option(
       '--mqtt-timeout <seconds>',
       `longest wait for an answer of the broker (default: ${DEFAULT_TIMEOUT_SECONDS})`,
-    )
-    .option('--device-id <id>', `name of this device: ${ID_RULE}`);
+    );
 }
 
 /** The password and where it came from: the file, else the environment, else the URL. */
@@ -124,7 +130,7 @@ export async function readMqttSettings(
   env: Environment,
 ): Promise<MqttSettings | null> {
   const { deviceId } = options;
-  if (deviceId !== undefined && !isId(deviceId)) {
+  if (deviceId !== undefined && !ID_PATTERN.test(deviceId)) {
     const why = `${JSON.stringify(deviceId)} is no device id: use ${ID_RULE}`;
     throw new SettingError('--device-id', why);
   }

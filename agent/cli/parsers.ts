@@ -31,6 +31,11 @@ function items(text: string): readonly string[] {
   return found;
 }
 
+/** Any names, such as of users. */
+export function listOf(text: string): readonly string[] {
+  return items(text);
+}
+
 /** A list of names out of `allowed`. */
 export function namesFrom<T extends string>(allowed: readonly T[]): (text: string) => readonly T[] {
   return (text) =>

@@ -52,6 +52,8 @@ export async function buildProgram(
     .description('Fits a trained model to the edge device it will run on.')
     .version(context.version)
     .addHelpText('after', EXAMPLES)
+    // What stands after a subcommand is meant for it, also where both have such an option.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true);
   const commands: Command[] = [];
   for (const name of names) {

@@ -69,14 +69,29 @@ function unknownKey(path: KeyPath, key: string): string {
   return `there is no such key; known are ${knownAt(path).join(', ')}`;
 }
 
-function issuesOf(issue: z.core.$ZodIssue, value: unknown): readonly Issue[] {
+type UnknownKey = (path: KeyPath, key: string) => string;
+
+function issuesOf(
+  issue: z.core.$ZodIssue,
+  value: unknown,
+  unknownMessage: UnknownKey,
+): readonly Issue[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(path, key) }));
+    return issue.keys.map((key) => ({ path: [...path, key], message: unknownMessage(path, key) }));
   }
   const found = valueAt(value, path);
   const got = found === undefined || typeof found === 'object' ? '' : `, not ${shown(found)}`;
   return [{ path, message: `${wanted(issue)}${got}` }];
+}
+
+/** Everything that a schema found wrong with a value, in words for people. */
+export function issuesIn(
+  error: z.ZodError,
+  value: unknown,
+  unknownMessage: UnknownKey = () => 'there is no such key',
+): readonly Issue[] {
+  return error.issues.flatMap((issue) => issuesOf(issue, value, unknownMessage));
 }
 
 /** The configuration with its defaults, or everything that is wrong with it. */
@@ -85,5 +100,5 @@ export function validate(
 ): { readonly config: z.infer<typeof configSchema> } | { readonly issues: readonly Issue[] } {
   const parsed = configSchema.safeParse(value);
   if (parsed.success) return { config: parsed.data };
-  return { issues: parsed.error.issues.flatMap((issue) => issuesOf(issue, value)) };
+  return { issues: issuesIn(parsed.error, value, unknownKey) };
 }

@@ -146,7 +146,7 @@ export const historyPointSchema = z.tuple([
 export const historySchema = z.object({
   from: z.number(),
   to: z.number(),
-  stepMs: z.number().describe('width of a step; 0: every value as it came'),
+  stepMs: z.number().describe('width of a step; a step with one value has its very time'),
   series: z.record(z.string(), z.array(historyPointSchema)),
 });
 

@@ -46,6 +46,14 @@ export const twinSchema = z
         .nullable()
         .describe('the last desired twin that was not accepted since, and why'),
     }),
+    counters: z
+      .object({
+        job: z.int().nonnegative(),
+        twin: z.int().nonnegative(),
+        epoch: z.int().nonnegative().optional().describe('highest of a controller'),
+      })
+      .optional()
+      .describe('highest of a signed document that the device has taken: the next is one more'),
     lastBench: z
       .object({
         benchId: z.string(),

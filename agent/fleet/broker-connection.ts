@@ -1,12 +1,22 @@
 import type { IConnackPacket } from 'mqtt';
 import { codeOf, messageOf } from '../util/errors.ts';
-import { closeLink, connackOf, firstOf, openLink, pubackOf, subackOf } from './broker-link.ts';
+import {
+  closeLink,
+  connackOf,
+  firstOf,
+  openLink,
+  pubackOf,
+  subackOf,
+  unsubackOf,
+} from './broker-link.ts';
 import type {
   BrokerSettings,
   ConnectOptions,
   Ending,
   Link,
+  Outcome,
   ProtocolVersion,
+  SubscribeOptions,
 } from './broker-link.ts';
 import {
   explainClosed,
@@ -25,7 +35,11 @@ export interface BrokerConnection {
   /** Publishes at QoS 1 and waits for the acknowledgement. Throws ReportError. */
   readonly publish: (message: OutgoingMessage) => Promise<void>;
   /** Subscribes at QoS 1 and waits for the answer: for each filter whether it was granted. */
-  readonly subscribe: (filters: readonly string[]) => Promise<readonly boolean[]>;
+  readonly subscribe: (
+    filters: readonly string[],
+    options?: SubscribeOptions,
+  ) => Promise<readonly boolean[]>;
+  readonly unsubscribe: (filters: readonly string[]) => Promise<void>;
   /** How many messages may be on their way unacknowledged. */
   readonly receiveMaximum: number;
   /** Resolves when the connection is over: the reason code of a DISCONNECT, or what went wrong. */
@@ -94,15 +108,28 @@ async function publish(message: OutgoingMessage, connack: IConnackPacket, link: 
   throw explainPublishFailure(reason ?? link.disconnectReason(), topic, bytes, context);
 }
 
-async function subscribe(filters: readonly string[], link: Link): Promise<readonly boolean[]> {
-  const { context, options } = link;
-  const outcome = await firstOf(subackOf(link.client, filters), link);
+/** What the broker acknowledged, or what kept it from it. */
+function acknowledged<T>(outcome: Outcome<T>, what: string, { context, options }: Link): T {
   options.signal?.throwIfAborted();
   if (outcome === 'silence') {
-    throw explainSilence(context.broker, 'acknowledging subscriptions', options.timeoutMs);
+    throw explainSilence(context.broker, `acknowledging ${what}`, options.timeoutMs);
   }
   if (!('done' in outcome)) throw explainClosed(context);
-  return outcome.done.map((code) => code < 128);
+  return outcome.done;
+}
+
+async function subscribe(
+  filters: readonly string[],
+  options: SubscribeOptions | undefined,
+  link: Link,
+): Promise<readonly boolean[]> {
+  const outcome = await firstOf(subackOf(link.client, filters, options), link);
+  return acknowledged(outcome, 'subscriptions', link).map((code) => code < 128);
+}
+
+async function unsubscribe(filters: readonly string[], link: Link): Promise<void> {
+  const outcome = await firstOf(unsubackOf(link.client, filters), link);
+  acknowledged(outcome, 'the end of subscriptions', link);
 }
 
 /** Of MQTT 5, when the broker names none; 3.1.1 has no such limit, and this one is enough. */
@@ -112,7 +139,8 @@ function connectionOver(link: Link, connack: IConnackPacket): BrokerConnection {
   return {
     protocol: link.context.protocol,
     publish: (message) => publish(message, connack, link),
-    subscribe: (filters) => subscribe(filters, link),
+    subscribe: (filters, options) => subscribe(filters, options, link),
+    unsubscribe: (filters) => unsubscribe(filters, link),
     receiveMaximum: connack.properties?.receiveMaximum ?? DEFAULT_RECEIVE_MAXIMUM,
     ended: link.ended.then(({ error }) => ({
       reason: link.disconnectReason(),

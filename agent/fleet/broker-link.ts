@@ -54,6 +54,8 @@ export interface ConnectOptions {
   readonly session?: SessionSetup | undefined;
   /** What arrives where there is no session. */
   readonly onMessage?: SessionSetup['onMessage'] | undefined;
+  /** Published by the broker when a clean session ends without a goodbye. */
+  readonly will?: OutgoingMessage | undefined;
 }
 
 /**
@@ -64,6 +66,11 @@ const MAX_INCOMING_BYTES = 1024 * 1024;
 
 /** How long a polite DISCONNECT may take before the socket is destroyed. */
 const CLOSE_MS = 1000;
+
+/** Whether a subscription brings what is retained (MQTT 5; 3.1.1 always brings it). */
+export interface SubscribeOptions {
+  readonly withRetained?: boolean;
+}
 
 /** How a connection ended: with an error of the library or socket, or without a word. */
 export interface Ending {
@@ -82,9 +89,21 @@ export interface Link {
 
 export type Outcome<T> = { readonly done: T } | { readonly ending: Ending } | 'silence';
 
-function sessionOptions(session: SessionSetup, protocol: ProtocolVersion): IClientOptions {
-  const { topic, payload, retain, schema } = session.will;
+function willOptions(will: OutgoingMessage, protocol: ProtocolVersion): IClientOptions {
+  const { topic, payload, retain, schema } = will;
   const properties = { contentType: 'application/json', userProperties: { schema } };
+  return {
+    will: {
+      topic,
+      payload: Buffer.from(payload),
+      qos: 1,
+      retain,
+      ...(protocol === 5 ? { properties } : {}),
+    },
+  };
+}
+
+function sessionOptions(session: SessionSetup, protocol: ProtocolVersion): IClientOptions {
   return {
     clean: false,
     keepalive: session.keepAliveSeconds,
@@ -93,13 +112,7 @@ function sessionOptions(session: SessionSetup, protocol: ProtocolVersion): IClie
     // Ours repeats what is not acknowledged itself.
     queueQoSZero: false,
     resubscribe: false,
-    will: {
-      topic,
-      payload: Buffer.from(payload),
-      qos: 1,
-      retain,
-      ...(protocol === 5 ? { properties } : {}),
-    },
+    ...willOptions(session.will, protocol),
     ...(protocol === 5
       ? {
           properties: {
@@ -113,7 +126,7 @@ function sessionOptions(session: SessionSetup, protocol: ProtocolVersion): IClie
 
 function libraryOptions(
   { address, user, password, tls }: BrokerSettings,
-  { clientId, session }: ConnectOptions,
+  { clientId, session, will }: ConnectOptions,
   protocolVersion: ProtocolVersion,
 ): IClientOptions {
   const webSocket = address.path !== '';
@@ -126,6 +139,7 @@ function libraryOptions(
     clientId,
     protocolVersion,
     ...(session === undefined ? { clean: true } : sessionOptions(session, protocolVersion)),
+    ...(will === undefined ? {} : willOptions(will, protocolVersion)),
     reconnectPeriod: 0,
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
@@ -235,13 +249,22 @@ export function pubackOf(
 export function subackOf(
   client: MqttClient,
   filters: readonly string[],
+  { withRetained = true }: SubscribeOptions = {},
 ): Promise<readonly number[]> {
   return new Promise((resolve) => {
-    client.subscribe([...filters], { qos: 1 }, (error, granted, packet) => {
+    const options = { qos: 1 as const, rh: withRetained ? 0 : 2 };
+    client.subscribe([...filters], options, (error, granted, packet) => {
       if (packet !== undefined) resolve(packet.granted.map(Number));
       else if (error === null) resolve((granted ?? []).map(({ qos }) => qos));
       // Otherwise the connection is over, which the caller learns by itself.
     });
+  });
+}
+
+/** Resolves when the broker has acknowledged. */
+export function unsubackOf(client: MqttClient, filters: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    client.unsubscribe([...filters], () => resolve());
   });
 }
 

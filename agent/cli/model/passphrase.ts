@@ -55,7 +55,7 @@ async function readPassphrase(file: string | undefined, io: Io, question: string
 }
 
 /** Asks on the terminal without showing what is typed. */
-function ask(question: string): Promise<string> {
+export function ask(question: string): Promise<string> {
   process.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: process.stdin, output: silent, terminal: true });

@@ -15,7 +15,7 @@ import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
-import type { WorkContext } from './work/context.ts';
+import type { RunAgent, WorkContext } from './work/context.ts';
 import { phaseHandlers } from './work/handlers.ts';
 
 /** What only whoever builds the daemon can give. */
@@ -28,6 +28,7 @@ type Surroundings = Pick<
   | 'applySettings'
   | 'diagnostics'
   | 'health'
+  | 'download'
 >;
 
 type Handlers = Readonly<Record<JobPhase, PhaseHandler>>;
@@ -41,6 +42,8 @@ export interface JobServiceOptions extends Surroundings {
   /** The built command line of the agent, which children run. */
   readonly program: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What stands in for those children: a simulated fleet cannot have one for each device. */
+  readonly runAgent?: RunAgent;
   readonly moment: () => Moment;
   /** Sends a message when there is a connection; must not throw. */
   readonly publish: (message: OutgoingMessage) => void;
@@ -102,7 +105,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
     counters,
     nowMs,
     metadata,
-    runAgent: agentRunner({ ...options, scratch: folders.scratch, children }),
+    runAgent: options.runAgent ?? agentRunner({ ...options, scratch: folders.scratch, children }),
     pollMs: options.pollMs ?? POLL_MS,
   };
   const runner = new JobRunner({

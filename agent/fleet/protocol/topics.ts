@@ -13,7 +13,7 @@ import { AgentError } from '../../util/errors.ts';
 export const TOPIC_ROOT = 'edgefit/v1';
 
 /** Pattern below the root for every kind of topic; `{name}` stands for one id. */
-const PATTERNS = {
+export const TOPIC_PATTERNS = {
   status: 'd/{device}/up/status',
   birth: 'd/{device}/up/birth',
   // Read shard by shard (cardShard): one subscription to all would overflow a broker's queue.
@@ -26,6 +26,8 @@ const PATTERNS = {
   telemetry: 'd/{device}/up/tele/{stream}',
   event: 'd/{device}/up/event/{event}',
   request: 'd/{device}/dn/req/{method}',
+  // Kept while the device is shut out: an ACL lets operators alone write here.
+  revocation: 'd/{device}/dn/revoked',
   controllerStatus: 'c/{controller}/status',
   // The device's id comes first, so that an ACL lets a device answer in its own name only.
   response: 'c/{controller}/rsp/{device}/{request}',
@@ -35,7 +37,7 @@ const PATTERNS = {
   rolloutResponse: 'r/{rollout}/rsp/{request}',
 } as const;
 
-export type TopicKind = keyof typeof PATTERNS;
+export type TopicKind = keyof typeof TOPIC_PATTERNS;
 
 type NamesIn<Pattern extends string> = Pattern extends `${string}{${infer Name}}${infer Rest}`
   ? Name | NamesIn<Rest>
@@ -43,7 +45,7 @@ type NamesIn<Pattern extends string> = Pattern extends `${string}{${infer Name}}
 
 /** The ids a topic of this kind is made of, e.g. `{ device, bench }`. */
 export type TopicIds<Kind extends TopicKind> = Readonly<
-  Record<NamesIn<(typeof PATTERNS)[Kind]>, string>
+  Record<NamesIn<(typeof TOPIC_PATTERNS)[Kind]>, string>
 >;
 
 export interface ParsedTopic {
@@ -78,7 +80,7 @@ function checkId(name: string, id: string | undefined): string {
 }
 
 function fill(kind: TopicKind, idFor: (name: string) => string): string {
-  const segments = PATTERNS[kind].split('/').map((segment) => {
+  const segments = TOPIC_PATTERNS[kind].split('/').map((segment) => {
     const name = PLACEHOLDER.exec(segment)?.[1];
     return name === undefined ? segment : idFor(name);
   });
@@ -130,14 +132,16 @@ function matchPattern(pattern: string, segments: readonly string[]) {
   return ids;
 }
 
-const KINDS = Object.keys(PATTERNS).filter((kind): kind is TopicKind => kind in PATTERNS);
+const KINDS = Object.keys(TOPIC_PATTERNS).filter(
+  (kind): kind is TopicKind => kind in TOPIC_PATTERNS,
+);
 
 /** What a topic is about, or null for a topic that is not of this protocol (or has a bad id). */
 export function parseTopic(topic: string): ParsedTopic | null {
   if (!topic.startsWith(`${TOPIC_ROOT}/`)) return null;
   const segments = topic.slice(TOPIC_ROOT.length + 1).split('/');
   for (const kind of KINDS) {
-    const ids = matchPattern(PATTERNS[kind], segments);
+    const ids = matchPattern(TOPIC_PATTERNS[kind], segments);
     if (ids !== null) return { kind, ids };
   }
   return null;

@@ -1,5 +1,6 @@
 import type { BenchReport } from '../../../contracts/bench.ts';
 import type { Release } from '../../../contracts/release.ts';
+import type { download } from '../../../deploy/download/download.ts';
 import type { Counters } from '../counters.ts';
 import type { TrustedMetadata } from '../metadata.ts';
 
@@ -40,6 +41,8 @@ export interface WorkContext {
   readonly health: ((model: string, signal: AbortSignal) => Promise<Health>) | null;
   /** Runs the agent itself as a child: heavy work does not happen in the daemon. */
   readonly runAgent: RunAgent;
+  /** Brings a file under its signed length and hash; by HTTP when it is not given. */
+  readonly download?: typeof download | undefined;
   readonly pollMs: number;
 }
 

@@ -49,7 +49,7 @@ async function fetchOnce(
   model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
-  const url = context.repository;
+  const { repository: url, download: bring = download } = context;
   if (url === null) throw new PhaseError('not_compatible', 'no repository is configured');
   const trusted = await context.metadata.refresh(url, input.signal);
   const files = filesOf(model, trusted);
@@ -62,7 +62,7 @@ async function fetchOnce(
     if (!(await isThere(path, file))) {
       const wanted = { ...file, url: addressOf(url, TARGETS, file.stored) };
       // oxlint-disable-next-line no-await-in-loop -- see above
-      await download(path, wanted, {
+      await bring(path, wanted, {
         signal: input.signal,
         bytesPerSecond: input.document.limits?.bytesPerSecond,
         onProgress: (bytes) => {

@@ -1,0 +1,21 @@
+import { readFile } from 'node:fs/promises';
+import { ConfigError } from '../../config/error.ts';
+import { issuesIn } from '../../config/issues.ts';
+import { parseYaml } from '../../config/yaml-text.ts';
+import { dashboardConfigSchema, type DashboardConfig } from '../../contracts/dashboard-config.ts';
+import { fileError } from '../../util/files.ts';
+
+/** The configuration in a YAML file, or the defaults without one. Throws ConfigError, FileError. */
+export async function readDashboardConfig(file: string | undefined): Promise<DashboardConfig> {
+  if (file === undefined) return dashboardConfigSchema.parse({});
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw fileError('read', file, error);
+  });
+  const { value, locate } = parseYaml(text, file);
+  const parsed = dashboardConfigSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = issuesIn(parsed.error, value).map(({ path, message }) => {
+    return { where: file, ...locate(path), key: path.map(String).join('.'), message };
+  });
+  throw new ConfigError(problems);
+}

@@ -1,0 +1,143 @@
+import { createInterface } from 'node:readline';
+import { readFile } from 'node:fs/promises';
+import { Command, Option } from 'commander';
+import { roles, type Role } from '../../contracts/dashboard.ts';
+import { fileError } from '../../util/files.ts';
+import type { CliContext } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import { ask } from '../model/passphrase.ts';
+import { writeJson } from '../output.ts';
+import { readDashboardConfig } from './config-file.ts';
+import { storeOptions } from './flags.ts';
+import { placesOf } from './places.ts';
+
+interface Flags {
+  readonly config?: string;
+  readonly state?: string;
+  readonly users?: string;
+  readonly role?: Role;
+  readonly passwordFile?: string;
+  readonly json?: boolean;
+}
+
+const MIN_PASSWORD = 10;
+const MAX_PASSWORD = 1024;
+
+const EXAMPLES = `
+The password is asked for at a terminal, else read from --password-file or the
+first line of stdin; it is never an argument. A dashboard that runs takes up
+changes within a second.
+
+Examples:
+  agent dashboard user add ada --role operator
+  agent dashboard user add wall --role viewer --password-file wall.txt
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
+
+/** `agent dashboard user add|remove|ls` */
+export function userCommand(context: CliContext): Command {
+  return new Command('user')
+    .summary('who may log in')
+    .description('Who may log in to the dashboard, and who of them may act.')
+    .addCommand(addCommand(context))
+    .addCommand(removeCommand(context))
+    .addCommand(listCommand(context));
+}
+
+function withFile(command: Command): Command {
+  return storeOptions(command).option('--config <file>', 'configuration of the dashboard, YAML');
+}
+
+async function usersFile(flags: Flags, { io }: CliContext): Promise<string> {
+  const config = await readDashboardConfig(flags.config);
+  const stateDir = flags.state ?? config.stateDir;
+  return placesOf({ stateDir, usersFile: flags.users ?? config.usersFile }, io.env).users;
+}
+
+function addCommand(context: CliContext): Command {
+  const command = new Command('add')
+    .summary('add a user, or change his role and password')
+    .description('Adds a user, or gives one that is there another role and password.')
+    .argument('<name>', 'his name')
+    .addOption(new Option('--role <role>', 'what he may do').choices(roles).makeOptionMandatory())
+    .option('--password-file <file>', 'file that holds the password');
+  return withFile(command)
+    .addHelpText('after', EXAMPLES)
+    .action(async (name: string, flags: Flags) => {
+      const server = await import('../../dashboard/server/access/users.ts');
+      const { hashPassword } = await import('../../dashboard/server/access/passwords.ts');
+      if (!server.USER_NAME.test(name)) {
+        throw new UsageError(
+          `${JSON.stringify(name)} cannot be a user: use ${server.USER_NAME_RULE}`,
+        );
+      }
+      const file = await usersFile(flags, context);
+      const users = await server.readUsers(file);
+      const password = await hashPassword(checkPassword(await newPassword(flags)));
+      const { role = 'viewer' } = flags;
+      const others = users.filter((user) => user.name !== name);
+      await server.writeUsers(file, [...others, { name, role, password }]);
+      const done = others.length === users.length ? 'added' : 'changed';
+      context.io.stderr.write(`agent: ${done} ${name}, ${role}, in ${file}\n`);
+    });
+}
+
+function removeCommand(context: CliContext): Command {
+  const command = new Command('remove')
+    .summary('remove a user')
+    .description('Removes a user; whoever is logged in by that name is logged out.')
+    .argument('<name>', 'his name');
+  return withFile(command).action(async (name: string, flags: Flags) => {
+    const { readUsers, writeUsers } = await import('../../dashboard/server/access/users.ts');
+    const file = await usersFile(flags, context);
+    const users = await readUsers(file);
+    const others = users.filter((user) => user.name !== name);
+    if (others.length === users.length) {
+      throw new UsageError(`there is no user ${JSON.stringify(name)} in ${file}`);
+    }
+    await writeUsers(file, others);
+    context.io.stderr.write(`agent: removed ${name} from ${file}\n`);
+  });
+}
+
+function listCommand(context: CliContext): Command {
+  const command = new Command('ls')
+    .summary('list the users')
+    .description('Lists the users and their roles; no passwords.')
+    .option('--json', 'print JSON');
+  return withFile(command).action(async (flags: Flags) => {
+    const { readUsers } = await import('../../dashboard/server/access/users.ts');
+    const users = await readUsers(await usersFile(flags, context));
+    const shown = users.map(({ name, role }) => ({ name, role }));
+    if (flags.json === true) writeJson(context.io, { users: shown });
+    else for (const { name, role } of shown) context.io.stdout.write(`${name}\t${role}\n`);
+  });
+}
+
+function checkPassword(password: string): string {
+  if (password.length < MIN_PASSWORD) {
+    throw new UsageError(`the password is too short: use at least ${MIN_PASSWORD} characters`);
+  }
+  if (password.length > MAX_PASSWORD) {
+    throw new UsageError(`the password is too long: use at most ${MAX_PASSWORD} characters`);
+  }
+  return password;
+}
+
+async function newPassword({ passwordFile }: Flags): Promise<string> {
+  if (passwordFile !== undefined) {
+    const text = await readFile(passwordFile, 'utf8').catch((error: unknown) => {
+      throw fileError('read', passwordFile, error);
+    });
+    return text.replace(/\r?\n$/, '');
+  }
+  if (!process.stdin.isTTY) return firstLine();
+  const first = await ask('Password: ');
+  if ((await ask('Once more: ')) === first) return first;
+  throw new UsageError('the two passwords differ: nothing was written');
+}
+
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: process.stdin })) return line;
+  throw new UsageError('no password: give --password-file, or write it to stdin');
+}

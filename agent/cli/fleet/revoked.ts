@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Revocation } from '../../contracts/revocation.ts';
+import { fileError } from '../../util/files.ts';
+import { UsageError } from '../errors.ts';
+import type { Io } from '../output.ts';
+
+/** What `revoke` and `replace` share: the operator's list, and the files of the broker. */
+
+export interface ListFlags {
+  readonly list?: string;
+}
+
+export interface AccessFlags extends ListFlags {
+  readonly acl?: string;
+  readonly passwordFile?: string;
+  readonly reload?: string;
+}
+
+export function listOption(command: Command): Command {
+  return command.option(
+    '--list <file>',
+    'where revoked devices are kept (default: fleet/revoked.json in the state folder)',
+  );
+}
+
+export function accessOptions(command: Command): Command {
+  return listOption(command)
+    .option('--acl <file>', "the broker's access list, to deny the device in it")
+    .option('--password-file <file>', "the broker's passwords, to take the device out of it")
+    .option(
+      '--reload <command>',
+      'makes the broker read them, such as "systemctl reload mosquitto"',
+    );
+}
+
+export async function listPath({ list }: ListFlags, env: Io['env']): Promise<string> {
+  if (list !== undefined) return list;
+  const { defaultListPath } = await import('../../fleet/access/revoked-list.ts');
+  const { stateFolder } = await import('../../fleet/unsent.ts');
+  return defaultListPath(stateFolder(env));
+}
+
+/** Where what a revoked device left at the broker is kept. */
+export async function archiveFolder(env: Io['env']): Promise<string> {
+  const { stateFolder } = await import('../../fleet/unsent.ts');
+  return join(stateFolder(env), 'fleet', 'archive');
+}
+
+/** Refuses what is no device id before anything is changed. */
+export async function checkDeviceId(id: string): Promise<void> {
+  const { isId } = await import('../../fleet/protocol/topics.ts');
+  const { ID_RULE } = await import('../../contracts/ids.ts');
+  if (!isId(id)) throw new UsageError(`${JSON.stringify(id)} is no device id: use ${ID_RULE}`);
+}
+
+async function editFile(path: string, edit: (text: string) => string): Promise<void> {
+  const { replaceFile } = await import('../../util/durable.ts');
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fileError('read', path, error);
+  });
+  const edited = edit(text);
+  if (edited === text) return;
+  const { mode, uid, gid } = await stat(path);
+  await replaceFile(path, edited);
+  // The broker has to go on reading it.
+  await chown(path, uid, gid).catch(() => undefined);
+  await chmod(path, mode & 0o7777);
+}
+
+/**
+ * Brings the files of the broker in line with the list and makes it read them. Returns what somebody
+ * still has to do. Throws FileError, and AccessError, also when the reload fails.
+ */
+export async function applyAccess(
+  flags: AccessFlags,
+  devices: readonly Revocation[],
+  removed: string | null,
+): Promise<readonly string[]> {
+  const { withRevoked, withoutPassword } = await import('../../fleet/access/acl.ts');
+  const ids = devices.map(({ deviceId }) => deviceId);
+  const { acl, passwordFile, reload } = flags;
+  if (acl !== undefined) await editFile(acl, (text) => withRevoked(text, ids));
+  if (passwordFile !== undefined && removed !== null) {
+    await editFile(passwordFile, (text) => withoutPassword(text, removed));
+  }
+  if (reload !== undefined) await runReload(reload);
+  const todo: string[] = [];
+  if (acl === undefined) todo.push('put agent fleet acl into the access list of the broker');
+  if (reload === undefined) todo.push('make the broker read it: systemctl reload mosquitto');
+  return todo;
+}
+
+async function runReload(command: string): Promise<void> {
+  const child = spawn('/bin/sh', ['-c', command], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const [code]: unknown[] = await once(child, 'close');
+  if (code === 0) return;
+  const { AccessError } = await import('../../fleet/access/error.ts');
+  throw new AccessError('RELOAD', `--reload: ${command} ended with ${String(code)}`);
+}

@@ -1,0 +1,218 @@
+import type { IPublishPacket } from 'mqtt';
+import type { BrokerState, DeviceRow } from '../../../contracts/dashboard.ts';
+import { jobRecordSchema } from '../../../contracts/job.ts';
+import type { ControllerStatus, Rollout } from '../../../contracts/rollout.ts';
+import { telemetryStreams } from '../../../contracts/telemetry.ts';
+import type { BrokerSettings } from '../../../fleet/broker-link.ts';
+import { openChannel } from '../../../fleet/operator/channel.ts';
+import { readDevice } from '../../../fleet/operator/device.ts';
+import { topicFilter } from '../../../fleet/protocol/topics.ts';
+import { startFleetLink, type FleetLink } from '../../../fleet/roster/fleet-link.ts';
+import type { FleetMessage } from '../../../fleet/roster/read.ts';
+import { messageOf } from '../../../util/errors.ts';
+import type { DeviceDocuments, FleetListener, FleetView } from '../ports.ts';
+import { Admission, ADMISSION, type AdmissionLimits } from './admission.ts';
+import { readBench } from './benches.ts';
+import { Controllers } from './controllers.ts';
+import { Listeners } from './listeners.ts';
+import { ApiRows } from './row.ts';
+import { SampleTimes } from './sample-time.ts';
+
+export interface LiveFleetOptions {
+  readonly broker: BrokerSettings;
+  readonly clientId: string;
+  readonly timeoutMs: number;
+  readonly nowMs: () => number;
+  readonly admission?: AdmissionLimits;
+  readonly log: {
+    readonly info: (fields: object, message: string) => void;
+    readonly warn: (fields: object, message: string) => void;
+  };
+}
+
+type SeenTelemetry = Extract<FleetMessage, { kind: 'telemetry' }>['value'];
+
+const OTHERS = [topicFilter('rollout'), topicFilter('controllerStatus'), topicFilter('bench')];
+
+/** The fleet over one connection to the broker. `stop` ends it. */
+export class LiveFleet implements FleetView {
+  readonly #options: LiveFleetOptions;
+  readonly #link: FleetLink;
+  readonly #listeners = new Listeners();
+  readonly #rows = new ApiRows();
+  readonly #controllers = new Controllers();
+  readonly #times = new SampleTimes();
+  readonly #admission: Admission;
+  #isConnected = false;
+  #sinceMs: number;
+  #reason: string | null = 'not connected yet';
+
+  /** Starts to connect at once, and tries for ever. */
+  constructor(options: LiveFleetOptions) {
+    this.#options = options;
+    this.#sinceMs = options.nowMs();
+    this.#admission = new Admission(options.admission ?? ADMISSION, options.nowMs);
+    const { broker, clientId, timeoutMs, nowMs, log } = options;
+    this.#link = startFleetLink({
+      broker,
+      clientId,
+      timeoutMs,
+      now: nowMs,
+      filters: OTHERS,
+      admit: (topic) => this.#admit(topic),
+      onOther: (packet) => this.#takeOther(packet),
+      onMessage: (message, { nowMs: arrivalMs }) => this.#takeMessage(message, arrivalMs),
+      onChanged: (ids) => this.#changed(ids),
+      onConnected: (connection) => {
+        this.#broker(true, null);
+        void connection.ended.then(({ why }) => this.#broker(false, why));
+        void this.#readControllers();
+      },
+      onReconciled: () => this.#listeners.each(({ complete }) => complete?.()),
+      log: {
+        info: log.info,
+        warn: (fields, message) => {
+          if (!this.#isConnected && 'why' in fields) this.#reason = String(fields.why);
+          log.warn(fields, message);
+        },
+      },
+    });
+  }
+
+  *rows(): Iterable<DeviceRow> {
+    for (const row of this.#link.roster.rows()) yield this.#rows.of(row);
+  }
+
+  row(deviceId: string): DeviceRow | null {
+    const row = this.#link.roster.get(deviceId);
+    return row === undefined ? null : this.#rows.of(row);
+  }
+
+  isComplete(): boolean {
+    return this.#link.complete();
+  }
+
+  broker(): BrokerState {
+    return {
+      connected: this.#isConnected,
+      since: new Date(this.#sinceMs).toISOString(),
+      url: this.#options.broker.address.display,
+      reason: this.#isConnected ? null : this.#reason,
+    };
+  }
+
+  controllers(): readonly ControllerStatus[] {
+    return this.#controllers.controllers();
+  }
+
+  rollouts(): readonly Rollout[] {
+    return this.#controllers.rollouts();
+  }
+
+  rollout(rolloutId: string): Rollout | null {
+    return this.#controllers.rollout(rolloutId);
+  }
+
+  /** A rollout as a controller has answered: it may come before the record. */
+  takeRollout(answer: Rollout): void {
+    const rollout = this.#controllers.takeRollout(answer);
+    if (rollout !== null) this.#listeners.each((listener) => listener.rollout?.(rollout));
+  }
+
+  listen(listener: Partial<FleetListener>): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  /** Messages of telemetry that were not looked at, because there were too many. */
+  get refused(): number {
+    return this.#admission.refused;
+  }
+
+  async documents(deviceId: string): Promise<DeviceDocuments> {
+    const nothing: DeviceDocuments = { birth: null, twin: null, jobs: [] };
+    if (!this.#isConnected) return nothing;
+    const { broker, clientId, timeoutMs, log } = this.#options;
+    try {
+      const channel = await openChannel({ broker, timeoutMs, operatorId: clientId });
+      try {
+        const { birth, twin, jobs } = await readDevice(channel, deviceId);
+        return { birth, twin, jobs };
+      } finally {
+        await channel.close();
+      }
+    } catch (error) {
+      log.warn({ deviceId, why: messageOf(error) }, 'its documents could not be read');
+      return nothing;
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#link.stop();
+  }
+
+  #broker(isConnected: boolean, reason: string | null): void {
+    this.#isConnected = isConnected;
+    this.#reason = reason;
+    this.#sinceMs = this.#options.nowMs();
+    this.#listeners.each(({ broker, complete }) => {
+      broker?.();
+      complete?.();
+    });
+  }
+
+  /** Live subscriptions bring nothing that is kept, so it is asked for. */
+  async #readControllers(): Promise<void> {
+    try {
+      const kept = await this.#link.readRetained([
+        topicFilter('rollout'),
+        topicFilter('controllerStatus'),
+      ]);
+      for (const [topic, payload] of kept) this.#takeController(topic, payload);
+    } catch (error) {
+      this.#options.log.warn({ why: messageOf(error) }, 'rollouts could not be read');
+    }
+  }
+
+  #admit(topic: string): boolean {
+    const parts = topic.split('/');
+    return parts.at(-2) !== 'tele' || this.#admission.admit(parts[3] ?? '');
+  }
+
+  #takeOther({ topic, payload }: IPublishPacket): void {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    const bench = readBench(topic, bytes, this.#options.nowMs());
+    if (bench !== null) this.#listeners.each((listener) => listener.bench?.(bench));
+    else this.#takeController(topic, bytes);
+  }
+
+  #takeController(topic: string, payload: Uint8Array): void {
+    const changed = this.#controllers.take(topic, payload);
+    if (changed === 'controllers') this.#listeners.each(({ controllers }) => controllers?.());
+    else if (changed !== null) this.#listeners.each((listener) => listener.rollout?.(changed));
+  }
+
+  #takeMessage(message: FleetMessage, arrivalMs: number): void {
+    if (message.kind === 'record' && message.value !== null) {
+      const record = jobRecordSchema.safeParse(message.value).data;
+      if (record !== undefined) this.#listeners.each(({ job }) => job?.(record));
+    }
+    if (message.kind === 'telemetry') this.#takeTelemetry(message.value, arrivalMs);
+  }
+
+  #takeTelemetry(message: SeenTelemetry, arrivalMs: number): void {
+    const { deviceId, values, bootId, mono, delivery } = message;
+    const stream = telemetryStreams.find((name) => name === message.stream);
+    if (stream === undefined) return;
+    const isReplay = delivery?.replay === true;
+    const timed = { deviceId, ts: message.ts, mono: mono ?? null, bootId, isReplay };
+    const ts = this.#times.dateOf(timed, arrivalMs);
+    this.#listeners.each(({ sample }) => sample?.({ deviceId, stream, ts, values }));
+  }
+
+  #changed(ids: readonly string[]): void {
+    for (const id of ids) {
+      if (this.#link.roster.get(id) === undefined) this.#times.forget(id);
+      this.#listeners.each(({ device }) => device?.(id));
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { benchSchema } from '../../../contracts/bench.ts';
+import { benchLineSchema, type BenchLine } from '../../../contracts/dashboard.ts';
+import { jobRecordSchema, type JobRecord } from '../../../contracts/job.ts';
+import type { z } from 'zod';
+import type { BenchArrival } from '../ports.ts';
+import {
+  benchLineKey,
+  benchReportKey,
+  benchTimeKey,
+  deviceRange,
+  jobKey,
+  kindRange,
+} from './keys.ts';
+import type { Database, Names } from './names.ts';
+
+/** Job records and bench reports, in LevelDB. */
+
+/** Newest of a device that are kept. */
+const MAX_JOBS = 100;
+const MAX_BENCHES = 20;
+/** Lines that one answer holds. */
+const MAX_LINES = 1000;
+/** Of a report; larger ones are not sent by a device either. */
+const MAX_REPORT_BYTES = 128 * 1024;
+
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+
+/** What was stored, or null for what this version cannot read any more. */
+function parsed<Schema extends z.ZodType>(schema: Schema, bytes: Buffer | undefined) {
+  if (bytes === undefined) return null;
+  try {
+    const result = schema.safeParse(JSON.parse(bytes.toString()));
+    return result.success ? result.data : null;
+  } catch {
+    // A damaged value is as good as none.
+    return null;
+  }
+}
+
+export class LevelDocuments {
+  readonly #db: Database;
+  readonly #names: Names;
+  readonly #maxBytes: number;
+
+  constructor(db: Database, names: Names, maxBytes: number) {
+    this.#db = db;
+    this.#names = names;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Stores a record; one that is older than what is there changes nothing. */
+  async putJob(record: JobRecord): Promise<void> {
+    const device = await this.#deviceFor(record.deviceId);
+    if (device === null) return;
+    const key = jobKey(device, record.jobId);
+    const known = parsed(jobRecordSchema, await this.#db.get(key));
+    if (known !== null && known.seq >= record.seq) return;
+    await this.#db.put(key, json(record));
+    if (known === null) await this.#dropOldJobs(device);
+  }
+
+  async jobs(deviceId: string): Promise<readonly JobRecord[]> {
+    const device = this.#names.device(deviceId);
+    if (device === undefined) return [];
+    const values = await this.#db.values(deviceRange('job', device)).all();
+    return values
+      .flatMap((bytes) => parsed(jobRecordSchema, bytes) ?? [])
+      .toSorted((a, b) => Date.parse(b.ts) - Date.parse(a.ts));
+  }
+
+  async #dropOldJobs(device: number): Promise<void> {
+    const keys = await this.#db.keys(deviceRange('job', device)).all();
+    if (keys.length <= MAX_JOBS) return;
+    const jobs = (await this.#db.values(deviceRange('job', device)).all())
+      .flatMap((bytes) => parsed(jobRecordSchema, bytes) ?? [])
+      .toSorted((a, b) => Date.parse(b.ts) - Date.parse(a.ts));
+    const kept = new Set(
+      jobs.slice(0, MAX_JOBS).map(({ jobId }) => jobKey(device, jobId).toString()),
+    );
+    const gone = keys.filter((key) => !kept.has(key.toString()));
+    await this.#db.batch(gone.map((key) => ({ type: 'del', key })));
+  }
+
+  /** Stores a report. The same one again replaces what is there. */
+  async putBench({ line, report }: BenchArrival): Promise<void> {
+    const device = await this.#deviceFor(line.deviceId);
+    const bytes = json(report);
+    if (device === null || bytes.length > MAX_REPORT_BYTES) return;
+    const before = (await this.benches(line.deviceId)).find(
+      ({ benchId }) => benchId === line.benchId,
+    );
+    if (before !== undefined) await this.#dropBench(device, before);
+    const ts = Date.parse(line.ts);
+    await this.#db.batch([
+      { type: 'put', key: benchLineKey(device, ts, line.benchId), value: json(line) },
+      { type: 'put', key: benchTimeKey(device, ts, line.benchId), value: json(line) },
+      { type: 'put', key: benchReportKey(device, line.benchId), value: bytes },
+    ]);
+    const lines = await this.benches(line.deviceId);
+    for (const old of lines.slice(MAX_BENCHES)) {
+      // oxlint-disable-next-line no-await-in-loop -- mostly one
+      await this.#dropBench(device, old);
+    }
+  }
+
+  /** Of one device or of all, newest first. */
+  async benches(deviceId: string | null): Promise<readonly BenchLine[]> {
+    const device = deviceId === null ? null : this.#names.device(deviceId);
+    if (device === undefined) return [];
+    const range = device === null ? kindRange('benchByTime') : deviceRange('benchLine', device);
+    const values = await this.#db.values({ ...range, reverse: true, limit: MAX_LINES }).all();
+    return values.flatMap((bytes) => parsed(benchLineSchema, bytes) ?? []);
+  }
+
+  async bench(deviceId: string, benchId: string): Promise<BenchArrival | null> {
+    const device = this.#names.device(deviceId);
+    if (device === undefined) return null;
+    const report = parsed(benchSchema, await this.#db.get(benchReportKey(device, benchId)));
+    const line = (await this.benches(deviceId)).find((one) => one.benchId === benchId);
+    return report === null || line === undefined ? null : { line, report };
+  }
+
+  /** Gives up the oldest reports while there are too many bytes of them. */
+  async prune(): Promise<void> {
+    const { gte, lt } = kindRange('benchReport');
+    while ((await this.#db.approximateSize(gte, lt)) > this.#maxBytes) {
+      const oldest = await this.#db.values({ ...kindRange('benchByTime'), limit: MAX_LINES }).all();
+      if (oldest.length === 0) return;
+      for (const bytes of oldest) {
+        const line = parsed(benchLineSchema, bytes);
+        const device = line === null ? undefined : this.#names.device(line.deviceId);
+        if (line === null || device === undefined) continue;
+        // oxlint-disable-next-line no-await-in-loop -- one batch after the other
+        await this.#dropBench(device, line);
+      }
+      await this.#db.compactRange(gte, lt);
+    }
+  }
+
+  async #dropBench(device: number, { ts, benchId }: BenchLine): Promise<void> {
+    const at = Date.parse(ts);
+    await this.#db.batch([
+      { type: 'del', key: benchLineKey(device, at, benchId) },
+      { type: 'del', key: benchTimeKey(device, at, benchId) },
+      { type: 'del', key: benchReportKey(device, benchId) },
+    ]);
+  }
+
+  async #deviceFor(deviceId: string): Promise<number | null> {
+    const puts: Parameters<Names['deviceFor']>[1] = [];
+    const device = this.#names.deviceFor(deviceId, puts);
+    if (puts.length > 0) await this.#db.batch(puts);
+    return device;
+  }
+}

@@ -1,0 +1,74 @@
+import type { ClassicLevel } from 'classic-level';
+import { deviceKey, kindRange, metricKey } from './keys.ts';
+
+export type Database = ClassicLevel<Buffer, Buffer>;
+export type Put = { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer };
+
+/** Every name takes room for good; a fleet has a few dozen metrics and a hundred thousand devices. */
+const MAX_METRICS = 1000;
+const MAX_DEVICES = 200_000;
+const METRIC_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
+
+/** Short numbers for the names of devices and metrics. */
+export class Names {
+  readonly #devices = new Map<string, number>();
+  readonly #metrics = new Map<string, number>();
+  readonly #byNumber: string[] = [];
+
+  /** Reads what a store knows. */
+  static async load(db: Database): Promise<Names> {
+    const names = new Names();
+    for await (const [key, value] of db.iterator(kindRange('device'))) {
+      names.#devices.set(key.toString('utf8', 1), value.readUInt32BE(0));
+    }
+    for await (const [key, value] of db.iterator(kindRange('metric'))) {
+      const name = key.toString('utf8', 1);
+      names.#metrics.set(name, value.readUInt32BE(0));
+      names.#byNumber[value.readUInt32BE(0)] = name;
+    }
+    return names;
+  }
+
+  device(name: string): number | undefined {
+    return this.#devices.get(name);
+  }
+
+  metric(name: string): number | undefined {
+    return this.#metrics.get(name);
+  }
+
+  metricName(number: number): string | undefined {
+    return this.#byNumber[number];
+  }
+
+  /** The number of a device, new if need be: what has to be stored for it goes to `puts`. */
+  deviceFor(name: string, puts: Put[]): number | null {
+    return numberFor(this.#devices, name, MAX_DEVICES, deviceKey, puts);
+  }
+
+  /** Null for what is no name, or one too many. */
+  metricFor(name: string, puts: Put[]): number | null {
+    if (!METRIC_NAME.test(name)) return null;
+    const number = numberFor(this.#metrics, name, MAX_METRICS, metricKey, puts);
+    if (number !== null) this.#byNumber[number] = name;
+    return number;
+  }
+}
+
+function numberFor(
+  names: Map<string, number>,
+  name: string,
+  most: number,
+  keyOf: (name: string) => Buffer,
+  puts: Put[],
+): number | null {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  if (names.size >= most) return null;
+  const number = names.size;
+  names.set(name, number);
+  const value = Buffer.alloc(4);
+  value.writeUInt32BE(number);
+  puts.push({ type: 'put', key: keyOf(name), value });
+  return number;
+}

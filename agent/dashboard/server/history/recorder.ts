@@ -1,0 +1,141 @@
+import type { JobRecord } from '../../../contracts/job.ts';
+import { messageOf } from '../../../util/errors.ts';
+import type { BenchArrival, FleetView, HistoryStore, Sample } from '../ports.ts';
+
+const FLUSH_MS = 1000;
+const PRUNE_MS = 10 * 60_000;
+/** What may wait for the disk: at 10,000 messages a second two seconds' worth, some ten megabytes. */
+const MAX_SAMPLES = 20_000;
+const MAX_JOBS = 5000;
+/** Reports are large. */
+const MAX_BENCHES = 100;
+/** More than a batch of these at once would hold up requests for the history. */
+const MAX_BATCH = 5000;
+
+/** A metric of the server's own: 1 while a device is there. Its mean is the share of the time. */
+export const ONLINE_METRIC = 'deviceOnline';
+
+/**
+ * Writes to the history what happens in the fleet, a batch at a time. What comes faster than the disk
+ * takes it is dropped, the oldest first, and counted: memory is bounded and nobody waits.
+ */
+export class Recorder {
+  readonly #store: HistoryStore;
+  readonly #fleet: FleetView;
+  readonly #nowMs: () => number;
+  readonly #warn: (message: string) => void;
+  readonly #states = new Map<string, string>();
+  #samples: Sample[] = [];
+  #jobs: JobRecord[] = [];
+  #benches: BenchArrival[] = [];
+  #dropped = 0;
+  #told = 0;
+  #busy: Promise<void> = Promise.resolve();
+  #stop: () => void = () => undefined;
+
+  constructor(parts: {
+    readonly store: HistoryStore;
+    readonly fleet: FleetView;
+    readonly nowMs: () => number;
+    readonly warn: (message: string) => void;
+  }) {
+    this.#store = parts.store;
+    this.#fleet = parts.fleet;
+    this.#nowMs = parts.nowMs;
+    this.#warn = parts.warn;
+  }
+
+  /** Messages that were not kept. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  start(): void {
+    const end = this.#fleet.listen({
+      sample: (sample) => this.#addSample(sample),
+      device: (deviceId) => this.#addState(deviceId),
+      job: (record) => (this.#dropped += pushBounded(this.#jobs, record, MAX_JOBS)),
+      bench: (bench) => (this.#dropped += pushBounded(this.#benches, bench, MAX_BENCHES)),
+    });
+    const flush = setInterval(() => void this.flush(), FLUSH_MS);
+    const prune = setInterval(() => void this.#prune(), PRUNE_MS);
+    this.#stop = () => {
+      end();
+      clearInterval(flush);
+      clearInterval(prune);
+    };
+  }
+
+  /** Writes what waits, and waits for it. */
+  async stop(): Promise<void> {
+    this.#stop();
+    await this.#busy;
+    await this.flush();
+  }
+
+  /** One batch after the other; what comes meanwhile waits for the next. */
+  flush(): Promise<void> {
+    this.#busy = this.#busy.then(() => this.#write());
+    return this.#busy;
+  }
+
+  async #write(): Promise<void> {
+    const [jobs, benches] = [this.#jobs, this.#benches];
+    [this.#jobs, this.#benches] = [[], []];
+    const samples = this.#samples;
+    this.#samples = [];
+    try {
+      for (let at = 0; at === 0 || at < samples.length; at += MAX_BATCH) {
+        const batch = samples.slice(at, at + MAX_BATCH);
+        const rest = at === 0 ? { jobs, benches } : { jobs: [], benches: [] };
+        // oxlint-disable-next-line no-await-in-loop -- one after the other: memory is bounded
+        await this.#store.write({ samples: batch, ...rest });
+      }
+    } catch (error) {
+      this.#dropped += samples.length + jobs.length + benches.length;
+      this.#warn(`the history could not be written: ${messageOf(error)}`);
+    }
+    this.#tellDropped();
+  }
+
+  #tellDropped(): void {
+    if (this.#dropped === this.#told) return;
+    this.#warn(`${this.#dropped - this.#told} messages were not kept: too many at once`);
+    this.#told = this.#dropped;
+  }
+
+  async #prune(): Promise<void> {
+    this.#busy = this.#busy
+      .then(() => this.#store.prune(this.#nowMs()))
+      .catch((error: unknown) => {
+        this.#warn(`the history could not be tidied: ${messageOf(error)}`);
+      });
+    await this.#busy;
+  }
+
+  #addSample(sample: Sample): void {
+    this.#samples.push(sample);
+    // In one go: taking one from the front of a long list for each that comes is slow.
+    if (this.#samples.length < 2 * MAX_SAMPLES) return;
+    this.#dropped += MAX_SAMPLES;
+    this.#samples.splice(0, MAX_SAMPLES);
+  }
+
+  #addState(deviceId: string): void {
+    const state = this.#fleet.row(deviceId)?.state;
+    if (state === this.#states.get(deviceId)) return;
+    if (state === undefined) this.#states.delete(deviceId);
+    else this.#states.set(deviceId, state);
+    const online = state === 'online' || state === 'draining' ? 1 : 0;
+    const values = { [ONLINE_METRIC]: online };
+    this.#addSample({ deviceId, stream: 'agent', ts: this.#nowMs(), values });
+  }
+}
+
+/** Adds to a list, and drops its oldest where there are too many: how many. */
+function pushBounded<T>(list: T[], value: T, most: number): number {
+  list.push(value);
+  if (list.length <= most) return 0;
+  list.shift();
+  return 1;
+}

@@ -1,0 +1,14 @@
+import { AgentError } from '../../util/errors.ts';
+
+/** Names, lists or files of access that cannot be used. */
+export class AccessError extends AgentError {
+  override readonly name = 'AccessError';
+
+  constructor(
+    code: 'BAD_NAME' | 'DAMAGED' | 'NOT_REVOKED' | 'RELOAD',
+    message: string,
+    cause?: unknown,
+  ) {
+    super(code, message, { cause, kind: code === 'RELOAD' ? 'failure' : 'input' });
+  }
+}

@@ -1,0 +1,8 @@
+import type { JobStatus } from '../../contracts/job.ts';
+
+const OPEN: readonly JobStatus[] = ['QUEUED', 'IN_PROGRESS'];
+
+/** Whether a job has ended, one way or another. */
+export function isFinished(status: JobStatus): boolean {
+  return !OPEN.includes(status);
+}
