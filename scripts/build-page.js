@@ -13,7 +13,8 @@ export async function buildPage(out) {
   const assets = join(out, 'assets');
   mkdirSync(assets, { recursive: true });
   const { metafile } = await build({
-    entryPoints: [join(web, 'main.tsx'), join(web, 'styles/main.css')],
+    entryPoints: ['main.tsx', 'styles/main.css', 'icon.svg'].map((name) => join(web, name)),
+    loader: { '.svg': 'copy' },
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -38,7 +39,8 @@ export async function buildPage(out) {
   };
   const html = readFileSync(join(web, 'index.html'), 'utf8')
     .replace('main.js', nameOf('main.tsx'))
-    .replace('main.css', nameOf('main.css'));
+    .replace('main.css', nameOf('main.css'))
+    .replace('icon.svg', nameOf('icon.svg'));
   writeFileSync(join(out, 'index.html'), html);
 }
 

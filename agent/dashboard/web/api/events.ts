@@ -35,6 +35,8 @@ export function onRollout(listener: Listener<'rollout'>): () => void {
 /** A browser retries by itself, but gives up for good on an answer that is not an event stream. */
 const RETRY_MS = 3000;
 
+const ignore = () => undefined;
+
 interface Stream {
   readonly close: () => void;
 }
@@ -42,8 +44,8 @@ interface Stream {
 function keepOpen(
   path: string,
   listen: (source: EventSource) => void,
-  opened: () => void,
-  lost: () => void,
+  opened: () => void = ignore,
+  lost: () => void = ignore,
 ): Stream {
   let source: EventSource;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -65,33 +67,36 @@ function keepOpen(
   };
 }
 
+function listenToFleet(source: EventSource): void {
+  on(source, 'devices', ({ changed, gone }) => takeChanges(changed, gone));
+  on(source, 'broker', (state) => broker.set(state));
+  on(source, 'controllers', (data) => controllers.set(data.controllers));
+  on(source, 'complete', (data) => complete.set(data.complete));
+  on(source, 'rollout', (data) => {
+    for (const listener of rolloutListeners) listener(data);
+  });
+}
+
+/** The stream first, then the whole: nothing falls between the two. */
+function readFleet(): void {
+  getFleet().then(
+    (fleet) => {
+      takeFleet(fleet);
+      link.set('open');
+    },
+    () => link.set('lost'),
+  );
+}
+
+/** Of a session that has ended, a stream tells no more than that it fails. */
+function loseLink(): void {
+  link.set('lost');
+  loadSession().catch(() => undefined);
+}
+
 /** Follows the fleet until it is closed. What was missed in a gap is read anew. */
 export function followFleet(): Stream {
-  const listen = (source: EventSource) => {
-    on(source, 'devices', ({ changed, gone }) => takeChanges(changed, gone));
-    on(source, 'broker', (state) => broker.set(state));
-    on(source, 'controllers', (data) => controllers.set(data.controllers));
-    on(source, 'complete', (data) => complete.set(data.complete));
-    on(source, 'rollout', (data) => {
-      for (const listener of rolloutListeners) listener(data);
-    });
-  };
-  const opened = () => {
-    // The stream first, then the whole: nothing falls between the two.
-    getFleet().then(
-      (fleet) => {
-        takeFleet(fleet);
-        link.set('open');
-      },
-      () => link.set('lost'),
-    );
-  };
-  const lost = () => {
-    link.set('lost');
-    // Of a session that has ended, a stream tells no more than that it fails.
-    loadSession().catch(() => undefined);
-  };
-  return keepOpen('api/events', listen, opened, lost);
+  return keepOpen('api/events', listenToFleet, readFleet, loseLink);
 }
 
 /** Follows what only one device says. */
@@ -102,10 +107,5 @@ export function followDevice(deviceId: string, listeners: DeviceListeners): Stre
     on(source, 'bench', listeners.bench);
   };
   const path = `api/events?device=${encodeURIComponent(deviceId)}`;
-  return keepOpen(
-    path,
-    listen,
-    () => undefined,
-    () => undefined,
-  );
+  return keepOpen(path, listen);
 }

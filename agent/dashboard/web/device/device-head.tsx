@@ -64,10 +64,10 @@ function Actions({ row }: { readonly row: DeviceRow }) {
   const info = useStore(session);
   const [asked, setAsked] = useState<ActionText | null>(null);
   const refused = whyNot(info);
-  const act = async (asked: ActionText) => {
-    const model = asked.needsModel ? row.model?.name : undefined;
-    const { jobId } = await actOnDevice(row.deviceId, asked.action, model);
-    notify('done', `${asked.name}: job ${jobId} was sent to ${row.deviceId}`);
+  const act = async ({ action, name, needsModel }: ActionText) => {
+    const model = needsModel ? row.model?.name : undefined;
+    const { jobId } = await actOnDevice(row.deviceId, action, model);
+    notify('done', `${name}: job ${jobId} was sent to ${row.deviceId}`);
   };
   return (
     <div class="actions" role="group" aria-label="Actions">

@@ -19,12 +19,13 @@ const PHASES: readonly JobPhase[] = [
   'rolling_back',
 ];
 
+function rank(phase: string): number {
+  const at = PHASES.findIndex((each) => each === phase);
+  return at === -1 ? PHASES.length : at;
+}
+
 /** Phases in the order of a deployment; those that are newer than this page come last. */
 function phasesOf(job: JobRecord): (readonly [phase: string, ms: number])[] {
-  const rank = (phase: string) => {
-    const at = PHASES.findIndex((each) => each === phase);
-    return at === -1 ? PHASES.length : at;
-  };
   return Object.entries(job.phases).toSorted(([left], [right]) => rank(left) - rank(right));
 }
 

@@ -75,8 +75,8 @@ export function readForm(fields: FormFields, models: Models['models']): ReadForm
     model: {
       name,
       version,
-      ...(known?.releaseCounter == null ? {} : { releaseCounter: known.releaseCounter }),
-      ...(known?.manifestSha256 == null ? {} : { manifestSha256: known.manifestSha256 }),
+      releaseCounter: known?.releaseCounter ?? undefined,
+      manifestSha256: known?.manifestSha256 ?? undefined,
     },
     where: fields.where.trim(),
     waves,
