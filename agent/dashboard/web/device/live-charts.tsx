@@ -117,7 +117,7 @@ function Charts({ deviceId, latest, samples, spanMs }: LiveProps & { readonly sp
 
 /** Heat, load, latency and memory of the device, as they come in. */
 export function LiveCharts(props: LiveProps) {
-  const [spanMs, setSpan] = useState<number>(SPANS[1].ms);
+  const [spanMs, setSpan] = useState<number>(SPANS[0].ms);
   return (
     <section class="card live" aria-labelledby="live-title">
       <div class="card-head">

@@ -35,8 +35,6 @@ function Cell({ row, precision, count, p90Ms, filter, onFilter }: CellProps) {
   const terms = termsOf(row, precision);
   const pressed = terms.every((term) => hasTerm(filter, term));
   const odd = isOdd(row, precision, count);
-  const p90 = p90Ms === null ? '' : `, median p90 ${formatMs(p90Ms)} ms`;
-  const words = `${plural(count, 'device')} of ${row.class} in ${precision}${p90}`;
   if (count === 0) return <td class="map-none">·</td>;
   return (
     <td>
@@ -45,11 +43,15 @@ function Cell({ row, precision, count, p90Ms, filter, onFilter }: CellProps) {
         class={`map-cell ${odd ? 'odd' : ''}`}
         style={{ '--share': String(count / row.devices) }}
         aria-pressed={pressed}
-        aria-label={odd ? `${words}; most of the class run another` : words}
-        title={odd ? `${words}; most of the class run another` : words}
+        title={odd ? 'Most devices of this class run another precision' : undefined}
         onClick={() => onFilter(pressed ? '' : terms.join(' '))}
       >
         <span>{formatNumber(count)}</span>
+        <span class="hidden">
+          {` ${count === 1 ? 'device' : 'devices'} of ${row.class} in ${precision}`}
+          {odd && ', most of the class run another'}
+          {p90Ms !== null && ', median p90 '}
+        </span>
         {p90Ms !== null && <span class="map-p90">{formatMs(p90Ms)} ms</span>}
       </button>
     </td>

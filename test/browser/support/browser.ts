@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+} from 'playwright-core';
+import { programPath } from '../../support/available.ts';
+import { USERS } from './stack.ts';
+
+/** Nothing but the page: no look-ups of its own, which a closed network would make it wait for. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const STEP_MS = 20_000;
+
+export interface TestBrowser {
+  readonly browser: Browser;
+  readonly stop: () => Promise<void>;
+}
+
+/** The system's Chromium with an empty profile. */
+export async function startBrowser(): Promise<TestBrowser> {
+  const home = await mkdtemp(join(tmpdir(), 'edgefit-chromium-'));
+  const executablePath = programPath('chromium');
+  if (executablePath === undefined) throw new Error('chromium is not installed');
+  const browser = await chromium.launch({
+    executablePath,
+    args: FLAGS,
+    env: { PATH: process.env['PATH'] ?? '', HOME: home },
+  });
+  return {
+    browser,
+    stop: async () => {
+      await browser.close();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface Visit {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Errors that the page threw or wrote to the console, the browser's on broken rules among them. */
+  readonly errors: readonly string[];
+}
+
+export const DESKTOP: BrowserContextOptions = { viewport: { width: 1360, height: 860 } };
+export const PHONE: BrowserContextOptions = {
+  viewport: { width: 390, height: 844 },
+  isMobile: true,
+  hasTouch: true,
+};
+
+/** A page with storage of its own. */
+export async function openPage(
+  { browser }: TestBrowser,
+  url: string,
+  options: BrowserContextOptions = DESKTOP,
+): Promise<Visit> {
+  // Of the test's own process, so that axe may be added; the policy of the page stays as it is sent.
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(STEP_MS);
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  page.on('console', (message) => {
+    // The browser writes down every answer that is not 2xx; what follows from it is tested.
+    const isStatus = message.text().startsWith('Failed to load resource');
+    if (message.type() === 'error' && !isStatus) errors.push(message.text());
+  });
+  await page.goto(url);
+  return { page, context, errors };
+}
+
+export async function fillLogin(page: Page, name: string, password: string): Promise<void> {
+  await page.getByLabel('User').fill(name);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+/** Opens the page and logs in. */
+export async function visitAs(
+  browser: TestBrowser,
+  url: string,
+  role: keyof typeof USERS,
+  options?: BrowserContextOptions,
+): Promise<Visit> {
+  const visit = await openPage(browser, url, options);
+  await fillLogin(visit.page, USERS[role].name, USERS[role].password);
+  await visit.page.getByRole('link', { name: 'Fleet', exact: true }).waitFor();
+  return visit;
+}
+
+/** Goes to a view: `#/rollouts`. */
+export async function goTo(page: Page, hash: string): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+}
+
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+interface AxeViolation {
+  readonly id: string;
+  readonly impact: string | null;
+  readonly nodes: readonly {
+    readonly target: readonly string[];
+    readonly failureSummary: string;
+  }[];
+}
+
+/** Serious and critical violations of WCAG 2.1 A and AA, one line each; empty when there are none. */
+export async function seriousViolations(page: Page): Promise<string[]> {
+  const hasAxe = await page.evaluate<boolean>('"axe" in globalThis');
+  // Through the debugger, which the page's policy does not bind.
+  if (!hasAxe) {
+    const { readFile } = await import('node:fs/promises');
+    await page.evaluate(await readFile(axePath, 'utf8'));
+  }
+  const violations = await page.evaluate<AxeViolation[]>(`axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']
+  }).then((result) => result.violations)`);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`),
+    );
+}
