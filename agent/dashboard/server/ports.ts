@@ -56,6 +56,8 @@ export interface FleetView {
   readonly controllers: () => readonly ControllerStatus[];
   readonly rollouts: () => readonly Rollout[];
   readonly rollout: (rolloutId: string) => Rollout | null;
+  /** Messages of telemetry that were not looked at, because there were too many. */
+  readonly refused: () => number;
   /** Asks the broker; what it cannot tell now is null or empty. */
   readonly documents: (deviceId: string) => Promise<DeviceDocuments>;
   /** Returns what ends it. */

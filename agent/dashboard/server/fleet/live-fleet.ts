@@ -123,8 +123,7 @@ export class LiveFleet implements FleetView {
     return this.#listeners.add(listener);
   }
 
-  /** Messages of telemetry that were not looked at, because there were too many. */
-  get refused(): number {
+  refused(): number {
     return this.#admission.refused;
   }
 

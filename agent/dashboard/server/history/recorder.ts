@@ -45,15 +45,16 @@ export class Recorder {
     this.#warn = parts.warn;
   }
 
-  /** Messages that were not kept. */
+  /** Messages that were not kept, or not even read. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#dropped + this.#fleet.refused();
   }
 
   start(): void {
     const end = this.#fleet.listen({
       sample: (sample) => this.#addSample(sample),
       device: (deviceId) => this.#addState(deviceId),
+      complete: () => this.#addStates(),
       job: (record) => (this.#dropped += pushBounded(this.#jobs, record, MAX_JOBS)),
       bench: (bench) => (this.#dropped += pushBounded(this.#benches, bench, MAX_BENCHES)),
     });
@@ -99,9 +100,10 @@ export class Recorder {
   }
 
   #tellDropped(): void {
-    if (this.#dropped === this.#told) return;
-    this.#warn(`${this.#dropped - this.#told} messages were not kept: too many at once`);
-    this.#told = this.#dropped;
+    const { dropped } = this;
+    if (dropped === this.#told) return;
+    this.#warn(`${dropped - this.#told} messages were not kept: too many at once`);
+    this.#told = dropped;
   }
 
   async #prune(): Promise<void> {
@@ -121,7 +123,13 @@ export class Recorder {
     this.#samples.splice(0, MAX_SAMPLES);
   }
 
+  #addStates(): void {
+    for (const { deviceId } of this.#fleet.rows()) this.#addState(deviceId);
+  }
+
+  /** While the fleet is being read, and without a broker, nobody knows who is there. */
   #addState(deviceId: string): void {
+    if (!this.#fleet.isComplete()) return;
     const state = this.#fleet.row(deviceId)?.state;
     if (state === this.#states.get(deviceId)) return;
     if (state === undefined) this.#states.delete(deviceId);

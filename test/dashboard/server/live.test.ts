@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { eventSchemas } from '../../../agent/contracts/dashboard.ts';
+import {
+  describeWithMosquitto,
+  freePort,
+  startMosquitto,
+  type Mosquitto,
+} from '../../fleet/support/mosquitto.ts';
+import { benchReport } from './support/bench-report.ts';
+import {
+  Client,
+  openDashboard,
+  removeFolder,
+  stateFolder,
+  until,
+  type TestDashboard,
+} from './support/dashboard.ts';
+import { Devices } from './support/devices.ts';
+import { EventReader } from './support/event-reader.ts';
+
+describeWithMosquitto('what happens in the fleet', () => {
+  let mosquitto: Mosquitto;
+  let folder = '';
+  let dashboard: TestDashboard;
+  let devices: Devices;
+  let vic: Client;
+
+  beforeAll(async () => {
+    mosquitto = await startMosquitto(['allow_anonymous true'], await freePort());
+    folder = await stateFolder();
+    devices = await Devices.connect(mosquitto.port);
+    await devices.appear('pi-1');
+    dashboard = await openDashboard(folder, mosquitto.port);
+    vic = await new Client(dashboard).login('vic');
+    await until('the fleet is read', async () => (await vic.get('/api/fleet')).body['complete']);
+  }, 30_000);
+
+  afterAll(async () => {
+    await dashboard.stop();
+    await devices.close();
+    await mosquitto.stop();
+    await removeFolder(folder);
+  });
+
+  const historyOf = async (metrics: string) => {
+    const { body } = await vic.get(`/api/devices/pi-1/history?metrics=${metrics}`);
+    return (body['series'] ?? {}) as Record<string, (number | null)[][]>;
+  };
+
+  test('comes as events: of all devices, and closer of the one that is looked at', async () => {
+    const all = new EventReader(vic, '/api/events');
+    const one = new EventReader(vic, '/api/events?device=pi-1');
+    await one.wait('broker', (data) => data['connected'] === true);
+    await devices.appear('pi-2');
+    await devices.telemetry('pi-1', { socCelsius: 61.5, cpuRatio: 0.5 });
+    await devices.telemetry('pi-1', { cpuRatio: null });
+    await devices.record('pi-1', 'j1');
+    const appeared = await all.wait('devices', (data) => JSON.stringify(data).includes('pi-2'));
+    eventSchemas.devices.parse(appeared.data);
+    const telemetry = await one.wait('telemetry');
+    expect(eventSchemas.telemetry.parse(telemetry.data)).toMatchObject({
+      deviceId: 'pi-1',
+      stream: 'host',
+      values: { socCelsius: 61.5, cpuRatio: null },
+    });
+    const { data } = await one.wait('job');
+    expect(eventSchemas.job.parse(data).job).toMatchObject({ jobId: 'j1', phase: 'fitting' });
+    expect(all.events.filter(({ name }) => name === 'telemetry' || name === 'job')).toEqual([]);
+    const row = await all.wait('devices', (seen) =>
+      JSON.stringify(seen).includes('"celsius":61.5'),
+    );
+    expect(row).toBeDefined();
+    all.close();
+    one.close();
+  });
+
+  test('a device that is taken away is gone', async () => {
+    const reader = new EventReader(vic, '/api/events');
+    await reader.wait('broker');
+    const { cardShard } = await import('../../../agent/fleet/protocol/topics.ts');
+    await devices.client.publishAsync(`edgefit/v1/d/pi-2/up/card/${cardShard('pi-2')}`, '', {
+      retain: true,
+      qos: 1,
+    });
+    await reader.wait('devices', (data) => JSON.stringify(data['gone']) === '["pi-2"]');
+    expect((await vic.get('/api/devices/pi-2')).status).toBe(404);
+    reader.close();
+  });
+
+  test('reports are kept, listed, compared and exported', async () => {
+    const reader = new EventReader(vic, '/api/events?device=pi-1');
+    await reader.wait('broker');
+    await devices.publish('d/pi-1/up/bench/b1', benchReport({ p90: 8 }), false);
+    await devices.publish(
+      'd/pi-1/up/bench/b2',
+      benchReport({ p90: 4, name: '=cmd|calc', reason: 'fast, "very"' }),
+      false,
+    );
+    await reader.wait('bench', (data) => JSON.stringify(data).includes('"b2"'));
+    const benches = await until('both are kept', async () => {
+      const { body } = await vic.get('/api/benches?device=pi-1');
+      const list = body['benches'] as { benchId: string; chosen: { p90Ms: number } }[];
+      return list.length === 2 && list;
+    });
+    expect(new Set(benches.map(({ benchId, chosen }) => `${benchId} ${chosen.p90Ms}`))).toEqual(
+      new Set(['b1 8', 'b2 4']),
+    );
+    const report = await vic.get('/api/benches/pi-1/b1');
+    expect(report.body).toMatchObject({ schema: 'edgefit/bench/1', chosen: 'onnxruntime/fp32/t1' });
+    const compared = await vic.get('/api/compare?left=pi-1/b1&right=pi-1/b2');
+    expect(compared.body['rows']).toMatchObject([
+      { candidate: 'onnxruntime/fp32/t1', left: { p90Ms: 8 }, right: { p90Ms: 4 } },
+    ]);
+    const csv = await vic.fetch('/api/compare?left=pi-1/b1&right=pi-1/b2&format=csv');
+    expect(csv.headers.get('content-disposition')).toBe('attachment; filename="comparison.csv"');
+    expect(await csv.text()).toContain('onnxruntime/fp32/t1,p90Ms,8,4,0.5\r\n');
+    const one = await (await vic.fetch('/api/benches/pi-1/b2?format=csv')).text();
+    expect(one).toContain("pi-1,b2,'=cmd|calc,onnxruntime/fp32/t1,fp32,");
+    expect(one).toContain('"fast, ""very"""');
+    reader.close();
+  });
+
+  test('values of a clock that is off are dated by their arrival', async () => {
+    const before = Date.now();
+    await devices.telemetry('pi-1', { powerWatts: 3 }, { ts: 0 });
+    await devices.telemetry('pi-1', { powerWatts: 4 }, { ts: before + 9e9 });
+    const points = await until('both', async () => {
+      const { powerWatts = [] } = await historyOf('powerWatts');
+      return powerWatts.length > 0 && powerWatts;
+    });
+    for (const [ts] of points) {
+      expect(ts).toBeGreaterThanOrEqual(before);
+      expect(ts).toBeLessThanOrEqual(Date.now());
+    }
+    expect((await vic.get('/api/devices/pi-1')).body).toMatchObject({
+      latest: { powerWatts: { value: 4 } },
+    });
+  });
+
+  test('a flood of telemetry holds nobody up, and the rest is counted', async () => {
+    const before = process.memoryUsage().rss;
+    const payload = JSON.stringify({
+      schema: 'edgefit/telemetry/1',
+      deviceId: 'pi-1',
+      stream: 'host',
+      seq: 1,
+      ts: Date.now(),
+      mono: 1,
+      bootId: null,
+      full: true,
+      values: Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`flood${at}`, at])),
+    });
+    const slowest: number[] = [];
+    const end = Date.now() + 3000;
+    let sent = 0;
+    while (Date.now() < end) {
+      for (let n = 0; n < 500; n += 1) {
+        devices.client.publish('edgefit/v1/d/pi-1/up/tele/host', payload);
+        sent += 1;
+      }
+      const started = performance.now();
+      // oxlint-disable-next-line no-await-in-loop -- one request after the other
+      const { status } = await vic.get('/api/fleet');
+      slowest.push(performance.now() - started);
+      expect(status).toBe(200);
+    }
+    expect(sent).toBeGreaterThan(3000);
+    expect(Math.max(...slowest)).toBeLessThan(2000);
+    // Twenty messages a second of one device are looked at.
+    await until('it is counted', () =>
+      dashboard.warnings.some((line) => /^\d+ messages were not kept/.test(line)),
+    );
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
+    await until('what comes afterwards is kept', async () => {
+      await devices.telemetry('pi-1', { afterwards: 1 });
+      return (await historyOf('afterwards'))['afterwards']?.length;
+    });
+  }, 40_000);
+
+  test('a restart forgets logins, and nothing else', async () => {
+    await until('a value is kept', async () => {
+      // Again, as the flood may have used up this second.
+      await devices.telemetry('pi-1', { socCelsius: 44 });
+      const points = (await historyOf('socCelsius'))['socCelsius'] ?? [];
+      return points.some(([, , min]) => min === 44);
+    });
+    await dashboard.stop();
+    dashboard = await openDashboard(folder, mosquitto.port);
+    expect((await vic.get('/api/fleet').catch(() => ({ status: 0 }))).status).toBe(0);
+    expect((await new Client(dashboard).get('/api/fleet')).status).toBe(401);
+    vic = await new Client(dashboard).login('vic');
+    expect((await historyOf('socCelsius'))['socCelsius']?.length).toBeGreaterThan(0);
+    expect((await vic.get('/api/benches')).body['benches']).toHaveLength(2);
+    await until('the fleet is read', async () => (await vic.get('/api/fleet')).body['complete']);
+    expect((await vic.get('/api/devices/pi-1')).body['jobs']).toMatchObject([{ jobId: 'j1' }]);
+  }, 30_000);
+
+  test('a broker that is lost is said so, the last state stays, and it comes back', async () => {
+    const reader = new EventReader(vic, '/api/events');
+    await reader.wait('broker', (data) => data['connected'] === true);
+    const { port } = mosquitto;
+    await mosquitto.stop();
+    await reader.wait('broker', (data) => data['connected'] === false);
+    const { body } = await vic.get('/api/fleet');
+    expect(body['broker']).toMatchObject({ connected: false, reason: expect.any(String) });
+    expect(body['devices']).toMatchObject([{ deviceId: 'pi-1', model: { version: '2.0' } }]);
+    mosquitto = await startMosquitto(['allow_anonymous true'], port);
+    await until(
+      'it is back',
+      () => {
+        const last = reader.events.findLast(({ name }) => name === 'broker');
+        return last?.data['connected'] === true;
+      },
+      20_000,
+    );
+    reader.close();
+  }, 40_000);
+});
