@@ -225,6 +225,20 @@ const CONTRACTS = [
     title: 'Whether a controller is there and leads: c/{controller}/status',
   },
   {
+    file: 'fleet',
+    module: 'fleet-list',
+    name: 'fleetListSchema',
+    io: 'output',
+    title: 'The devices of a fleet: agent fleet ls --json',
+  },
+  {
+    file: 'fleet-sample',
+    module: 'fleet-list',
+    name: 'fleetSampleSchema',
+    io: 'output',
+    title: 'A fleet at one moment: agent fleet watch --json',
+  },
+  {
     file: 'revocation',
     module: 'revocation',
     name: 'revocationSchema',

@@ -2,12 +2,22 @@ import { Command } from 'commander';
 import type { CliContext, Outcome } from './context.ts';
 import { fleetSignCommand } from './fleet-sign.ts';
 import { fleetAclCommand } from './fleet/acl.ts';
+import { fleetBenchCommand } from './fleet/bench.ts';
+import { fleetControllerCommand } from './fleet/controller.ts';
+import { fleetListCommand } from './fleet/ls.ts';
 import { fleetReplaceCommand } from './fleet/replace.ts';
 import { fleetRevokeCommand } from './fleet/revoke.ts';
 import { fleetRolloutCommand } from './fleet/rollout.ts';
+import { fleetShowCommand } from './fleet/show.ts';
+import { fleetWatchCommand } from './fleet/watch.ts';
 
 const MAKERS: readonly ((context: CliContext, outcome: Outcome) => Command)[] = [
+  fleetListCommand,
+  fleetShowCommand,
+  fleetWatchCommand,
+  fleetBenchCommand,
   fleetRolloutCommand,
+  fleetControllerCommand,
   fleetSignCommand,
   fleetAclCommand,
   fleetRevokeCommand,

@@ -63,20 +63,28 @@ export interface Operator {
   readonly timeoutMs: number;
 }
 
+/** Where the broker is and who asks. Throws UsageError and SettingError. */
+export async function brokerOf(
+  flags: BrokerFlags,
+  io: Io,
+): Promise<{ readonly broker: BrokerSettings; readonly timeoutMs: number }> {
+  const { readMqttSettings } = await import('../mqtt-options.ts');
+  const settings = await readMqttSettings(withEnvironment(flags, io.env), io.env);
+  if (settings === null) {
+    throw new UsageError(`which broker? give --mqtt URL or set ${VARIABLES.mqtt}`);
+  }
+  for (const warning of settings.warnings) io.stderr.write(`agent: ${warning}\n`);
+  return { broker: settings.broker, timeoutMs: settings.timeoutMs };
+}
+
 /** Runs `work` with a connection, which is closed whatever happens. */
 export async function withOperator<T>(
   flags: BrokerFlags,
   { io, signal }: CliContext,
   work: (operator: Operator) => Promise<T>,
 ): Promise<T> {
-  const { readMqttSettings } = await import('../mqtt-options.ts');
+  const { broker, timeoutMs } = await brokerOf(flags, io);
   const { openChannel } = await import('../../fleet/operator/channel.ts');
-  const settings = await readMqttSettings(withEnvironment(flags, io.env), io.env);
-  if (settings === null) {
-    throw new UsageError(`which broker? give --mqtt URL or set ${VARIABLES.mqtt}`);
-  }
-  for (const warning of settings.warnings) io.stderr.write(`agent: ${warning}\n`);
-  const { broker, timeoutMs } = settings;
   const channel = await openChannel({ broker, timeoutMs, signal });
   try {
     return await work({ channel, broker, timeoutMs });

@@ -187,6 +187,8 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
   };
 
   const loop = async (): Promise<void> => {
+    // By then whoever starts it has it, and may use it in what it is called back with.
+    await Promise.resolve();
     let attempt = 0;
     while (!stopping.signal.aborted) {
       /* oxlint-disable no-await-in-loop -- one connection after the other */

@@ -1,5 +1,5 @@
 import type { JobStatus } from '../../contracts/job.ts';
-import type { SeenModel, SeenRecord } from './read.ts';
+import type { SeenModel, SeenRecord, SeenTwin } from './read.ts';
 
 export const rowStates = ['online', 'offline', 'draining', 'silent'] as const;
 export type RowState = (typeof rowStates)[number];
@@ -40,7 +40,7 @@ export interface DeviceRow {
   /** Two machines go by this id. */
   readonly cloned: boolean;
   /** Highest counters of the signed documents that it has taken; null: it does not say. */
-  readonly counters: { readonly job: number; readonly twin: number } | null;
+  readonly counters: SeenTwin['counters'] | null;
 }
 
 export function emptyRow(deviceId: string): DeviceRow {

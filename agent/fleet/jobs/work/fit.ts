@@ -69,8 +69,26 @@ export async function fit(
     bytes: chosen.bytes,
     cached: isCached,
     ...measured(record),
+    table: decisionTable(record),
   };
   return { data: { fitted: key }, result };
+}
+
+/** With a record of a job it must fit into a message of 128 KiB. */
+const MAX_ROWS = 24;
+const MAX_REASON = 200;
+
+/** What was tried and why it was not taken, in short: the record is what an operator has of it later. */
+function decisionTable({ bench }: DecisionRecord): readonly object[] {
+  return bench.candidates.slice(0, MAX_ROWS).map((row) => ({
+    id: row.id,
+    verdict: row.verdict,
+    reason: row.reason.slice(0, MAX_REASON),
+    bytes: row.bytes,
+    p90Ms: row.latencyMs?.p90 ?? null,
+    sqnrDb: row.fidelity?.sqnrDb ?? null,
+    accuracyDrop: row.accuracy?.drop ?? null,
+  }));
 }
 
 async function fitAnew(

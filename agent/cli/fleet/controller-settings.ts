@@ -1,0 +1,121 @@
+import { hostname } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { parseYaml } from '../../config/yaml-text.ts';
+import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
+import { fileError } from '../../util/files.ts';
+import { UsageError } from '../errors.ts';
+import type { MqttOptions } from '../mqtt-options.ts';
+
+/** What commander makes of the options. */
+export interface ControllerFlags extends MqttOptions {
+  readonly config?: string;
+  readonly id?: string;
+  readonly repository?: string;
+  readonly root?: string;
+  readonly key?: string;
+  readonly passphraseFile?: string;
+  readonly state?: string;
+  readonly postgres?: string;
+  readonly metrics?: string;
+}
+
+/** What a controller cannot do without. */
+export interface ControllerSettings extends ControllerFlags {
+  readonly id: string;
+  readonly mqtt: string;
+  readonly repository: string;
+  readonly key: string;
+  readonly state: string;
+}
+
+const text = z.string().min(1);
+
+/** The same as a file. */
+const fileSchema = z.strictObject({
+  id: text.optional(),
+  mqtt: z
+    .strictObject({
+      url: text.optional(),
+      user: text.optional(),
+      passwordFile: text.optional(),
+      ca: text.optional(),
+      cert: text.optional(),
+      key: text.optional(),
+      timeoutSeconds: z.number().positive().optional(),
+    })
+    .optional(),
+  repository: text.optional(),
+  root: text.optional(),
+  key: text.optional(),
+  passphraseFile: text.optional(),
+  state: text.optional(),
+  postgres: text.optional(),
+  metrics: text.optional(),
+});
+
+const POSTGRES_VARIABLE = 'EDGEFIT_POSTGRES_URL';
+/** systemd makes it for a service with StateDirectory=. */
+const STATE_VARIABLE = 'STATE_DIRECTORY';
+
+/**
+ * Options over configuration file over environment. Throws UsageError, ConfigError and FileError,
+ * naming what is missing.
+ */
+export async function controllerSettings(
+  flags: ControllerFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<ControllerSettings> {
+  const file = flags.config === undefined ? {} : await readConfig(flags.config);
+  const fromEnv = given({ postgres: env[POSTGRES_VARIABLE], state: env[STATE_VARIABLE] });
+  const all: ControllerFlags = { ...fromEnv, ...file, ...given({ ...flags }) };
+  const id = all.id ?? `controller-${hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-')}`.slice(0, 64);
+  if (!ID_PATTERN.test(id)) throw new UsageError(`--id ${JSON.stringify(id)}: use ${ID_RULE}`);
+  const { mqtt, repository, key, state } = all;
+  if (mqtt === undefined) throw missing('--mqtt URL', 'the broker of the fleet');
+  if (repository === undefined) throw missing('--repository URL', 'the signed repository');
+  if (key === undefined) throw missing('--key FILE', 'the key that it signs jobs with');
+  if (state === undefined) throw missing('--state DIR', 'a folder for what it must remember');
+  return { ...all, id, mqtt, repository, key, state };
+}
+
+function missing(flag: string, what: string): UsageError {
+  return new UsageError(`a controller needs ${what}: give ${flag}, or put it into --config FILE`);
+}
+
+async function readConfig(path: string): Promise<ControllerFlags> {
+  const content = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fileError('read', path, error);
+  });
+  const { value, locate } = parseYaml(content, path);
+  const parsed = fileSchema.safeParse(value ?? {});
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const key = (issue?.path ?? []).filter((part) => typeof part !== 'symbol');
+    const { line } = locate(key);
+    throw new UsageError(`${path}:${line}: ${key.join('.')}: ${issue?.message ?? 'not as needed'}`);
+  }
+  const { mqtt = {}, ...rest } = parsed.data;
+  const beside = (file: string | undefined) =>
+    file === undefined ? undefined : resolve(dirname(path), file);
+  return given({
+    ...rest,
+    root: beside(rest.root),
+    key: beside(rest.key),
+    passphraseFile: beside(rest.passphraseFile),
+    state: beside(rest.state),
+    mqtt: mqtt.url,
+    mqttUser: mqtt.user,
+    mqttPasswordFile: beside(mqtt.passwordFile),
+    mqttCa: beside(mqtt.ca),
+    mqttCert: beside(mqtt.cert),
+    mqttKey: beside(mqtt.key),
+    mqttTimeout: mqtt.timeoutSeconds?.toString(),
+  });
+}
+
+/** Without what is not given, so that it hides nothing below it. */
+function given(values: Readonly<Record<string, string | undefined>>): ControllerFlags {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,446 @@
+import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
+import { codeOf, messageOf } from '../../util/errors.ts';
+import { Lane } from '../jobs/lane.ts';
+import type { Signer } from '../protocol/signed.ts';
+import { topicFor } from '../protocol/topics.ts';
+import type { FleetLink } from '../roster/fleet-link.ts';
+import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
+import { command, createRollout } from '../rollouts/commands.ts';
+import { RolloutError } from '../rollouts/error.ts';
+import { isOver, withRecord, type Execution } from '../rollouts/execution.ts';
+import { revised, saysTheSame } from '../rollouts/record.ts';
+import { hasEnded, type Change, type RolloutState } from '../rollouts/state.ts';
+import { isSettled, step } from '../rollouts/step.ts';
+import { clearMessage, documentMessage, jobDocument, recordMessage } from './documents.ts';
+import type { Publisher } from './publisher.ts';
+import {
+  entries,
+  readCounters,
+  readDocuments,
+  readExecutions,
+  readStates,
+  type KeptDocument,
+} from './store/rollouts.ts';
+import type { Entry, Store } from './store/store.ts';
+import type { ControllerTrust } from './trust.ts';
+
+export interface DeskOptions {
+  readonly store: Store;
+  readonly epoch: number;
+  readonly link: Pick<FleetLink, 'roster' | 'readRetained' | 'complete'>;
+  readonly publisher: Publisher;
+  readonly signer: Signer;
+  readonly trust: Pick<ControllerTrust, 'release'>;
+  readonly log: {
+    readonly info: (fields: object, message: string) => void;
+    readonly warn: (fields: object, message: string) => void;
+  };
+  readonly now: () => number;
+}
+
+/** A rollout at work. */
+interface Case {
+  state: RolloutState;
+  /** The state as it is in the store. */
+  kept: string | null;
+  readonly executions: Map<string, Execution>;
+  readonly documents: Map<string, KeptDocument>;
+  /** Devices that have spoken since it was written last. */
+  readonly heard: Set<string>;
+  /** Documents that are being taken away from the broker. */
+  readonly clearing: Set<string>;
+  /** Documents that are gone from the broker and may go from the store. */
+  readonly gone: Set<string>;
+  /** What the broker has. */
+  told: Rollout | null;
+  toldMs: number;
+}
+
+/** Records of one rollout are this far apart, unless its state changes. */
+const TELL_MS = 1000;
+const MAX_ANSWERED = 50;
+
+/**
+ * The work of the controller that leads, for one epoch: every change is worked out by pure functions,
+ * kept in the store, and only then told to anybody. One thing after the other. A desk whose store
+ * refuses a write is of no use any more: the next one begins with what is kept.
+ */
+export class Desk {
+  readonly #options: DeskOptions;
+  readonly #lane = new Lane();
+  readonly #cases = new Map<string, Case>();
+  /** Rollouts that are history, loaded when they are asked for. */
+  readonly #history = new Map<string, RolloutState>();
+  readonly #jobs = new Map<string, { readonly rolloutId: string; readonly deviceId: string }>();
+  #counters = new Map<string, number>();
+
+  private constructor(options: DeskOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up every rollout that is not finished. Throws StoreError, ReportError. */
+  static async open(options: DeskOptions): Promise<Desk> {
+    const desk = new Desk(options);
+    const { store } = options;
+    desk.#counters = await readCounters(store);
+    for (const state of await readStates(store)) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
+      await desk.#load(state);
+    }
+    await desk.recover();
+    return desk;
+  }
+
+  states(): readonly RolloutState[] {
+    return [...this.#history.values(), ...[...this.#cases.values()].map(({ state }) => state)];
+  }
+
+  /** What a device says of a job; kept with the next tick. */
+  hear(record: SeenRecord): void {
+    const known = this.#jobs.get(record.jobId);
+    if (known === undefined || known.deviceId !== record.deviceId) return;
+    const one = this.#cases.get(known.rolloutId);
+    const execution = one?.executions.get(known.deviceId);
+    if (one === undefined || execution === undefined) return;
+    const next = withRecord(execution, record);
+    if (next === execution) return;
+    one.executions.set(known.deviceId, next);
+    one.heard.add(known.deviceId);
+  }
+
+  /** Every rollout goes on by one step. Throws StoreError. */
+  tick(): Promise<void> {
+    return this.#alone(async () => {
+      for (const [rolloutId, one] of this.#cases) {
+        // oxlint-disable-next-line no-await-in-loop -- one write after the other
+        await this.#apply(one, step(this.#inputOf(one)));
+        if (this.#isDone(one)) this.#archive(rolloutId, one);
+      }
+    });
+  }
+
+  /**
+   * Compares what is kept with what the broker has, after a new connection or a new lead: ends of jobs
+   * that nobody has heard, and documents that never got there or are lost. Throws ReportError.
+   */
+  recover(): Promise<void> {
+    return this.#alone(async () => {
+      this.#options.publisher.drop();
+      for (const one of this.#cases.values()) {
+        /* oxlint-disable no-await-in-loop -- one rollout after the other */
+        await this.#hearKept(one);
+        await this.#restore(one);
+        one.told = null;
+        /* oxlint-enable no-await-in-loop */
+      }
+    });
+  }
+
+  /** Does what an operator asks; the record as it is then. Throws RolloutError, StoreError. */
+  obey(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
+    return this.#alone(async () => {
+      const name = asked.command;
+      if (name === 'plan') return this.#dryRun(rolloutId, asked);
+      const known = await this.#find(rolloutId);
+      const before = known?.state.answered.find(({ requestId }) => requestId === asked.requestId);
+      if (known !== null && before !== undefined) return again(known, before.error);
+      if (known !== null && asked.counter <= known.state.forgotten) {
+        throw new RolloutError('bad_state', `counter: ${asked.counter} was used up long ago`);
+      }
+      if (name === 'create') return this.#create(rolloutId, asked, known);
+      if (known === null) {
+        throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}`);
+      }
+      const { change, error } = command(this.#inputOf(known), name, asked.reason);
+      await this.#apply(known, withAnswer(change, asked, error));
+      if (error !== null) throw error;
+      return known.state.record;
+    });
+  }
+
+  async #load(state: RolloutState): Promise<void> {
+    const { rolloutId } = state.record;
+    const executions = await readExecutions(this.#options.store, rolloutId);
+    const documents = await readDocuments(this.#options.store, rolloutId);
+    if (isSettled(state, executions) && documents.size === 0) this.#history.set(rolloutId, state);
+    else this.#open(state, executions, documents).kept = JSON.stringify(state);
+  }
+
+  #open(
+    state: RolloutState,
+    executions: Map<string, Execution>,
+    documents: Map<string, KeptDocument>,
+  ): Case {
+    const { rolloutId } = state.record;
+    const one: Case = {
+      state,
+      kept: null,
+      executions,
+      documents,
+      heard: new Set(),
+      clearing: new Set(),
+      gone: new Set(),
+      told: null,
+      toldMs: Number.NEGATIVE_INFINITY,
+    };
+    this.#cases.set(rolloutId, one);
+    this.#history.delete(rolloutId);
+    for (const execution of executions.values()) this.#index(rolloutId, execution);
+    return one;
+  }
+
+  #index(rolloutId: string, { deviceId, jobId, back }: Execution): void {
+    this.#jobs.set(jobId, { rolloutId, deviceId });
+    if (back !== null) this.#jobs.set(back.jobId, { rolloutId, deviceId });
+  }
+
+  async #find(rolloutId: string): Promise<Case | null> {
+    const one = this.#cases.get(rolloutId);
+    if (one !== undefined) return one;
+    const state = this.#history.get(rolloutId);
+    if (state === undefined) return null;
+    const executions = await readExecutions(this.#options.store, rolloutId);
+    const opened = this.#open(state, executions, new Map());
+    opened.kept = JSON.stringify(state);
+    return opened;
+  }
+
+  #inputOf({ state, executions }: Case) {
+    const { link, signer, now } = this.#options;
+    const { roster } = link;
+    const fleet = { get: (id: string) => roster.get(id), rows: () => roster.rows() };
+    return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
+  }
+
+  async #new(rolloutId: string, asked: RolloutCommand): Promise<Change> {
+    const { link, trust, signer, now } = this.#options;
+    if (asked.spec === undefined) {
+      throw new RolloutError('bad_spec', `spec: ${asked.command} needs one`);
+    }
+    if (!link.complete()) {
+      const message = 'the fleet has not been read completely yet: ask again in a moment';
+      throw new RolloutError('not_complete', message);
+    }
+    const spec = { ...asked.spec, model: await trust.release(asked.spec.model) };
+    const { roster } = link;
+    return createRollout({
+      rolloutId,
+      spec,
+      fleet: { get: (id) => roster.get(id), rows: () => roster.rows() },
+      keyId: signer.keyId,
+      nowMs: now(),
+      actor: asked.actor ?? null,
+      approve: asked.approve === true,
+    });
+  }
+
+  async #create(rolloutId: string, asked: RolloutCommand, known: Case | null): Promise<Rollout> {
+    if (known !== null) throw new RolloutError('exists', `there is a rollout ${rolloutId} already`);
+    const change = withAnswer(await this.#new(rolloutId, asked), asked, null);
+    const one = this.#open(change.state, new Map(), new Map());
+    await this.#apply(one, change);
+    return one.state.record;
+  }
+
+  /** What would become of it; nothing is kept. */
+  async #dryRun(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
+    const known = this.#cases.get(rolloutId)?.state ?? this.#history.get(rolloutId);
+    const spec = asked.spec ?? known?.record.spec;
+    if (spec === undefined) {
+      throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}: give a spec`);
+    }
+    const { state } = await this.#new(rolloutId, { ...asked, spec });
+    return state.record;
+  }
+
+  /** Keeps a change, and then tells it. */
+  async #apply(one: Case, change: Change): Promise<void> {
+    const { store, epoch, publisher, now } = this.#options;
+    const { rolloutId } = change.state.record;
+    for (const execution of change.changed.values()) {
+      one.executions.set(execution.deviceId, execution);
+      this.#index(rolloutId, execution);
+    }
+    const touched = new Set([...change.changed.keys(), ...one.heard]);
+    one.heard.clear();
+    const record = saysTheSame(change.state.record, one.state.record)
+      ? { ...change.state.record, rev: one.state.record.rev, ts: one.state.record.ts }
+      : revised(change.state.record, one.state.record, epoch);
+    one.state = { ...change.state, record };
+    const stateText = JSON.stringify(one.state);
+    const documents = change.issue.map((issue) => this.#sign(one, issue));
+    const put: Entry[] = [
+      ...(stateText === one.kept ? [] : [entries.state(rolloutId, stateText)]),
+      ...[...touched].flatMap((deviceId) => {
+        const execution = one.executions.get(deviceId);
+        return execution === undefined ? [] : [entries.execution(rolloutId, execution)];
+      }),
+      ...documents.flatMap((document) => [
+        entries.document(document),
+        entries.counter(document.deviceId, document.counter),
+      ]),
+    ];
+    const remove = [...one.gone].map((jobId) => entries.documentKey(rolloutId, jobId));
+    one.gone.clear();
+    if (put.length + remove.length > 0) await store.write(epoch, { put, remove });
+    one.kept = stateText;
+    for (const { code, text } of change.events) {
+      this.#options.log.info({ rolloutId, code }, text);
+    }
+    for (const document of documents) publisher.send(documentMessage(document));
+    for (const { jobId } of change.clear) this.#clear(one, jobId);
+    for (const deviceId of touched) this.#clearEnded(one, deviceId);
+    this.#tell(one, now());
+  }
+
+  #sign(one: Case, issue: Change['issue'][number]): KeptDocument {
+    const { link, epoch, signer, now } = this.#options;
+    const { deviceId } = issue;
+    const reported = link.roster.get(deviceId)?.counters?.job;
+    // A device that does not say what it has taken may have taken anything smaller than this.
+    const highest = reported ?? Math.floor(now() / 1000);
+    const counter = Math.max(highest, this.#counters.get(deviceId) ?? 0) + 1;
+    this.#counters.set(deviceId, counter);
+    const issuedMs = issuedMsOf(one.executions.get(deviceId), issue.jobId) ?? now();
+    const input = { issue, record: one.state.record, counter, epoch, issuedMs };
+    const document = jobDocument(input, signer);
+    one.documents.set(document.jobId, document);
+    return document;
+  }
+
+  /** Takes the document of a job away; it stays in the store until the broker has confirmed. */
+  #clear(one: Case, jobId: string): void {
+    const document = one.documents.get(jobId);
+    if (document === undefined || one.clearing.has(jobId)) return;
+    one.clearing.add(jobId);
+    this.#options.publisher.send(clearMessage(document.deviceId, jobId), () => {
+      one.documents.delete(jobId);
+      one.clearing.delete(jobId);
+      one.gone.add(jobId);
+    });
+  }
+
+  #clearEnded(one: Case, deviceId: string): void {
+    const execution = one.executions.get(deviceId);
+    if (execution === undefined) return;
+    if (isOver(execution)) this.#clear(one, execution.jobId);
+    if (execution.back !== null && isOver(execution.back)) this.#clear(one, execution.back.jobId);
+  }
+
+  #tell(one: Case, nowMs: number): void {
+    const { record } = one.state;
+    if (one.told?.rev === record.rev) return;
+    if (one.told?.state === record.state && nowMs - one.toldMs < TELL_MS) return;
+    one.told = record;
+    one.toldMs = nowMs;
+    this.#options.publisher.send(recordMessage(record));
+  }
+
+  async #hearKept(one: Case): Promise<void> {
+    const open = [...one.executions.values()].flatMap(({ deviceId, back, ...job }) =>
+      [job, back]
+        .filter((each) => each?.state === 'open')
+        .map((each) => topicFor('execution', { device: deviceId, job: each?.jobId ?? '' })),
+    );
+    if (open.length === 0) return;
+    for (const [topic, payload] of await this.#options.link.readRetained(open)) {
+      const message = readFleetMessage(topic, payload);
+      if (message?.kind === 'record' && message.value !== null) this.hear(message.value);
+    }
+  }
+
+  /** Documents that a device has not spoken of must be at the broker; those of ended jobs must not. */
+  async #restore(one: Case): Promise<void> {
+    const { link, publisher, store, epoch } = this.#options;
+    const needed: KeptDocument[] = [];
+    const isAborted = one.state.record.state === 'aborted';
+    one.clearing.clear();
+    for (const document of one.documents.values()) {
+      const execution = one.executions.get(document.deviceId);
+      const job = jobOf(execution, document.jobId);
+      const isTakenBack = isAborted && job === execution;
+      if (job === null || isOver(job) || isTakenBack) this.#clear(one, document.jobId);
+      else if (job.seq === 0) needed.push(document);
+    }
+    if (needed.length === 0) return;
+    const topics = needed.map((document) => documentMessage(document).topic);
+    const there = await link.readRetained(topics);
+    const missing = needed.filter((document) => !there.has(documentMessage(document).topic));
+    // Signed by an earlier leader, a device that has heard of a later one would refuse it.
+    const fresh = missing.map((document) =>
+      document.epoch === epoch ? document : this.#signAgain(one, document),
+    );
+    const put = fresh.flatMap((document) => [
+      entries.document(document),
+      entries.counter(document.deviceId, document.counter),
+    ]);
+    if (put.length > 0) await store.write(epoch, { put, remove: [] });
+    for (const document of fresh) publisher.send(documentMessage(document));
+  }
+
+  #signAgain(one: Case, { deviceId, jobId }: KeptDocument): KeptDocument {
+    const execution = one.executions.get(deviceId);
+    const kind = execution?.back?.jobId === jobId ? 'rollback' : 'deploy';
+    return this.#sign(one, { deviceId, jobId, kind, wave: execution?.wave ?? 0 });
+  }
+
+  #isDone(one: Case): boolean {
+    if (!hasEnded(one.state.record) || one.heard.size + one.gone.size > 0) return false;
+    const isTold = one.told?.rev === one.state.record.rev;
+    return isTold && one.documents.size === 0 && isSettled(one.state, one.executions);
+  }
+
+  #archive(rolloutId: string, one: Case): void {
+    if (this.#options.publisher.waiting > 0) return;
+    for (const { jobId, back } of one.executions.values()) {
+      this.#jobs.delete(jobId);
+      if (back !== null) this.#jobs.delete(back.jobId);
+    }
+    this.#cases.delete(rolloutId);
+    this.#history.set(rolloutId, one.state);
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const leave = await this.#lane.enter();
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+}
+
+function again({ state }: Case, error: { code: string; text: string } | null): Rollout {
+  if (error === null) return state.record;
+  throw new RolloutError(isKnownCode(error.code) ? error.code : 'bad_state', error.text);
+}
+
+function isKnownCode(code: string): code is RolloutError['code'] {
+  return code === 'thresholds' || code === 'bad_state';
+}
+
+/** The change with the answer to its request, so that the request is not obeyed twice. */
+function withAnswer(change: Change, asked: RolloutCommand, error: RolloutError | null): Change {
+  const { requestId, counter } = asked;
+  const answer = {
+    requestId,
+    counter,
+    error: error === null ? null : { code: codeOf(error) ?? '', text: messageOf(error) },
+  };
+  const all = [...change.state.answered, answer];
+  const dropped = all.slice(0, Math.max(0, all.length - MAX_ANSWERED));
+  const forgotten = Math.max(change.state.forgotten, ...dropped.map((one) => one.counter));
+  return {
+    ...change,
+    state: { ...change.state, answered: all.slice(-MAX_ANSWERED), forgotten },
+  };
+}
+
+function jobOf(execution: Execution | undefined, jobId: string) {
+  if (execution?.jobId === jobId) return execution;
+  return execution?.back?.jobId === jobId ? execution.back : null;
+}
+
+function issuedMsOf(execution: Execution | undefined, jobId: string): number | null {
+  return jobOf(execution, jobId)?.issuedMs ?? null;
+}

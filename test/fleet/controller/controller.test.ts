@@ -1,0 +1,172 @@
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { parseBrokerUrl } from '../../../agent/fleet/broker-url.ts';
+import { startController, type Controller } from '../../../agent/fleet/controller/controller.ts';
+import { openLevelStore } from '../../../agent/fleet/controller/store/level.ts';
+import { ControllerTrust } from '../../../agent/fleet/controller/trust.ts';
+import { temporaryFolder, until } from '../../daemon/support.ts';
+import { newKey } from '../../deploy/support/keys.ts';
+import { Site } from '../support/site.ts';
+import { record } from '../roster/messages.ts';
+import { afterThisTest, mosquitto } from '../support/harness.ts';
+import { describeWithMosquitto } from '../support/mosquitto.ts';
+import { FakeFleet, Operator } from './support.ts';
+
+const MODEL = { name: 'kws', version: '1.0.0' };
+const SPEC = { model: MODEL, soakSeconds: 0, waves: [50, 100] };
+const ids = (count: number) => Array.from({ length: count }, (_, at) => `device-${at}`);
+
+async function openSite(): Promise<Site> {
+  const site = await Site.open();
+  afterThisTest(() => site.close());
+  await site.publish('1.0.0');
+  return site;
+}
+
+async function start(site: Site, port: number, state = temporaryFolder()): Promise<Controller> {
+  const trust = await ControllerTrust.open({
+    url: site.url,
+    folder: join(state, 'tuf'),
+    rootFile: join(site.folder, 'repository', 'metadata', '1.root.json'),
+    warn: () => undefined,
+  });
+  const controller = startController({
+    controllerId: 'ctl-a',
+    agent: '0.1.0',
+    broker: { address: parseBrokerUrl(`mqtt://127.0.0.1:${port}`).address },
+    timeoutMs: 10_000,
+    store: await openLevelStore(state),
+    trust,
+    signer: site.operator,
+    tickMs: 20,
+    log: { info: () => undefined, warn: () => undefined },
+  });
+  afterThisTest(() => controller.stop());
+  await until('the controller leads', () => controller.desk() !== null);
+  return controller;
+}
+
+async function world(devices: number, classes?: readonly string[]) {
+  const site = await openSite();
+  const { port } = await mosquitto('allow_anonymous true');
+  const fleet = await FakeFleet.open(port, site.operator);
+  await fleet.add(ids(devices), classes);
+  const operator = await Operator.open(port, site.operator);
+  return { site, port, fleet, operator };
+}
+
+describeWithMosquitto('a controller', () => {
+  test('carries a rollout through its waves, and gives every device one job', async () => {
+    const { site, port, fleet, operator } = await world(40, ['rpi-5', 'rpi-4b']);
+    await start(site, port);
+    const planned = await operator.ask('r1', 'create', { spec: SPEC, actor: 'ann' });
+    expect(planned).toMatchObject({ ok: true, controllerId: 'ctl-a' });
+    expect(planned.rollout).toMatchObject({ state: 'planned', createdBy: 'ann' });
+    // Two canaries, then up to 20 of 40, then all.
+    expect(planned.rollout?.waves.map(({ kind, counts }) => [kind, counts.targets])).toEqual([
+      ['canary', 2],
+      ['percent', 18],
+      ['percent', 20],
+    ]);
+    expect(fleet.jobs).toEqual([]);
+    expect(await operator.ask('r1', 'approve')).toMatchObject({ ok: true });
+    const done = await operator.reaches('r1', 'completed');
+    expect(done.counts).toMatchObject({ targets: 40, succeeded: 40, pending: 0, open: 0 });
+    expect(done.waves.map(({ state }) => state)).toEqual(['passed', 'passed', 'passed']);
+    expect(fleet.jobs.map(({ deviceId }) => deviceId).toSorted()).toEqual(ids(40).toSorted());
+    expect(fleet.jobs.map(({ version }) => version)).toEqual(ids(40).map(() => '1.0.0'));
+    await until('every document is taken away', () => fleet.cleared.length === 40);
+    // The next one finds nobody who needs it.
+    const again = await operator.ask('r2', 'create', { spec: SPEC });
+    expect(again.error).toEqual({
+      code: 'no_devices',
+      text: 'no device of the fleet is left: 40 already installed',
+    });
+  });
+
+  test('stops where too many fail, and goes on when it is told to', async () => {
+    const { site, port, fleet, operator } = await world(20);
+    fleet.behaviour = ({ deviceId }) => (/[1-4]$/.test(deviceId) ? 'fails' : 'succeeds');
+    await start(site, port);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0, maxFailed: { percent: 10, count: 2 } };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    const paused = await operator.reaches('r1', 'paused');
+    expect(paused.reason?.code).toBe('wave_failed');
+    expect(paused.failures).toMatchObject([{ code: 'unhealthy', class: 'rpi-5' }]);
+    // device-1 to -4 and -11 to -14; whatever had failed by then is forgiven, the rest is not.
+    const answer = await operator.ask('r1', 'resume');
+    if (!answer.ok) await operator.ask('r1', 'resume');
+    const done = await operator.reaches('r1', 'completed');
+    expect(done.counts).toMatchObject({ succeeded: 12, failed: 8, rolledBack: 8 });
+  });
+
+  test('takes open jobs back when it is aborted, and undoes what succeeded', async () => {
+    const { site, port, fleet, operator } = await world(6);
+    fleet.behaviour = ({ deviceId, jobType }) =>
+      deviceId === 'device-5' && jobType === 'deploy' ? 'works' : 'succeeds';
+    await start(site, port);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0 };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    await until('five are done', () => operator.records.get('r1')?.counts.succeeded === 5);
+    expect(await operator.ask('r1', 'rollback', { reason: 'it is slow' })).toMatchObject({
+      ok: true,
+      rollout: { state: 'aborted', reason: { code: 'operator', text: 'it is slow' } },
+    });
+    await until('all are back', () => operator.records.get('r1')?.counts.rolledBack === 5);
+    const open = fleet.jobs.find(({ deviceId }) => deviceId === 'device-5');
+    await until('the open job is taken back', () => fleet.cleared.includes(open?.jobId ?? ''));
+    expect(fleet.jobs.filter(({ jobType }) => jobType === 'rollback')).toHaveLength(5);
+  });
+
+  test('refuses commands that are not signed by whom the repository names', async () => {
+    const { site, port, operator } = await world(2);
+    await start(site, port);
+    const stranger = newKey();
+    const by = await operator.ask('r1', 'create', { spec: SPEC }, stranger);
+    expect(by).toMatchObject({ ok: false, rollout: null, error: { code: 'unsigned' } });
+    const foreign = await operator.ask('r1', 'create', { spec: SPEC, deviceId: 'r2' });
+    expect(foreign.error?.code).toBe('foreign_device');
+    const expires = new Date(Date.now() - 1000).toISOString();
+    const late = await operator.ask('r1', 'create', { spec: SPEC, expires });
+    expect(late.error?.code).toBe('expired');
+    const other = { ...SPEC, model: { name: 'kws', version: '9.0.0' } };
+    const unknown = await operator.ask('r1', 'create', { spec: other });
+    expect(unknown.error?.code).toBe('unknown_model');
+    const bad = await operator.ask('r1', 'create', { spec: { ...SPEC, where: 'clas=rpi-5' } });
+    expect(bad.error?.text).toContain('character 1: there is no key "clas"');
+    expect(operator.records.size).toBe(0);
+  });
+
+  test('obeys a request once, however often it comes', async () => {
+    const { site, port, operator } = await world(2);
+    await start(site, port);
+    const requestId = 'the-same';
+    const first = await operator.ask('r1', 'create', { spec: SPEC, requestId });
+    const second = await operator.ask('r1', 'create', { spec: SPEC, requestId });
+    expect([first.ok, second.ok]).toEqual([true, true]);
+    expect((await operator.ask('r1', 'create', { spec: SPEC })).error?.code).toBe('exists');
+    expect((await operator.ask('r1', 'resume')).error?.code).toBe('bad_state');
+  });
+
+  test('goes on after a restart where it was, and hands out no job twice', async () => {
+    const { site, port, fleet, operator } = await world(30);
+    fleet.behaviour = () => null;
+    const state = temporaryFolder();
+    const first = await start(site, port, state);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0 };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    await until('all have a job', () => fleet.jobs.length === 30);
+    await first.stop();
+    // Some have ended meanwhile; nobody was there to hear it.
+    const ended = { status: 'SUCCEEDED', phase: 'committing', outcome: 'applied', seq: 5 };
+    const wires = fleet.jobs.slice(0, 10).map((job) => record(job.deviceId, job.jobId, ended));
+    await fleet.keep(...wires);
+    const second = await start(site, port, state);
+    expect(second.epoch()).toBeGreaterThan(1);
+    await until('ten are done', () => operator.records.get('r1')?.counts.succeeded === 10);
+    const rest = fleet.jobs.slice(10).map((job) => record(job.deviceId, job.jobId, ended));
+    await fleet.keep(...rest);
+    await operator.reaches('r1', 'completed');
+    expect(fleet.jobs).toHaveLength(30);
+  });
+});
