@@ -159,6 +159,7 @@ async function startOnline(
     verify: jobs?.verify ?? (async () => refuse('UNVERIFIED', 'this agent has no trusted keys')),
     keyIds: () => jobs?.keyIds() ?? [],
     jobs: jobs?.port ?? noJobs,
+    counters: jobs?.counters,
     answers: (parts) => answersOf(log, parts),
     onAnnouncement: (group) => {
       logger.debug({ group }, 'new metadata is announced');

@@ -8,6 +8,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
+import { TETHER } from '../check-arm64/run.js';
 import { peakRssBytes } from './proc.js';
 
 const PLACES = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'];
@@ -47,7 +48,10 @@ export async function startBroker({ folder, port: wanted, limits }) {
     ...(limits === 'raised' ? RAISED : []),
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
-  const child = spawn(program, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [tether, ...words] = TETHER;
+  const child = spawn(tether, [...words, program, '-c', config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let complaint = '';
   child.stderr.on('data', (data) => (complaint = (complaint + String(data)).slice(-2000)));
   const url = `mqtt://127.0.0.1:${port}`;

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TETHER } from '../check-arm64/run.js';
 import { program } from './built.js';
 import { cpuSeconds, peakRssBytes } from './proc.js';
 
@@ -21,14 +22,18 @@ export const CONTROLLER_ID = 'ctl-1';
 const COMPLAINT_CHARACTERS = 2000;
 
 /** Its state folder stays between two starts. @param {Fleet} fleet @returns {Promise<Controller>} */
-export async function startController({ folder, broker, site }) {
+export async function startController({ folder, broker, site, atClose }) {
   const state = join(folder, 'controller');
   await mkdir(state, { recursive: true });
-  const args = ['fleet', 'controller', '--id', CONTROLLER_ID, '--mqtt', broker.url];
-  const child = spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, EDGEFIT_PASSPHRASE: site.passphrase, EDGEFIT_STATE_DIR: state },
+  const where = ['--mqtt', broker.url, '--repository', site.url, '--root', site.rootFile];
+  const own = ['--id', CONTROLLER_ID, '--key', site.controller.file, '--state', state];
+  const [tether, ...words] = TETHER;
+  const command = [process.execPath, program, 'fleet', 'controller', ...where, ...own];
+  const child = spawn(tether, [...words, ...command], {
+    env: { ...process.env, EDGEFIT_PASSPHRASE: site.passphrase },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  atClose(() => child.kill('SIGKILL'));
   let complaint = '';
   child.stderr.on('data', (data) => {
     complaint = (complaint + String(data)).slice(-COMPLAINT_CHARACTERS);

@@ -131,6 +131,7 @@ export async function openSimulated(options) {
     verify: jobs.verify,
     keyIds: jobs.keyIds,
     jobs: jobs.port,
+    counters: jobs.counters,
     answers: () => ({}),
     onAnnouncement: () => void jobs.refresh(),
     onSettings: () => undefined,

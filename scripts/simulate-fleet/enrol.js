@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { built } from './built.js';
 import { activeModelOf, lastBenchOf } from './device.js';
 import { MACHINES } from './machines.js';
-import { MODELS, modelNamed, reportOf } from './reports.js';
+import { modelNamed, reportOf } from './reports.js';
 import { OLD, releaseCounterOf } from './site.js';
 import { standInAgent, standInDownload } from './stand-in.js';
 
@@ -24,13 +24,11 @@ const LIMIT_MS = 60_000;
 /** Where the template of a kind lies. @param {string} folder @param {string} machine @param {string} model */
 export const templateOf = (folder, machine, model) => join(folder, 'templates', machine, model);
 
-/** @param {string} folder @param {Site} site */
-export async function makeTemplates(folder, site) {
+/** @param {string} folder @param {Site} site @param {readonly string[]} models that devices have */
+export async function makeTemplates(folder, site, models) {
   await Promise.all(
     MACHINES.flatMap((machine) =>
-      MODELS.map(({ name }) =>
-        makeTemplate(templateOf(folder, machine.id, name), machine, name, site),
-      ),
+      models.map((name) => makeTemplate(templateOf(folder, machine.id, name), machine, name, site)),
     ),
   );
 }

@@ -26,7 +26,7 @@ export async function openFleet(folder, options) {
   const site = await openSite(folder);
   const broker = await startBroker({ folder, port: options.mqttPort, limits: options.limits });
   say(`broker ${broker.url}, repository ${site.url}`);
-  await makeTemplates(folder, site);
+  await makeTemplates(folder, site, [...new Set(devices.map(({ model }) => model))]);
   const pool = openPool({
     folder,
     brokerPort: broker.port,
@@ -41,6 +41,8 @@ export async function openFleet(folder, options) {
     await until(() => pool.tally().online === devices.length, 'every device is online', pool);
     say(`${devices.length} devices are online`);
   };
+  /** @type {(() => void)[]} */
+  const ends = [];
   return {
     folder,
     devices,
@@ -65,7 +67,10 @@ export async function openFleet(folder, options) {
       await Promise.race([stopped, pool.failed, busy.then(() => stopped)]);
       return 0;
     },
+    /** What is to end with the fleet, too. @param {() => void} end */
+    atClose: (end) => void ends.push(end),
     close: async () => {
+      for (const end of ends) end();
       pool.stop();
       broker.stop();
       await site.close();

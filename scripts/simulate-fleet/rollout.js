@@ -47,7 +47,7 @@ export async function rollOut(fleet, options) {
     seen: observer.jobs,
   });
   for (const example of found.examples) say(`lost: ${example}`);
-  const { state, counts, reason } = must(operator);
+  const { state, counts, reason, waves } = must(operator);
   const tally = fleet.pool.tally();
   const result = {
     devices: names.length,
@@ -61,6 +61,11 @@ export async function rollOut(fleet, options) {
     state,
     reason: reason?.text ?? null,
     counts,
+    waves: waves.map(({ kind, state: waveState, counts: inWave }) => ({
+      kind,
+      state: waveState,
+      counts: inWave,
+    })),
     issuedTwice: found.issuedTwice,
     disconnected: tally.disconnected,
     restarted: tally.restarted,

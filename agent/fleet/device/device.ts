@@ -19,7 +19,7 @@ import { startSession } from './session.ts';
 import type { DeviceSession, SessionLog, SessionOptions } from './session.ts';
 import { sessionNumbers } from './session-number.ts';
 import { openTwin } from './twin.ts';
-import type { TwinStore, VerifyDocument } from './twin.ts';
+import type { ReadCounters, TwinStore, VerifyDocument } from './twin.ts';
 
 export interface DeviceOptions {
   readonly connect: Pick<
@@ -40,6 +40,8 @@ export interface DeviceOptions {
   readonly verify: VerifyDocument;
   readonly keyIds: () => readonly string[];
   readonly jobs: JobsPort;
+  /** Of signed documents, for the twin; absent where no jobs are taken. */
+  readonly counters?: ReadCounters | undefined;
   /** Answers to `dn/req/{method}` beyond `ping` and `rebirth`. */
   readonly answers: (device: DeviceParts) => Readonly<Record<string, Answer>>;
   /** New signed metadata has been announced to this device's groups. */
@@ -70,7 +72,8 @@ const MESSAGE_OVERHEAD_BYTES = 1024;
 export async function startDevice(options: DeviceOptions): Promise<Device> {
   const { deviceId, agent, bootId, state, log } = options;
   const warn = (message: string) => log.warn({}, message);
-  const twin = await openTwin({ state, deviceId, verify: options.verify, warn });
+  const { verify, counters } = options;
+  const twin = await openTwin({ state, deviceId, verify, warn, counters });
   options.onSettings(twin.settings());
   const outbox = openOutbox({ state, limits: options.outboxLimits, warn });
   const refusals = refusalCounter((code, why, topic) => log.warn({ code, why, topic }, 'refused'));

@@ -44,6 +44,9 @@ const EMPTY: Stored = {
   lastBench: null,
 };
 
+/** Highest counters of signed documents that this device has taken, other than of the twin itself. */
+export type ReadCounters = () => Omit<NonNullable<Twin['counters']>, 'twin'>;
+
 export interface TwinStore {
   readonly settings: () => Settings;
   readonly message: (now: Date) => OutgoingMessage;
@@ -67,8 +70,10 @@ export async function openTwin(options: {
   readonly deviceId: string;
   readonly verify: VerifyDocument;
   readonly warn: (message: string) => void;
+  /** Absent: this agent takes no jobs. */
+  readonly counters?: ReadCounters | undefined;
 }): Promise<TwinStore> {
-  const { state, deviceId, verify, warn } = options;
+  const { state, deviceId, verify, warn, counters } = options;
   const path = join(state, 'twin.json');
   let stored = await readStored(path, warn);
   let refused: Twin['settings']['refused'] = null;
@@ -97,7 +102,7 @@ export async function openTwin(options: {
   return {
     accept,
     settings: () => stored.settings,
-    message: (now) => twinMessage(deviceId, stored, refused, now),
+    message: (now) => twinMessage({ deviceId, stored, refused, counters, now }),
     setSettings: (settings) => change({ settings: { ...stored.settings, ...settings } }),
     setActiveModel: (activeModel) => change({ activeModel }),
     setLastBench: (lastBench) => change({ lastBench }),
@@ -120,12 +125,15 @@ async function readDesired(document: UnverifiedDocument, verify: VerifyDocument,
   return { desired: parsed.data };
 }
 
-function twinMessage(
-  deviceId: string,
-  stored: Stored,
-  refused: Twin['settings']['refused'],
-  now: Date,
-): OutgoingMessage {
+interface Told {
+  readonly deviceId: string;
+  readonly stored: Stored;
+  readonly refused: Twin['settings']['refused'];
+  readonly counters: ReadCounters | undefined;
+  readonly now: Date;
+}
+
+function twinMessage({ deviceId, stored, refused, counters, now }: Told): OutgoingMessage {
   const twin: Twin = {
     schema: 'edgefit/twin/1',
     deviceId,
@@ -133,6 +141,7 @@ function twinMessage(
     rev: Math.max(1, stored.rev),
     activeModel: stored.activeModel,
     settings: { counter: stored.counter, applied: stored.settings, refused },
+    ...(counters === undefined ? {} : { counters: { ...counters(), twin: stored.counter ?? 0 } }),
     lastBench: stored.lastBench,
   };
   return {

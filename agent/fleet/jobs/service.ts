@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobPhase, JobRecord } from '../../contracts/job.ts';
-import type { VerifyDocument } from '../device/twin.ts';
+import type { ReadCounters, VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
 import { isClockSynchronised } from '../../hardware/clock-sync.ts';
@@ -67,6 +67,8 @@ export interface JobService {
   readonly port: JobsDoor;
   readonly verify: VerifyDocument;
   readonly keyIds: () => readonly string[];
+  /** For the twin: whoever signs the next document counts on from here. */
+  readonly counters: ReadCounters;
   /** Takes up open jobs and looks at the repository now and then. */
   readonly start: () => void;
   /** New metadata is there. */
@@ -131,7 +133,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   });
   await trust.load();
   const port = openPort({ ...options, runner, trust, counters });
-  return serve(options, { runner, trust, port, clock });
+  return serve(options, { runner, trust, port, clock, counters });
 }
 
 function foldersIn(state: string) {
@@ -174,9 +176,11 @@ interface Parts {
   readonly trust: DocumentTrust;
   readonly port: JobsDoor;
   readonly clock: DeviceClock;
+  readonly counters: Counters;
 }
 
-function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts): JobService {
+function serve(options: JobServiceOptions, parts: Parts): JobService {
+  const { runner, trust, port, clock, counters } = parts;
   const { repository, refreshMs, onKeys, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let retrying: NodeJS.Timeout | undefined;
@@ -203,6 +207,7 @@ function serve(options: JobServiceOptions, { runner, trust, port, clock }: Parts
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
+    counters: () => ({ job: counters.document('job') }),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);

@@ -88,6 +88,22 @@ test('nothing is taken over that is not verified', async () => {
   });
 });
 
+test('counters of the documents that were taken are told, for whoever signs the next', async () => {
+  const taken = { job: 7 };
+  const twin = await openTwin({
+    state: folderWith({}),
+    deviceId: 'pi-7',
+    verify: async (document) => ({ signed: document }),
+    warn: silent,
+    counters: () => taken,
+  });
+  const counters = () => reported(twin.message(new Date()).payload);
+  expect(counters()).toMatchObject({ counters: { job: 7, twin: 0 } });
+  taken.job = 8;
+  await twin.accept(wanted(4, {}));
+  expect(counters()).toMatchObject({ counters: { job: 8, twin: 4 } });
+});
+
 test('a revision only grows, also when the file is damaged', async () => {
   const state = folderWith({});
   const twin = await trusting(state);

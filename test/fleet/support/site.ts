@@ -60,13 +60,20 @@ export class Site {
     await writeFile(join(packageFolder, 'model.onnx'), dense(Number.parseFloat(version)));
     const whole = { schema: 'edgefit/model/1', name, version, model: 'model.onnx', ...manifest };
     await writeFile(join(packageFolder, 'manifest.json'), JSON.stringify(whole));
-    const published = await publishPackage({
-      ...this.#options(),
-      packageFolder,
-      model: name,
-      version,
-    });
-    return { name, version, releaseCounter: published.releaseCounter };
+    return this.publishFolder(packageFolder, name, version);
+  }
+
+  /** Publishes a package that is there. */
+  async publishFolder(packageFolder: string, name: string, version: string) {
+    const options = { ...this.#options(), packageFolder, model: name, version };
+    const { releaseCounter } = await publishPackage(options);
+    return { name, version, releaseCounter };
+  }
+
+  /** Lets these keys sign documents too, any one of them alone. */
+  async trust(keys: readonly string[]): Promise<void> {
+    const documents = { keys: [this.operator.public, ...keys], threshold: 1 };
+    await changeTargets(this.#options(), { documents });
   }
 
   /** A signed job; what is given replaces what a good one has. */
