@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRequire } from 'node:module';
@@ -24,8 +24,12 @@ const FLAGS = [
 ];
 const STEP_MS = 20_000;
 
+type Session = Awaited<ReturnType<BrowserContext['storageState']>>;
+
 export interface TestBrowser {
   readonly browser: Browser;
+  /** Who has logged in where: the server lets nobody try often. */
+  readonly sessions: Map<string, Session>;
   readonly stop: () => Promise<void>;
 }
 
@@ -41,6 +45,7 @@ export async function startBrowser(): Promise<TestBrowser> {
   });
   return {
     browser,
+    sessions: new Map(),
     stop: async () => {
       await browser.close();
       await rm(home, { recursive: true, force: true });
@@ -68,7 +73,6 @@ export async function openPage(
   url: string,
   options: BrowserContextOptions = DESKTOP,
 ): Promise<Visit> {
-  // Of the test's own process, so that axe may be added; the policy of the page stays as it is sent.
   const context = await browser.newContext(options);
   context.setDefaultTimeout(STEP_MS);
   const page = await context.newPage();
@@ -89,16 +93,20 @@ export async function fillLogin(page: Page, name: string, password: string): Pro
   await page.getByRole('button', { name: 'Log in' }).click();
 }
 
-/** Opens the page and logs in. */
+/** Opens the page as somebody who has logged in. */
 export async function visitAs(
   browser: TestBrowser,
   url: string,
   role: keyof typeof USERS,
-  options?: BrowserContextOptions,
+  options: BrowserContextOptions = DESKTOP,
 ): Promise<Visit> {
-  const visit = await openPage(browser, url, options);
-  await fillLogin(visit.page, USERS[role].name, USERS[role].password);
+  const key = `${url} ${role}`;
+  const known = browser.sessions.get(key);
+  const storageState = known === undefined ? {} : { storageState: known };
+  const visit = await openPage(browser, url, { ...options, ...storageState });
+  if (known === undefined) await fillLogin(visit.page, USERS[role].name, USERS[role].password);
   await visit.page.getByRole('link', { name: 'Fleet', exact: true }).waitFor();
+  browser.sessions.set(key, await visit.context.storageState());
   return visit;
 }
 
@@ -123,7 +131,6 @@ export async function seriousViolations(page: Page): Promise<string[]> {
   const hasAxe = await page.evaluate<boolean>('"axe" in globalThis');
   // Through the debugger, which the page's policy does not bind.
   if (!hasAxe) {
-    const { readFile } = await import('node:fs/promises');
     await page.evaluate(await readFile(axePath, 'utf8'));
   }
   const violations = await page.evaluate<AxeViolation[]>(`axe.run(document, {

@@ -47,6 +47,22 @@ export async function startFleet(
   };
 }
 
+/** The real controller of the fleet's rollouts, at the broker of a simulated fleet. */
+export async function startController({ info, folder }: SimulatedFleet): Promise<Running> {
+  const args = [MAIN, 'fleet', 'controller', '--id', 'ctl-test', '--mqtt', info.broker].concat(
+    ['--repository', info.repository],
+    ['--root', join(folder, 'repository/metadata/1.root.json')],
+    ['--key', join(folder, 'keys/controller.json')],
+    ['--state', join(folder, 'controller')],
+  );
+  return startNode({
+    args,
+    env: { EDGEFIT_PASSPHRASE: info.passphrase },
+    waitFor: /leads|leading/,
+    withinMs: START_MS,
+  });
+}
+
 export const USERS = {
   viewer: { name: 'vera', password: 'only looks at it' },
   operator: { name: 'otto', password: 'may do something' },
@@ -63,6 +79,7 @@ interface DashboardOptions {
   /** Without one, nobody can act. */
   readonly key?: { readonly file: string; readonly passphrase: string };
   readonly port?: number;
+  /** State that is kept, with users; else a new one is made. */
   readonly folder?: string;
 }
 
@@ -77,14 +94,17 @@ async function addUser(state: string, role: 'viewer' | 'operator'): Promise<void
   if (done.status !== 0) throw new Error(`agent dashboard user add: ${done.stderr}`);
 }
 
+/** Adds both users to the state folder of a dashboard. */
+export async function addUsers(state: string): Promise<void> {
+  await addUser(state, 'viewer');
+  await addUser(state, 'operator');
+}
+
 /** The real `agent dashboard` with a viewer and an operator. */
 export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { broker, key, port = 0 } = options;
   const state = options.folder ?? (await mkdtemp(join(tmpdir(), 'edgefit-browser-dashboard-')));
-  if (options.folder === undefined) {
-    await addUser(state, 'viewer');
-    await addUser(state, 'operator');
-  }
+  if (options.folder === undefined) await addUsers(state);
   const args = [MAIN, 'dashboard', '--mqtt', broker, '--listen', `127.0.0.1:${port}`];
   const running = await startNode({
     args: [...args, '--state', state, ...(key === undefined ? [] : ['--key', key.file])],

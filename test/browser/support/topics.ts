@@ -49,10 +49,3 @@ export async function listenTo(url: string, filters: readonly string[]): Promise
     stop: () => client.endAsync(true),
   };
 }
-
-/** The signed part of a document, and how many signatures it has. */
-export function signedPart(message: Message): { part: Record<string, unknown>; sigs: number } {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test reads what it checks
-  const document = message.json as { signed: Record<string, unknown>; signatures: unknown[] };
-  return { part: document.signed, sigs: document.signatures.length };
-}
