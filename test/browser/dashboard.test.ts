@@ -3,6 +3,7 @@ import type { Rollout } from '../../agent/contracts/rollout.ts';
 import { verifyDocument, type Keyring } from '../../agent/fleet/protocol/signed.ts';
 import { describeIf } from '../support/available.ts';
 import {
+  expectShown,
   fillLogin,
   goTo,
   openPage,
@@ -13,14 +14,14 @@ import {
   type TestBrowser,
   type Visit,
 } from './support/browser.ts';
-import type { Running } from './support/children.ts';
 import {
   startController,
   startDashboard,
   startFleet,
   type Dashboard,
+  type Running,
   type SimulatedFleet,
-} from './support/stack.ts';
+} from '../../scripts/dashboard-stage/stack.js';
 import { counts, keyringOf, rollout, wave } from './support/rollouts.ts';
 import { listenTo, type Listener, type Message } from './support/topics.ts';
 
@@ -224,7 +225,7 @@ describeIf('chromium', 'mosquitto')('the web page of the dashboard', () => {
 
     test('an id that nobody has is told', async () => {
       await goTo(visit.page, '#/devices/nobody');
-      await visit.page.getByText('Is the id right?').waitFor();
+      await expectShown(visit.page.getByText('Is the id right?'));
     });
   });
 

@@ -6,8 +6,15 @@ import { connectAsync } from 'mqtt';
 import { cardShard } from '../../agent/fleet/protocol/topics.ts';
 import { freePort, startMosquitto, type Mosquitto } from '../fleet/support/mosquitto.ts';
 import { describeIf } from '../support/available.ts';
-import { goTo, startBrowser, visitAs, type TestBrowser, type Visit } from './support/browser.ts';
-import { addUsers, startDashboard, type Dashboard } from './support/stack.ts';
+import {
+  expectShown,
+  goTo,
+  startBrowser,
+  visitAs,
+  type TestBrowser,
+  type Visit,
+} from './support/browser.ts';
+import { addUsers, startDashboard, type Dashboard } from '../../scripts/dashboard-stage/stack.js';
 
 const START_MS = 120_000;
 const DEVICE = 'site-north-hall-07-camera-inspection-0001';
@@ -83,13 +90,13 @@ let dashboard: Dashboard;
 let browser: TestBrowser;
 let visit: Visit;
 
-const listener = (port: number) => [`listener ${port} 127.0.0.1`, 'allow_anonymous true'];
+const OPEN = ['allow_anonymous true'];
 
 describeIf('chromium', 'mosquitto')('the page in bad times', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'edgefit-browser-outage-'));
     [mqttPort, httpPort] = await Promise.all([freePort(), freePort()]);
-    broker = await startMosquitto(listener(mqttPort), mqttPort);
+    broker = await startMosquitto(OPEN, mqttPort);
     await publishDevice(mqttPort);
     await addUsers(folder);
     dashboard = await startDashboard({
@@ -127,18 +134,18 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
   test('without a key nobody can act, and the page says why', async () => {
     const { page } = visit;
     await goTo(page, `#/devices/${DEVICE}`);
-    await page.getByText('Nobody can act here').first().waitFor();
+    await expectShown(page.getByText('Nobody can act here').first());
   });
 
   test('a lost broker is told, and so is its return', async () => {
     const { page } = visit;
     await goTo(page, '#/fleet');
     await broker.stop();
-    await page.getByText('The broker is not connected').waitFor();
+    await expectShown(page.getByText('The broker is not connected'));
     await page.locator('.connection', { hasText: 'Broker lost' }).waitFor();
     // What was known stays on the screen.
     await page.getByRole('link', { name: DEVICE }).waitFor();
-    broker = await startMosquitto(listener(mqttPort), mqttPort);
+    broker = await startMosquitto(OPEN, mqttPort);
     await publishDevice(mqttPort);
     await page.locator('.connection', { hasText: 'Live' }).waitFor({ timeout: 60_000 });
     await page.getByText('The broker is not connected').waitFor({ state: 'detached' });
@@ -154,6 +161,6 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
       folder,
     });
     const live = page.locator('.connection', { hasText: 'Live' });
-    await live.or(page.getByLabel('Password')).first().waitFor({ timeout: 60_000 });
+    await expectShown(live.or(page.getByLabel('Password')).first(), 60_000);
   }, 120_000);
 });

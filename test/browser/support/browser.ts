@@ -1,27 +1,16 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import {
-  chromium,
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  type Page,
+import { expect } from '@jest/globals';
+import type {
+  Browser,
+  BrowserContext,
+  BrowserContextOptions,
+  Locator,
+  Page,
 } from 'playwright-core';
-import { programPath } from '../../support/available.ts';
-import { USERS } from './stack.ts';
+import { logIn, startChromium } from '../../../scripts/dashboard-stage/browser.js';
+import type { USERS } from '../../../scripts/dashboard-stage/stack.js';
 
-/** Nothing but the page: no look-ups of its own, which a closed network would make it wait for. */
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const STEP_MS = 20_000;
 
 type Session = Awaited<ReturnType<BrowserContext['storageState']>>;
@@ -33,24 +22,8 @@ export interface TestBrowser {
   readonly stop: () => Promise<void>;
 }
 
-/** The system's Chromium with an empty profile. */
 export async function startBrowser(): Promise<TestBrowser> {
-  const home = await mkdtemp(join(tmpdir(), 'edgefit-chromium-'));
-  const executablePath = programPath('chromium');
-  if (executablePath === undefined) throw new Error('chromium is not installed');
-  const browser = await chromium.launch({
-    executablePath,
-    args: FLAGS,
-    env: { PATH: process.env['PATH'] ?? '', HOME: home },
-  });
-  return {
-    browser,
-    sessions: new Map(),
-    stop: async () => {
-      await browser.close();
-      await rm(home, { recursive: true, force: true });
-    },
-  };
+  return { ...(await startChromium()), sessions: new Map() };
 }
 
 export interface Visit {
@@ -104,10 +77,16 @@ export async function visitAs(
   const known = browser.sessions.get(key);
   const storageState = known === undefined ? {} : { storageState: known };
   const visit = await openPage(browser, url, { ...options, ...storageState });
-  if (known === undefined) await fillLogin(visit.page, USERS[role].name, USERS[role].password);
+  if (known === undefined) await logIn(visit.page, role);
   await visit.page.getByRole('link', { name: 'Fleet', exact: true }).waitFor();
   browser.sessions.set(key, await visit.context.storageState());
   return visit;
+}
+
+/** Waits until something is on the screen. */
+export async function expectShown(locator: Locator, timeout = STEP_MS): Promise<void> {
+  await locator.waitFor({ timeout });
+  expect(await locator.isVisible()).toBe(true);
 }
 
 /** Goes to a view: `#/rollouts`. */

@@ -1,8 +1,9 @@
 import type { DeviceRow } from '../../../contracts/dashboard.ts';
+import { parseLogic, tokensOf } from './filter-parser.ts';
 
 /**
- * What is typed into the filter: words that must occur somewhere in a line, and conditions such as
- * `class=rpi-5`, `tag!=lab`, `p90>20`. `and` between them may stand or not.
+ * What is typed into the filter: words that must occur somewhere in a line, and the conditions of a
+ * rollout's selector, `class=rpi-5 and (tag=site-a or not state=online)`, with `<` and `>` for figures.
  */
 export type RowTest = (row: DeviceRow) => boolean;
 
@@ -45,11 +46,8 @@ export const filterFields = [
   'agent',
 ] as const;
 
-const CONDITION = /^([a-zA-Z0-9]+)(!=|<=|>=|=|<|>)("[^"]*"|\S+)$/;
-/** A condition may be written with spaces around its sign; a value with spaces stands in quotes. */
-const TERM = /[a-zA-Z0-9]+\s*(?:!=|<=|>=|=|<|>)\s*(?:"[^"]*"|[^\s"]+)|"[^"]*"|\S+/g;
-
-const termsOf = (text: string): readonly string[] => text.match(TERM) ?? [];
+const CONDITION = /^([a-zA-Z0-9]+)\s*(!=|<=|>=|=|<|>)\s*("[^"]*"|\S+)$/;
+const ONE_OF = /^([a-zA-Z0-9]+)\s+in\s*\(([^)]*)\)?$/i;
 
 /** `*` stands for anything. */
 function isLike(value: string, pattern: string): boolean {
@@ -75,28 +73,31 @@ function compareWith(value: string | number | null, sign: string, wanted: string
   return sign === '>' ? number > limit : number >= limit;
 }
 
+const unquoted = (text: string) => text.replaceAll('"', '').trim().toLowerCase();
+
+function fieldOf(name: string) {
+  const key = name.toLowerCase();
+  return Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
+}
+
+/** The test of `key=value` or `key in (a, b)`; null for what is no condition on a known field. */
 function conditionOf(term: string): RowTest | null {
-  const [, name = '', sign = '', quoted = ''] =
-    CONDITION.exec(term.replace(/\s*([!<>=]+)\s*/, '$1')) ?? [];
-  const read = Object.hasOwn(FIELDS, name.toLowerCase()) ? FIELDS[name.toLowerCase()] : undefined;
+  const [, listName = '', list = ''] = ONE_OF.exec(term) ?? [];
+  const [, name = listName, sign = '=', value = ''] = CONDITION.exec(term) ?? [];
+  const read = fieldOf(name);
   if (read === undefined) return null;
-  const wanted = quoted.replaceAll('"', '').toLowerCase();
-  if (sign === '!=') {
-    return (row) => {
-      const values = read(row);
-      return !values.some((value) => compareWith(value, '=', wanted));
-    };
-  }
-  return (row) => {
+  const wanted = (listName === '' ? [value] : list.split(',')).map(unquoted);
+  const holds = (row: DeviceRow, as: string) => {
     const values = read(row);
-    return (values.length === 0 ? [null] : values).some((value) =>
-      compareWith(value, sign, wanted),
+    return (values.length === 0 ? [null] : values).some((each) =>
+      wanted.some((one) => compareWith(each, as, one)),
     );
   };
+  return sign === '!=' ? (row) => !holds(row, '=') : (row) => holds(row, sign);
 }
 
 function wordOf(term: string): RowTest {
-  const word = term.replaceAll('"', '').toLowerCase();
+  const word = unquoted(term);
   return (row) => textOf(row).includes(word);
 }
 
@@ -125,18 +126,16 @@ function textOf(row: DeviceRow): string {
 
 /** The test for a filter text; an empty one lets everything pass. */
 export function parseFilter(text: string): RowTest {
-  const terms = termsOf(text).filter((term) => term.toLowerCase() !== 'and');
-  const tests = terms.map((term) => conditionOf(term) ?? wordOf(term));
-  return (row) => tests.every((passes) => passes(row));
+  return parseLogic(text, (term) => conditionOf(term) ?? wordOf(term));
 }
 
 /** Adds a condition to a filter text, or takes it away when it is there. */
 export function toggleTerm(text: string, term: string): string {
-  const terms = termsOf(text);
+  const terms = tokensOf(text);
   const kept = terms.filter((each) => each !== term);
   return (kept.length < terms.length ? kept : [...terms, term]).join(' ');
 }
 
 export function hasTerm(text: string, term: string): boolean {
-  return termsOf(text).includes(term);
+  return tokensOf(text).includes(term);
 }
