@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { differenceOf, figures } from '../../../agent/dashboard/web/compare/difference.ts';
+import { chosenRow, pairRows } from '../../../agent/dashboard/web/compare/pairs.ts';
+import type { Compared } from '../../../agent/contracts/dashboard.ts';
 import { columnsOf } from '../../../agent/dashboard/web/device/live-series.ts';
 import { linearScale, niceTicks } from '../../../agent/dashboard/web/device/scale.ts';
 import { readForm, EMPTY_FORM } from '../../../agent/dashboard/web/rollouts/spec-form.ts';
@@ -115,4 +117,36 @@ test('addresses keep whatever an id may hold', () => {
   expect(path).toEqual(['devices', '<a/b>']);
   expect(query.get('q')).toBe('class=rpi-5 and x');
   expect(parsePlace('#/devices/%E0%A4%A').path).toEqual(['devices', '%E0%A4%A']);
+});
+
+test('candidates that differ in threads alone are compared, and what each has chosen', () => {
+  const one = (p90Ms: number, verdict: string): Compared => ({
+    p50Ms: null,
+    p90Ms,
+    p99Ms: null,
+    throughputPerSecond: null,
+    bytes: null,
+    peakRssBytes: null,
+    integerCoverage: null,
+    sqnrDb: null,
+    accuracy: null,
+    verdict,
+  });
+  const [a, b, c, d] = [one(1, 'chosen'), one(2, 'rejected'), one(3, 'rejected'), one(4, 'chosen')];
+  const rows = [
+    { candidate: 'tflite/int8/t2', left: a, right: null },
+    { candidate: 'tflite/fp32/t2', left: b, right: null },
+    { candidate: 'tflite/int8/t6', left: null, right: c },
+    { candidate: 'tensorrt/fp16/t6', left: null, right: d },
+  ];
+  expect(pairRows(rows)).toEqual([
+    { candidate: 'tflite/int8/t2 → t6', left: a, right: c },
+    { candidate: 'tflite/fp32/t2', left: b, right: null },
+    { candidate: 'tensorrt/fp16/t6', left: null, right: d },
+  ]);
+  expect(chosenRow(rows)).toEqual({
+    candidate: 'tflite/int8/t2 → tensorrt/fp16/t6',
+    left: a,
+    right: d,
+  });
 });

@@ -1,7 +1,5 @@
-import type { Compare } from '../../../contracts/dashboard.ts';
 import { differenceOf, figures, type Figure } from './difference.ts';
-
-type Row = Compare['rows'][number];
+import { chosenRow, pairRows, type ComparedRow as Row } from './pairs.ts';
 
 const MARKS = { better: '▲', worse: '▼', same: '', none: '' } as const;
 const WORDS = { better: 'better', worse: 'worse', same: 'no change', none: '' } as const;
@@ -34,8 +32,24 @@ function verdictOf(row: Row): string {
   return `${row.left.verdict} → ${row.right.verdict}`;
 }
 
+function Line({ row, note }: { readonly row: Row; readonly note: string }) {
+  const isChosen = row.left?.verdict === 'chosen' || row.right?.verdict === 'chosen';
+  return (
+    <tr class={isChosen ? 'chosen' : ''}>
+      <th scope="row">
+        <span class="mono">{row.candidate}</span>
+        <span class="reason">{note}</span>
+      </th>
+      {figures.map((figure) => (
+        <Cell key={figure.key} figure={figure} row={row} />
+      ))}
+    </tr>
+  );
+}
+
 /** Every candidate of the two reports: left, right, and how right is against left. */
-export function ComparedTable({ rows }: { readonly rows: Compare['rows'] }) {
+export function ComparedTable({ rows }: { readonly rows: readonly Row[] }) {
+  const chosen = chosenRow(rows);
   return (
     <div class="table-scroll card" tabIndex={0} role="group" aria-label="Candidates">
       <table class="data compare-table">
@@ -51,21 +65,9 @@ export function ComparedTable({ rows }: { readonly rows: Compare['rows'] }) {
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => (
-            <tr
-              key={row.candidate}
-              class={
-                row.left?.verdict === 'chosen' || row.right?.verdict === 'chosen' ? 'chosen' : ''
-              }
-            >
-              <th scope="row">
-                <span class="mono">{row.candidate}</span>
-                <span class="reason">{verdictOf(row)}</span>
-              </th>
-              {figures.map((figure) => (
-                <Cell key={figure.key} figure={figure} row={row} />
-              ))}
-            </tr>
+          {chosen !== null && <Line row={chosen} note="what each has chosen" />}
+          {pairRows(rows).map((row) => (
+            <Line key={row.candidate} row={row} note={verdictOf(row)} />
           ))}
         </tbody>
       </table>
