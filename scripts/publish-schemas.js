@@ -141,6 +141,13 @@ const CONTRACTS = [
     title: 'Configuration of the daemon: /etc/edgefit/agent.yaml',
   },
   {
+    file: 'dashboard-config',
+    module: 'dashboard-config',
+    name: 'dashboardConfigSchema',
+    io: 'input',
+    title: 'Configuration of agent dashboard --config',
+  },
+  {
     file: 'signed',
     module: 'signed',
     name: 'signedDocumentSchema',

@@ -36,7 +36,9 @@ export const dashboardConfigSchema = z
           .array(z.string())
           .max(32)
           .default([])
-          .describe('addresses or networks of the proxy'),
+          .describe(
+            'addresses or networks of the proxy, whose X-Forwarded-For and -Proto count too',
+          ),
         operators: z.array(z.string()).max(1000).default([]).describe('users who may act'),
       })
       .prefault({}),

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { startDashboard, type DashboardSettings } from '../../dashboard/server/serve.ts';
-import { openLevelStore } from '../../dashboard/server/history/level-store.ts';
 import type { HistoryStore } from '../../dashboard/server/ports.ts';
 import type { DashboardConfig } from '../../contracts/dashboard-config.ts';
 import { openLog } from '../../daemon/log.ts';
-import { readIdentity } from '../../fleet/setting-files.ts';
+import { readIdentity, readPasswordFile } from '../../fleet/setting-files.ts';
 import { shippedPath } from '../../util/paths.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
@@ -63,6 +62,7 @@ async function settingsOf(
     publicUrl: config.publicUrl ?? null,
     isInsecure: config.insecure,
     tls: await readTls(config),
+    proxyFrom: config.proxy.from,
     proxy: proxyOf(config),
     usersFile: places.users,
     pageFolder: shippedPath('dist', 'dashboard'),
@@ -86,6 +86,15 @@ async function openHistory(
 ): Promise<HistoryStore> {
   const rawMs = history.rawDays * DAY_MS;
   const keepMs = history.days * DAY_MS;
+  if (history.postgresUrl !== undefined) {
+    const { openPostgresStore } = await import('../../dashboard/server/history/postgres-store.ts');
+    const file = history.postgresPasswordFile;
+    const password =
+      file === undefined ? undefined : await readPasswordFile('--postgres-password-file', file);
+    const url = history.postgresUrl;
+    return openPostgresStore({ url, password, rawMs, keepMs, nowMs: Date.now, warn });
+  }
+  const { openLevelStore } = await import('../../dashboard/server/history/level-store.ts');
   return openLevelStore({
     folder,
     rawMs,
@@ -109,10 +118,10 @@ async function readTls({ tls }: DashboardConfig): Promise<DashboardSettings['tls
 }
 
 function proxyOf({ proxy }: DashboardConfig): DashboardSettings['proxy'] {
-  const { header, from, operators } = proxy;
-  if (header !== undefined) return { header, from, operators };
-  if (from.length === 0 && operators.length === 0) return null;
-  throw new UsageError('--proxy-from and --proxy-operator need --proxy-header NAME');
+  const { header, operators } = proxy;
+  if (header !== undefined) return { header, operators };
+  if (operators.length === 0) return null;
+  throw new UsageError('--proxy-operator needs --proxy-header NAME');
 }
 
 async function signersOf({ keyFiles, passphraseFile }: DashboardConfig, io: Io) {

@@ -1,15 +1,12 @@
-import { createInterface } from 'node:readline';
 import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { Command, Option } from 'commander';
-import { roles, type Role } from '../../contracts/dashboard.ts';
+import type { Role } from '../../contracts/dashboard.ts';
 import { fileError } from '../../util/files.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
-import { ask } from '../model/passphrase.ts';
 import { writeJson } from '../output.ts';
-import { readDashboardConfig } from './config-file.ts';
 import { storeOptions } from './flags.ts';
-import { placesOf } from './places.ts';
 
 interface Flags {
   readonly config?: string;
@@ -19,6 +16,9 @@ interface Flags {
   readonly passwordFile?: string;
   readonly json?: boolean;
 }
+
+/** They repeat those of the contract, whose schemas cost more time to load than `--help` may take. */
+export const roleChoices = ['viewer', 'operator'] as const satisfies readonly Role[];
 
 const MIN_PASSWORD = 10;
 const MAX_PASSWORD = 1024;
@@ -49,6 +49,8 @@ function withFile(command: Command): Command {
 }
 
 async function usersFile(flags: Flags, { io }: CliContext): Promise<string> {
+  const { readDashboardConfig } = await import('./config-file.ts');
+  const { placesOf } = await import('./places.ts');
   const config = await readDashboardConfig(flags.config);
   const stateDir = flags.state ?? config.stateDir;
   return placesOf({ stateDir, usersFile: flags.users ?? config.usersFile }, io.env).users;
@@ -59,7 +61,9 @@ function addCommand(context: CliContext): Command {
     .summary('add a user, or change his role and password')
     .description('Adds a user, or gives one that is there another role and password.')
     .argument('<name>', 'his name')
-    .addOption(new Option('--role <role>', 'what he may do').choices(roles).makeOptionMandatory())
+    .addOption(
+      new Option('--role <role>', 'what he may do').choices(roleChoices).makeOptionMandatory(),
+    )
     .option('--password-file <file>', 'file that holds the password');
   return withFile(command)
     .addHelpText('after', EXAMPLES)
@@ -132,6 +136,7 @@ async function newPassword({ passwordFile }: Flags): Promise<string> {
     return text.replace(/\r?\n$/, '');
   }
   if (!process.stdin.isTTY) return firstLine();
+  const { ask } = await import('../model/passphrase.ts');
   const first = await ask('Password: ');
   if ((await ask('Once more: ')) === first) return first;
   throw new UsageError('the two passwords differ: nothing was written');

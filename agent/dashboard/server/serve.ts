@@ -4,7 +4,7 @@ import type { BrokerSettings } from '../../fleet/broker-link.ts';
 import type { Signer } from '../../fleet/protocol/signed.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { PasswordChecker } from './access/passwords.ts';
-import { proxyLogin, type ProxySettings } from './access/proxy.ts';
+import { networkList, proxyLogin, type ProxyLoginSettings } from './access/proxy.ts';
 import { Sessions, type SessionLimits } from './access/sessions.ts';
 import { siteOf } from './access/site.ts';
 import { readUsers, Users } from './access/users.ts';
@@ -36,7 +36,10 @@ export interface DashboardSettings {
   readonly isInsecure: boolean;
   /** PEM texts. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
-  readonly proxy: ProxySettings | null;
+  /** Addresses or networks of proxies: what they say of who connects to them is believed. */
+  readonly proxyFrom: readonly string[];
+  /** Login by one of them. */
+  readonly proxy: ProxyLoginSettings | null;
   readonly usersFile: string;
   /** The built page. */
   readonly pageFolder: string;
@@ -52,6 +55,8 @@ export interface DashboardSettings {
 
 export interface Dashboard {
   readonly url: string;
+  /** The one it got, where any would do. */
+  readonly port: number;
   /** Users that may log in with a password. */
   readonly users: number;
   readonly stop: () => Promise<void>;
@@ -63,7 +68,9 @@ const NO_KEY = 'this dashboard was started without a key that signs: it can only
 export async function startDashboard(settings: DashboardSettings): Promise<Dashboard> {
   const { log, usersFile, nowMs = Date.now } = settings;
   const site = siteOf({ ...settings, isTls: settings.tls !== null });
-  const proxy = settings.proxy === null ? null : proxyLogin(settings.proxy);
+  const { proxyFrom } = settings;
+  networkList(proxyFrom, '--proxy-from');
+  const proxy = settings.proxy === null ? null : proxyLogin({ ...settings.proxy, from: proxyFrom });
   const users = await readUsers(usersFile);
   const files = await readPageFiles(settings.pageFolder);
   if (files.size === 0) log.warn({}, 'the page has not been built: there is only the API');
@@ -75,7 +82,6 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     ...settings,
     site,
     proxy,
-    proxyFrom: settings.proxy?.from ?? [],
     users: new Users(usersFile, warn),
     sessions: new Sessions(settings.session, nowMs),
     passwords: new PasswordChecker(),
@@ -101,7 +107,9 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     await stop();
     throw listenError(settings, error);
   }
-  return { url: settings.publicUrl ?? urlOf(settings, app), users: users.length, stop };
+  const port = portOf(app);
+  const url = settings.publicUrl ?? urlOf(settings, port);
+  return { url, port, users: users.length, stop };
 }
 
 function operatorOf(
@@ -119,9 +127,12 @@ function operatorOf(
   });
 }
 
-function urlOf({ host, tls }: DashboardSettings, app: FastifyInstance): string {
+function portOf(app: FastifyInstance): number {
   const address: AddressInfo | string | null = app.server.address();
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
+
+function urlOf({ host, tls }: DashboardSettings, port: number): string {
   const name = host.includes(':') ? `[${host}]` : host;
   return `${tls === null ? 'http' : 'https'}://${name}:${port}/`;
 }

@@ -4,13 +4,16 @@ import { DashboardError } from '../error.ts';
 import { USER_NAME } from './users.ts';
 
 /** Login by a reverse proxy that has checked who it is, and says so in a header. */
-export interface ProxySettings {
+export interface ProxyLoginSettings {
   /** Such as X-Forwarded-User. */
   readonly header: string;
-  /** Addresses or networks (CIDR) that the proxy connects from; from anyone else it is ignored. */
-  readonly from: readonly string[];
   /** Who may act; everybody else that the proxy lets through may look. */
   readonly operators: readonly string[];
+}
+
+export interface ProxySettings extends ProxyLoginSettings {
+  /** Addresses or networks (CIDR) that the proxy connects from; from anyone else it is ignored. */
+  readonly from: readonly string[];
 }
 
 const HEADER = /^[A-Za-z0-9-]{1,64}$/;

@@ -1,4 +1,4 @@
-/** Telemetry beyond these rates is not even parsed. */
+/** What comes faster than this is not even parsed. */
 export interface AdmissionLimits {
   /** Of one device; a healthy one sends three in 10 s. */
   readonly perDevice: number;
@@ -8,7 +8,10 @@ export interface AdmissionLimits {
 
 export const ADMISSION: AdmissionLimits = { perDevice: 20, total: 3000 };
 
-/** Lets so many messages of telemetry in each second pass, and counts the others. */
+/** Reports are a hundred times as large, and a device sends one after a benchmark of minutes. */
+export const BENCH_ADMISSION: AdmissionLimits = { perDevice: 5, total: 50 };
+
+/** Lets so many messages in each second pass, and counts the others. */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #nowMs: () => number;

@@ -11,7 +11,7 @@ import { startFleetLink, type FleetLink } from '../../../fleet/roster/fleet-link
 import type { FleetMessage } from '../../../fleet/roster/read.ts';
 import { messageOf } from '../../../util/errors.ts';
 import type { DeviceDocuments, FleetListener, FleetView } from '../ports.ts';
-import { Admission, ADMISSION, type AdmissionLimits } from './admission.ts';
+import { Admission, ADMISSION, BENCH_ADMISSION, type AdmissionLimits } from './admission.ts';
 import { readBench } from './benches.ts';
 import { Controllers } from './controllers.ts';
 import { Listeners } from './listeners.ts';
@@ -32,6 +32,9 @@ export interface LiveFleetOptions {
 
 type SeenTelemetry = Extract<FleetMessage, { kind: 'telemetry' }>['value'];
 
+/** Each has a connection of its own for half a second. */
+const MAX_READINGS = 8;
+
 const OTHERS = [topicFilter('rollout'), topicFilter('controllerStatus'), topicFilter('bench')];
 
 /** The fleet over one connection to the broker. `stop` ends it. */
@@ -43,6 +46,8 @@ export class LiveFleet implements FleetView {
   readonly #controllers = new Controllers();
   readonly #times = new SampleTimes();
   readonly #admission: Admission;
+  readonly #benchAdmission: Admission;
+  readonly #reading = new Map<string, Promise<DeviceDocuments>>();
   #isConnected = false;
   #sinceMs: number;
   #reason: string | null = 'not connected yet';
@@ -52,6 +57,7 @@ export class LiveFleet implements FleetView {
     this.#options = options;
     this.#sinceMs = options.nowMs();
     this.#admission = new Admission(options.admission ?? ADMISSION, options.nowMs);
+    this.#benchAdmission = new Admission(BENCH_ADMISSION, options.nowMs);
     const { broker, clientId, timeoutMs, nowMs, log } = options;
     this.#link = startFleetLink({
       broker,
@@ -124,10 +130,21 @@ export class LiveFleet implements FleetView {
   }
 
   refused(): number {
-    return this.#admission.refused;
+    return this.#admission.refused + this.#benchAdmission.refused;
   }
 
+  /** One reading of a device serves all who ask meanwhile; few devices are read at once. */
   async documents(deviceId: string): Promise<DeviceDocuments> {
+    const known = this.#reading.get(deviceId);
+    if (known !== undefined) return known;
+    // oxlint-disable-next-line no-await-in-loop -- until there is room
+    while (this.#reading.size >= MAX_READINGS) await Promise.race(this.#reading.values());
+    const reading = this.#readDocuments(deviceId).finally(() => this.#reading.delete(deviceId));
+    this.#reading.set(deviceId, reading);
+    return reading;
+  }
+
+  async #readDocuments(deviceId: string): Promise<DeviceDocuments> {
     const nothing: DeviceDocuments = { birth: null, twin: null, jobs: [] };
     if (!this.#isConnected) return nothing;
     const { broker, clientId, timeoutMs, log } = this.#options;
@@ -179,6 +196,8 @@ export class LiveFleet implements FleetView {
 
   #takeOther({ topic, payload }: IPublishPacket): void {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    const parts = topic.split('/');
+    if (parts.at(-2) === 'bench' && !this.#benchAdmission.admit(parts[3] ?? '')) return;
     const bench = readBench(topic, bytes, this.#options.nowMs());
     if (bench !== null) this.#listeners.each((listener) => listener.bench?.(bench));
     else this.#takeController(topic, bytes);

@@ -3,6 +3,7 @@ import { benchLineSchema, type BenchLine } from '../../../contracts/dashboard.ts
 import { jobRecordSchema, type JobRecord } from '../../../contracts/job.ts';
 import type { z } from 'zod';
 import type { BenchArrival } from '../ports.ts';
+import { parsedJson } from './documents.ts';
 import {
   benchLineKey,
   benchReportKey,
@@ -11,31 +12,15 @@ import {
   jobKey,
   kindRange,
 } from './keys.ts';
+import { MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import type { Database, Names } from './names.ts';
 
 /** Job records and bench reports, in LevelDB. */
 
-/** Newest of a device that are kept. */
-const MAX_JOBS = 100;
-const MAX_BENCHES = 20;
-/** Lines that one answer holds. */
-const MAX_LINES = 1000;
-/** Of a report; larger ones are not sent by a device either. */
-const MAX_REPORT_BYTES = 128 * 1024;
-
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
-/** What was stored, or null for what this version cannot read any more. */
-function parsed<Schema extends z.ZodType>(schema: Schema, bytes: Buffer | undefined) {
-  if (bytes === undefined) return null;
-  try {
-    const result = schema.safeParse(JSON.parse(bytes.toString()));
-    return result.success ? result.data : null;
-  } catch {
-    // A damaged value is as good as none.
-    return null;
-  }
-}
+const parsed = <Schema extends z.ZodType>(schema: Schema, bytes: Buffer | undefined) =>
+  parsedJson(schema, bytes?.toString());
 
 export class LevelDocuments {
   readonly #db: Database;

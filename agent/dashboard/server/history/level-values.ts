@@ -31,6 +31,12 @@ export interface ValueLimits {
 /** A device whose values of two days are asked for has about 50,000 messages at one in 10 s. */
 const MAX_LATEST = 2000;
 
+interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly nowMs: number;
+}
+
 export class LevelValues {
   readonly #db: Database;
   readonly #names: Names;
@@ -64,7 +70,7 @@ export class LevelValues {
     const stepMs = stepFor(fromMs, toMs, points);
     const series = new Map(metrics.map((name) => [name, new Series(fromMs, stepMs)]));
     const device = this.#names.device(deviceId);
-    if (device !== undefined && from < to) await this.#fill(series, device, from, to);
+    if (device !== undefined && from < to) await this.#fill(series, device, { from, to, nowMs });
     const entries = [...series].map(([name, one]) => [name, one.points()] as const);
     return {
       from: fromMs,
@@ -74,7 +80,8 @@ export class LevelValues {
     } satisfies History;
   }
 
-  async #fill(series: ReadonlyMap<string, Series>, device: number, from: number, to: number) {
+  async #fill(series: ReadonlyMap<string, Series>, device: number, span: Span) {
+    const { from, to, nowMs } = span;
     const wanted = new Map<number, Series>();
     for (const [name, one] of series) {
       const metric = this.#names.metric(name);
@@ -90,7 +97,9 @@ export class LevelValues {
         }
       }
     }
-    for (let hour = Math.floor(from / HOUR_MS); hour <= Math.floor(to / HOUR_MS); hour += 1) {
+    // What is older is rolled up, give or take a server that was off meanwhile.
+    const rawFrom = Math.max(from, nowMs - this.#limits.rawMs - DAY_MS);
+    for (let hour = Math.floor(rawFrom / HOUR_MS); hour <= Math.floor(to / HOUR_MS); hour += 1) {
       // oxlint-disable-next-line no-await-in-loop -- one range after the other
       for await (const [key, value] of this.#db.iterator(slotRange('raw', hour, device))) {
         const ts = rawTime(key);

@@ -7,7 +7,8 @@ export type Put = { readonly type: 'put'; readonly key: Buffer; readonly value: 
 /** Every name takes room for good; a fleet has a few dozen metrics and a hundred thousand devices. */
 const MAX_METRICS = 1000;
 const MAX_DEVICES = 200_000;
-const METRIC_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
+/** What a metric may be called; anything else is not kept. */
+export const METRIC_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 /** Short numbers for the names of devices and metrics. */
 export class Names {

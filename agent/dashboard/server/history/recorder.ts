@@ -60,6 +60,7 @@ export class Recorder {
     });
     const flush = setInterval(() => void this.flush(), FLUSH_MS);
     const prune = setInterval(() => void this.#prune(), PRUNE_MS);
+    void this.#prune();
     this.#stop = () => {
       end();
       clearInterval(flush);

@@ -121,9 +121,10 @@ describe('the embedded history', () => {
     // Noise, which does not compress: 24 hours of 20,000 values, about 4 MB.
     for (let hour = 0; hour < 24; hour += 1) {
       const samples = Array.from({ length: 1000 }, (_, at) =>
-        sample(NOON + hour * HOUR + at * 3000, {
-          ...Object.fromEntries(Array.from({ length: 20 }, (__, n) => [`m${n}`, Math.random()])),
-        }),
+        sample(
+          NOON + hour * HOUR + at * 3000,
+          Object.fromEntries(Array.from({ length: 20 }, (__, n) => [`m${n}`, Math.random()])),
+        ),
       );
       // oxlint-disable-next-line no-await-in-loop -- hour by hour, as it comes
       await store.write({ ...EMPTY, samples });

@@ -67,6 +67,7 @@ export async function openDashboard(
     publicUrl: null,
     isInsecure: false,
     tls: null,
+    proxyFrom: [],
     proxy: null,
     usersFile: join(folder, 'users.json'),
     pageFolder: join(folder, 'page'),

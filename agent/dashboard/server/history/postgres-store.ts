@@ -1,0 +1,210 @@
+import type { Pool } from 'pg';
+import { z } from 'zod';
+import { benchSchema } from '../../../contracts/bench.ts';
+import { benchLineSchema, type HistoryPoint } from '../../../contracts/dashboard.ts';
+import { jobRecordSchema } from '../../../contracts/job.ts';
+import { messageOf } from '../../../util/errors.ts';
+import { DashboardError } from '../error.ts';
+import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.ts';
+import { parsedJson } from './documents.ts';
+import { MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
+import { DAY_MS, ROLLED_MS } from './keys.ts';
+import { METRIC_NAME } from './names.ts';
+import {
+  CREATE_TABLES,
+  dropOld,
+  INSERT_VALUES,
+  READ_LATEST,
+  READ_STEPS,
+  ROLL_UP,
+  SCHEMA,
+  UPSERT_BENCH,
+  UPSERT_JOB,
+} from './postgres-schema.ts';
+import { stepFor } from './series.ts';
+
+export interface PostgresOptions {
+  /** postgres://USER@HOST/DATABASE */
+  readonly url: string;
+  readonly password?: string | undefined;
+  readonly rawMs: number;
+  readonly keepMs: number;
+  readonly nowMs: () => number;
+  readonly warn: (message: string) => void;
+}
+
+const CONNECTIONS = 4;
+const CONNECT_MS = 10_000;
+const STATEMENT_MS = 60_000;
+/** Two dashboards that start at once must not both make the tables. */
+const LOCK = 727_401_924;
+
+const stepRow = z.object({
+  metric: z.string(),
+  ts: z.coerce.number(),
+  total: z.number().nullable(),
+  n: z.coerce.number(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
+});
+const latestRow = z.object({
+  metric: z.string(),
+  ts: z.coerce.number(),
+  value: z.number().nullable(),
+});
+const textRow = z.object({ text: z.string() });
+
+/** The address without what is secret. */
+function shown(url: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(url);
+    return `postgres://${hostname}${port === '' ? '' : `:${port}`}${pathname}`;
+  } catch {
+    throw new DashboardError('BAD_SETTING', '--postgres: write postgres://USER@HOST/DATABASE');
+  }
+}
+
+async function connect({ url, password, warn }: PostgresOptions): Promise<Pool> {
+  const place = shown(url);
+  const { default: pg } = await import('pg');
+  const pool = new pg.Pool({
+    connectionString: url,
+    ...(password === undefined ? {} : { password }),
+    max: CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: STATEMENT_MS,
+    application_name: 'edgefit-dashboard',
+  });
+  // Of a connection that nobody uses right now; the next query makes another.
+  pool.on('error', (error) => warn(`a connection to ${place} is lost: ${messageOf(error)}`));
+  const client = await pool.connect().catch(async (error: unknown) => {
+    await pool.end();
+    const why = `PostgreSQL cannot be reached at ${place}: ${messageOf(error)}`;
+    throw new DashboardError('STORE', why, { cause: error, kind: 'failure' });
+  });
+  try {
+    await client.query('select pg_advisory_lock($1)', [LOCK]);
+    await client.query(CREATE_TABLES);
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [LOCK]);
+    client.release();
+  }
+  return pool;
+}
+
+/** The history in PostgreSQL. Throws DashboardError. */
+export async function openPostgresStore(options: PostgresOptions): Promise<HistoryStore> {
+  const pool = await connect(options);
+  const { nowMs, keepMs } = options;
+  const rawMs = Math.min(options.rawMs, keepMs);
+  const rowsOf = async <Schema extends z.ZodType>(
+    schema: Schema,
+    text: string,
+    values: readonly unknown[],
+  ): Promise<z.output<Schema>[]> => {
+    const { rows } = await pool.query<Record<string, unknown>>(text, [...values]);
+    return rows.map((row) => schema.parse(row));
+  };
+  const documents = async <Schema extends z.ZodType>(
+    schema: Schema,
+    text: string,
+    values: readonly unknown[],
+  ) => {
+    const rows = await rowsOf(textRow, text, values);
+    return rows.flatMap((row) => parsedJson(schema, row.text) ?? []);
+  };
+  return {
+    write: async ({ samples, jobs, benches }) => {
+      await writeValues(pool, samples);
+      for (const record of jobs) {
+        const { deviceId, jobId, seq, ts } = record;
+        const values = [deviceId, jobId, seq, Date.parse(ts), JSON.stringify(record)];
+        // oxlint-disable-next-line no-await-in-loop -- few, and in order
+        await pool.query(UPSERT_JOB, values);
+        // oxlint-disable-next-line no-await-in-loop -- few, and in order
+        await pool.query(dropOld('jobs', 'job'), [deviceId, MAX_JOBS]);
+      }
+      // oxlint-disable-next-line no-await-in-loop -- few, and in order
+      for (const bench of benches) await writeBench(pool, bench);
+    },
+    read: (query) => readSteps(rowsOf, query),
+    latest: async (deviceId) => {
+      const rows = await rowsOf(latestRow, READ_LATEST, [deviceId, nowMs() - DAY_MS]);
+      return Object.fromEntries(rows.map(({ metric, ts, value }) => [metric, { value, ts }]));
+    },
+    jobs: (deviceId) =>
+      documents(
+        jobRecordSchema,
+        `select record as text from ${SCHEMA}.jobs where device = $1 order by ts desc`,
+        [deviceId],
+      ),
+    benches: (deviceId) =>
+      documents(
+        benchLineSchema,
+        `select line as text from ${SCHEMA}.benches where $1::text is null or device = $1
+         order by ts desc limit $2`,
+        [deviceId, MAX_LINES],
+      ),
+    bench: async (deviceId, benchId) => {
+      const one = `from ${SCHEMA}.benches where device = $1 and bench = $2`;
+      const ids = [deviceId, benchId];
+      const [line] = await documents(benchLineSchema, `select line as text ${one}`, ids);
+      const [report] = await documents(benchSchema, `select report as text ${one}`, ids);
+      return line === undefined || report === undefined ? null : { line, report };
+    },
+    prune: async (now) => {
+      await pool.query(ROLL_UP, [now - rawMs, ROLLED_MS]);
+      await pool.query(`delete from ${SCHEMA}.rolled_values where ts < $1`, [now - keepMs]);
+    },
+    close: () => pool.end(),
+  };
+}
+
+async function writeValues(pool: Pool, samples: readonly Sample[]): Promise<void> {
+  const [devices, metrics, times, values]: [string[], string[], number[], (number | null)[]] = [
+    [],
+    [],
+    [],
+    [],
+  ];
+  for (const sample of samples) {
+    for (const [metric, value] of Object.entries(sample.values)) {
+      if (!METRIC_NAME.test(metric)) continue;
+      devices.push(sample.deviceId);
+      metrics.push(metric);
+      times.push(Math.round(sample.ts));
+      values.push(value);
+    }
+  }
+  if (devices.length > 0) await pool.query(INSERT_VALUES, [devices, metrics, times, values]);
+}
+
+async function writeBench(pool: Pool, { line, report }: BenchArrival): Promise<void> {
+  const text = JSON.stringify(report);
+  if (Buffer.byteLength(text) > MAX_REPORT_BYTES) return;
+  const { deviceId, benchId, ts } = line;
+  const values = [deviceId, benchId, Date.parse(ts), JSON.stringify(line), text];
+  await pool.query(UPSERT_BENCH, values);
+  await pool.query(dropOld('benches', 'bench'), [deviceId, MAX_BENCHES]);
+}
+
+async function readSteps(
+  rowsOf: (
+    schema: typeof stepRow,
+    text: string,
+    values: unknown[],
+  ) => Promise<z.infer<typeof stepRow>[]>,
+  { deviceId, metrics, fromMs, toMs, points }: HistoryQuery,
+) {
+  const stepMs = stepFor(fromMs, toMs, points);
+  const values = [deviceId, metrics, Math.floor(fromMs), Math.ceil(toMs), stepMs, ROLLED_MS / 2];
+  const rows = await rowsOf(stepRow, READ_STEPS, values);
+  const series = Object.fromEntries(
+    metrics.map((metric): [string, HistoryPoint[]] => [metric, []]),
+  );
+  for (const { metric, ts, total, n, low, high } of rows) {
+    const mean = total === null || n === 0 ? null : total / n;
+    series[metric]?.push([ts, mean, low, high]);
+  }
+  return { from: fromMs, to: toMs, stepMs, series };
+}
