@@ -7,13 +7,18 @@
 //     node scripts/bench-page.js memory     an hour of 1,000 devices, played in a minute
 //     node scripts/bench-page.js bytes
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { connectAsync } from 'mqtt';
+import { documentsOf } from './bench-dashboard/devices.js';
 import { logIn, startChromium } from './dashboard-stage/browser.js';
 import { root } from './dashboard-stage/children.js';
 import { startDashboard, startFleet } from './dashboard-stage/stack.js';
+import { startBroker } from './simulate-fleet/broker.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../agent/contracts/dashboard.ts').DeviceRow} DeviceRow */
@@ -24,6 +29,8 @@ const HOUR_SECONDS = 3600;
 /** Events of the played hour in a second: the page gets no time to rest. */
 const PLAYED_PER_SECOND = 60;
 const WAIT_MS = 120_000;
+/** The server has read everything, and the first rush is over. */
+const SETTLE_MS = 10_000;
 
 /** @param {readonly number[]} values */
 function median(values) {
@@ -58,10 +65,15 @@ async function sinceLoad(page, test) {
   );
 }
 
-/** @param {number} devices */
-async function onStage(devices, /** @type {(page: Page, url: string) => Promise<object>} */ work) {
-  const fleet = await startFleet(devices, ['--telemetry', '10s']);
-  const dashboard = await startDashboard({ broker: fleet.info.broker });
+/**
+ * A page that shows a fleet, and its address.
+ * @template T
+ * @param {string} broker
+ * @param {number} devices
+ * @param {(page: Page, url: string) => Promise<T>} work
+ */
+async function onPage(broker, devices, work) {
+  const dashboard = await startDashboard({ broker });
   const chromium = await startChromium();
   try {
     const page = await chromium.browser.newPage({ viewport: { width: 1360, height: 860 } });
@@ -69,18 +81,58 @@ async function onStage(devices, /** @type {(page: Page, url: string) => Promise<
     await logIn(page, 'viewer');
     const count = page.locator('.count', { hasText: devices.toLocaleString('en') });
     await count.waitFor({ timeout: WAIT_MS });
-    await sleep(15_000);
+    await sleep(SETTLE_MS);
     return await work(page, dashboard.url);
   } finally {
     await chromium.stop();
     await dashboard.stop();
+  }
+}
+
+/**
+ * Devices that say no more than what the broker keeps of them.
+ * @template T
+ * @param {number} devices
+ * @param {(page: Page, url: string) => Promise<T>} work
+ */
+async function onRetained(devices, work) {
+  const folder = await mkdtemp(join(tmpdir(), 'edgefit-bench-page-'));
+  const broker = await startBroker({ folder, port: undefined, limits: 'raised' });
+  try {
+    const client = await connectAsync(broker.url, { reconnectPeriod: 0 });
+    for (let at = 0; at < devices; at += 1) {
+      const sent = documentsOf(at).map(([topic, document]) =>
+        client.publishAsync(topic, JSON.stringify(document), { qos: 1, retain: true }),
+      );
+      // oxlint-disable-next-line no-await-in-loop -- no more than the broker takes at once
+      await Promise.all(sent);
+    }
+    await client.endAsync();
+    return await onPage(broker.url, devices, work);
+  } finally {
+    broker.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Simulated devices, each of which reports every 10 s.
+ * @template T
+ * @param {number} devices
+ * @param {(page: Page, url: string) => Promise<T>} work
+ */
+async function onSimulated(devices, work) {
+  const fleet = await startFleet(devices, ['--telemetry', '10s']);
+  try {
+    return await onPage(fleet.info.broker, devices, work);
+  } finally {
     await fleet.stop();
   }
 }
 
 /** @param {number} devices */
 function paint(devices) {
-  return onStage(devices, async (page, url) => {
+  return onRetained(devices, async (page, url) => {
     const first = [];
     const full = [];
     for (let load = 0; load < LOADS; load += 1) {
@@ -105,7 +157,7 @@ function paint(devices) {
 
 /** @param {number} devices */
 function scripting(devices) {
-  return onStage(devices, async (page) => {
+  return onSimulated(devices, async (page) => {
     const measure = await measurer(page);
     const before = await measure();
     await sleep(WATCH_SECONDS * 1000);
