@@ -6,6 +6,9 @@ import { getFleet, loadSession } from './client.ts';
 /** Whether the server is there: `lost` is shown to the reader. */
 export const link = createStore<'opening' | 'open' | 'lost'>('opening');
 
+/** How often the server has come back: what a page has loaded is then loaded again. */
+export const recoveries = createStore(0);
+
 type Listener<Name extends DashboardEventName> = (data: DashboardEvents[Name]) => void;
 
 /** Calls `listener` with each event of a name. */
@@ -82,6 +85,7 @@ function readFleet(): void {
   getFleet().then(
     (fleet) => {
       takeFleet(fleet);
+      if (link.get() === 'lost') recoveries.set(recoveries.get() + 1);
       link.set('open');
     },
     () => link.set('lost'),

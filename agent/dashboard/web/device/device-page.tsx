@@ -21,7 +21,7 @@ interface Live {
   readonly samples: Store<readonly Sample[]>;
 }
 
-/** What the device has said since the page was opened; `again` is called when the link was lost. */
+/** What the device has said since the page was opened. */
 function useLive(deviceId: string): Live {
   const [jobs, setJobs] = useState<ReadonlyMap<string, JobRecord>>(new Map());
   const [benches, setBenches] = useState<readonly BenchLine[]>([]);

@@ -1,28 +1,25 @@
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
+import { recoveries } from '../api/events.ts';
+import { useStore } from '../state/store.ts';
 import { messageOf } from '../../../util/errors.ts';
 
 export interface Loaded<T> {
   readonly value: T | null;
   readonly problem: string | null;
-  readonly reload: () => void;
 }
 
 /**
- * Loads something when a page opens and again when its key changes; what came first stays shown while
- * it is loaded again. `key` null: nothing is loaded.
+ * Loads something when a page opens, when its key changes and when the server was away; what came first
+ * stays shown while it is loaded again.
  */
-export function useLoaded<T>(
-  key: string | null,
-  load: (signal: AbortSignal) => Promise<T>,
-): Loaded<T> {
-  const [round, setRound] = useState(0);
+export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
+  const recovered = useStore(recoveries);
   const [state, setState] = useState<{
-    key: string | null;
+    key: string;
     value: T | null;
     problem: string | null;
   }>({ key, value: null, problem: null });
   useEffect(() => {
-    if (key === null) return undefined;
     const stop = new AbortController();
     load(stop.signal).then(
       (value) => setState({ key, value, problem: null }),
@@ -37,8 +34,7 @@ export function useLoaded<T>(
     );
     return () => stop.abort();
     // `load` is made anew with every drawing; `key` says when it loads something else.
-  }, [key, round]);
-  const reload = useCallback(() => setRound((before) => before + 1), []);
+  }, [key, recovered]);
   const current = state.key === key;
-  return { value: current ? state.value : null, problem: current ? state.problem : null, reload };
+  return { value: current ? state.value : null, problem: current ? state.problem : null };
 }
