@@ -10,6 +10,8 @@ import { root } from './dashboard-stage/children.js';
 import { startController, startDashboard, startFleet } from './dashboard-stage/stack.js';
 
 /** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('../agent/contracts/dashboard.ts').DeviceRow} DeviceRow */
+/** @typedef {import('../agent/contracts/dashboard.ts').BenchLine} BenchLine */
 
 const DEVICES = 400;
 const MAX_BYTES = 150 * 1024;
@@ -54,7 +56,13 @@ const SPECS = [
   },
 ];
 
-/** What the page itself would send. @param {Page} page @param {string} path @param {unknown} [body] */
+/**
+ * What the page itself would send.
+ * @param {Page} page
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<any>}
+ */
 function ask(page, path, body) {
   const text = JSON.stringify(body) ?? null;
   return page.evaluate(
@@ -88,19 +96,15 @@ async function open(page, hash) {
 
 /** A device that took part in the first rollout, and two reports. @param {Page} page */
 async function choose(page) {
-  const { devices } =
-    /** @type {{ devices: import('../agent/contracts/dashboard.ts').DeviceRow[] }} */ (
-      await ask(page, 'fleet')
-    );
+  /** @type {{ devices: readonly DeviceRow[] }} */
+  const { devices } = await ask(page, 'fleet');
   const done = devices.find(
     ({ job, model }) =>
       job?.jobType === 'deploy' && job.status === 'SUCCEEDED' && model?.name === 'kws',
   );
   const device = done?.deviceId ?? devices[0]?.deviceId ?? '';
-  const { benches } =
-    /** @type {{ benches: import('../agent/contracts/dashboard.ts').BenchLine[] }} */ (
-      await ask(page, 'benches')
-    );
+  /** @type {{ benches: readonly BenchLine[] }} */
+  const { benches } = await ask(page, 'benches');
   const of = (/** @type {string} */ name) => benches.filter(({ model }) => model.name === name);
   const [left, right] = of('kws').filter(
     ({ chosen }, index, all) => index === 0 || chosen?.precision !== all[0]?.chosen?.precision,
