@@ -1,11 +1,11 @@
 // @ts-check
 // What the dashboard's server costs. Needs dist/ and mosquitto.
 //
-//     node scripts/bench-dashboard.js [--devices 1000] [--rows 10000] [--hours 1] [--json]
+//     node scripts/bench-dashboard.js [--devices 1000] [--rows 10000] [--hours 1] [--rate 2500] [--json]
 //
 // `rows`: so many devices are retained at the broker; the first answer with all of them is timed and
 // weighed. `devices`: so many send telemetry every 10 s; the messages of `--hours` are sent as fast as
-// the server reads them (2,500 a second), while one reader follows the events. The dashboard is a
+// the server reads them (`--rate` a second; it reads 3,000), while one reader follows the events. The dashboard is a
 // process of its own, so its memory is its own.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,18 +24,20 @@ const { values: flags } = parseArgs({
     devices: { type: 'string', default: '1000' },
     rows: { type: 'string', default: '10000' },
     hours: { type: 'string', default: '1' },
+    rate: { type: 'string', default: '2500' },
     json: { type: 'boolean', default: false },
   },
 });
-const [deviceCount = 0, rowCount = 0, hours = 0] = [flags.devices, flags.rows, flags.hours].map(
-  Number,
-);
+const [deviceCount = 0, rowCount = 0, hours = 0, perSecond = 0] = [
+  flags.devices,
+  flags.rows,
+  flags.hours,
+  flags.rate,
+].map(Number);
 
 const main = join(dirname(import.meta.dirname), 'dist/agent/cli/main.js');
 const folder = mkdtempSync(join(tmpdir(), 'edgefit-bench-dashboard-'));
 const PASSWORD = 'bench-password';
-/** Below what the server reads in a second. */
-const PER_SECOND = 2500;
 const TIMES = 7;
 
 /** @type {(() => unknown)[]} */
@@ -133,7 +135,9 @@ try {
   const startBytes = procBytes(pid, 'smaps_rollup', 'Pss');
   const seen = await followEvents(url, cookie);
   const messages = Math.round(deviceCount * 360 * hours);
+  const asked = askWhile(url, cookie);
   const streamSeconds = await sendTelemetry(client, messages);
+  const slowestMs = await asked.stop();
   await sleep(3000);
   const result = {
     fleet: { ...fleet, readSeconds },
@@ -141,6 +145,7 @@ try {
       devices: deviceCount,
       messages,
       seconds: Math.round(streamSeconds),
+      slowestFleetMs: slowestMs,
       startPssBytes: startBytes,
       endPssBytes: procBytes(pid, 'smaps_rollup', 'Pss'),
       peakRssBytes: procBytes(pid, 'status', 'VmHWM'),
@@ -183,12 +188,38 @@ async function untilComplete(url, cookie, started) {
   throw new Error('the fleet was not read');
 }
 
+/**
+ * Asks for the fleet twice a second until it is stopped: the longest that an answer took.
+ * @param {string} url @param {string} cookie
+ */
+function askWhile(url, cookie) {
+  const over = new AbortController();
+  const asking = (async () => {
+    let slowestMs = 0;
+    while (!over.signal.aborted) {
+      const start = performance.now();
+      const headers = { cookie, 'accept-encoding': 'br' };
+      const { body } = await request(`${url}api/fleet`, { headers });
+      await body.arrayBuffer();
+      slowestMs = Math.max(slowestMs, performance.now() - start);
+      await sleep(500);
+    }
+    return Math.round(slowestMs);
+  })();
+  return {
+    stop: () => {
+      over.abort();
+      return asking;
+    },
+  };
+}
+
 /** @param {import('mqtt').MqttClient} client @param {number} messages */
 async function sendTelemetry(client, messages) {
   const start = performance.now();
   const devices = Math.max(1, deviceCount);
   for (let sent = 0; sent < messages;) {
-    const due = Math.min(messages, Math.ceil(((performance.now() - start) / 1000) * PER_SECOND));
+    const due = Math.min(messages, Math.ceil(((performance.now() - start) / 1000) * perSecond));
     for (; sent < due; sent += 1) {
       const at = sent % devices;
       const topic = `edgefit/v1/d/${idOf(at)}/up/tele/host`;

@@ -93,8 +93,9 @@ export class Users {
     try {
       const seen = await stampOf(this.#path);
       if (seen === this.#seen) return;
-      this.#users = new Map((await readUsers(this.#path)).map((user) => [user.name, user]));
+      // Also where it cannot be read: one change is told once.
       this.#seen = seen;
+      this.#users = new Map((await readUsers(this.#path)).map((user) => [user.name, user]));
     } catch (error) {
       this.#warn(messageOf(error));
     }

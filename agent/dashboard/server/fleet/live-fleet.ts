@@ -4,8 +4,6 @@ import { jobRecordSchema } from '../../../contracts/job.ts';
 import type { ControllerStatus, Rollout } from '../../../contracts/rollout.ts';
 import { telemetryStreams } from '../../../contracts/telemetry.ts';
 import type { BrokerSettings } from '../../../fleet/broker-link.ts';
-import { openChannel } from '../../../fleet/operator/channel.ts';
-import { readDevice } from '../../../fleet/operator/device.ts';
 import { topicFilter } from '../../../fleet/protocol/topics.ts';
 import { startFleetLink, type FleetLink } from '../../../fleet/roster/fleet-link.ts';
 import type { FleetMessage } from '../../../fleet/roster/read.ts';
@@ -14,6 +12,7 @@ import type { DeviceDocuments, FleetListener, FleetView } from '../ports.ts';
 import { Admission, ADMISSION, BENCH_ADMISSION, type AdmissionLimits } from './admission.ts';
 import { readBench } from './benches.ts';
 import { Controllers } from './controllers.ts';
+import { DeviceReader, NOTHING } from './device-reader.ts';
 import { Listeners } from './listeners.ts';
 import { ApiRows } from './row.ts';
 import { SampleTimes } from './sample-time.ts';
@@ -32,9 +31,6 @@ export interface LiveFleetOptions {
 
 type SeenTelemetry = Extract<FleetMessage, { kind: 'telemetry' }>['value'];
 
-/** Each has a connection of its own for half a second. */
-const MAX_READINGS = 8;
-
 const OTHERS = [topicFilter('rollout'), topicFilter('controllerStatus'), topicFilter('bench')];
 
 /** The fleet over one connection to the broker. `stop` ends it. */
@@ -47,7 +43,7 @@ export class LiveFleet implements FleetView {
   readonly #times = new SampleTimes();
   readonly #admission: Admission;
   readonly #benchAdmission: Admission;
-  readonly #reading = new Map<string, Promise<DeviceDocuments>>();
+  readonly #reader: DeviceReader;
   #isConnected = false;
   #sinceMs: number;
   #reason: string | null = 'not connected yet';
@@ -57,6 +53,7 @@ export class LiveFleet implements FleetView {
     this.#options = options;
     this.#sinceMs = options.nowMs();
     this.#admission = new Admission(options.admission ?? ADMISSION, options.nowMs);
+    this.#reader = new DeviceReader(options);
     this.#benchAdmission = new Admission(BENCH_ADMISSION, options.nowMs);
     const { broker, clientId, timeoutMs, nowMs, log } = options;
     this.#link = startFleetLink({
@@ -133,33 +130,8 @@ export class LiveFleet implements FleetView {
     return this.#admission.refused + this.#benchAdmission.refused;
   }
 
-  /** One reading of a device serves all who ask meanwhile; few devices are read at once. */
   async documents(deviceId: string): Promise<DeviceDocuments> {
-    const known = this.#reading.get(deviceId);
-    if (known !== undefined) return known;
-    // oxlint-disable-next-line no-await-in-loop -- until there is room
-    while (this.#reading.size >= MAX_READINGS) await Promise.race(this.#reading.values());
-    const reading = this.#readDocuments(deviceId).finally(() => this.#reading.delete(deviceId));
-    this.#reading.set(deviceId, reading);
-    return reading;
-  }
-
-  async #readDocuments(deviceId: string): Promise<DeviceDocuments> {
-    const nothing: DeviceDocuments = { birth: null, twin: null, jobs: [] };
-    if (!this.#isConnected) return nothing;
-    const { broker, clientId, timeoutMs, log } = this.#options;
-    try {
-      const channel = await openChannel({ broker, timeoutMs, operatorId: clientId });
-      try {
-        const { birth, twin, jobs } = await readDevice(channel, deviceId);
-        return { birth, twin, jobs };
-      } finally {
-        await channel.close();
-      }
-    } catch (error) {
-      log.warn({ deviceId, why: messageOf(error) }, 'its documents could not be read');
-      return nothing;
-    }
+    return this.#isConnected ? this.#reader.read(deviceId) : NOTHING;
   }
 
   stop(): Promise<void> {

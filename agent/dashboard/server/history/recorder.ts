@@ -12,6 +12,9 @@ const MAX_BENCHES = 100;
 /** More than a batch of these at once would hold up requests for the history. */
 const MAX_BATCH = 5000;
 
+/** A disk or a database that is gone is gone for a while. */
+const TELL_AGAIN_MS = 60_000;
+
 /** A metric of the server's own: 1 while a device is there. Its mean is the share of the time. */
 export const ONLINE_METRIC = 'deviceOnline';
 
@@ -30,6 +33,7 @@ export class Recorder {
   #benches: BenchArrival[] = [];
   #dropped = 0;
   #told = 0;
+  #toldMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
   #stop: () => void = () => undefined;
 
@@ -95,16 +99,22 @@ export class Recorder {
       }
     } catch (error) {
       this.#dropped += samples.length + jobs.length + benches.length;
-      this.#warn(`the history could not be written: ${messageOf(error)}`);
+      this.#tell(`the history could not be written: ${messageOf(error)}`);
+      return;
     }
-    this.#tellDropped();
+    const { dropped } = this;
+    if (dropped > this.#told) {
+      this.#tell(`${dropped - this.#told} messages were not kept: too many at once`);
+    }
   }
 
-  #tellDropped(): void {
-    const { dropped } = this;
-    if (dropped === this.#told) return;
-    this.#warn(`${dropped - this.#told} messages were not kept: too many at once`);
-    this.#told = dropped;
+  /** Once in a while: what happens every second must not fill the log. */
+  #tell(message: string): void {
+    const now = performance.now();
+    if (now - this.#toldMs < TELL_AGAIN_MS) return;
+    this.#toldMs = now;
+    this.#told = this.dropped;
+    this.#warn(message);
   }
 
   async #prune(): Promise<void> {

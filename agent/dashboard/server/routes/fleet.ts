@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { actionSchema, type Device, type Models } from '../../../contracts/dashboard.ts';
 import { ID_PATTERN } from '../../../contracts/ids.ts';
 import type { JobRecord } from '../../../contracts/job.ts';
+import { messageOf } from '../../../util/errors.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
 import { modelsOf } from '../models.ts';
@@ -16,6 +17,7 @@ export interface FleetParts {
   readonly operator: Operator | null;
   readonly texts: RowTexts;
   readonly nowMs: () => number;
+  readonly log: (message: string) => void;
 }
 
 const idSchema = z.object({ id: z.string().regex(ID_PATTERN, 'it is no device id') });
@@ -71,11 +73,18 @@ async function describeDevice(parts: FleetParts, deviceId: string): Promise<Devi
   const { fleet, history } = parts;
   const row = fleet.row(deviceId);
   if (row === null) throw new ApiFailure('not_found', `there is no device ${deviceId}`);
-  const [documents, jobs, benches, latest] = await Promise.all([
-    fleet.documents(deviceId),
+  const stored = Promise.all([
     history.jobs(deviceId),
     history.benches(deviceId),
     history.latest(deviceId),
+  ]).catch((error: unknown) => {
+    // What the device is now can be told without it.
+    parts.log(`the history of ${deviceId} could not be read: ${messageOf(error)}`);
+    return [[], [], {}] as const;
+  });
+  const [documents, [jobs, benches, latest]] = await Promise.all([
+    fleet.documents(deviceId),
+    stored,
   ]);
   return {
     row,
