@@ -1,9 +1,10 @@
 // @ts-check
 // What the daemon costs while it does nothing, and how soon it is online: starts mosquitto, a bare
 // Node.js process and the built daemon, and reads /proc. Prints one line of JSON with --json, else a
-// small table. `--seconds N` is how long the processor time is watched (default 30).
+// small table. `--seconds N` is how long the processor time is watched (default 30); with `--metrics`
+// GET /metrics is served and asked for every 10 s.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,6 +16,7 @@ const main = join(root, 'dist/agent/cli/main.js');
 const BARE = 'setInterval(()=>{},1e9)';
 /** Start-up garbage is collected, and the first refresh is over. */
 const SETTLE_MS = 5000;
+const SCRAPE_MS = 10_000;
 /** Of /proc/PID/stat: USER_HZ is 100 on every Linux that Node.js runs on. */
 const TICKS_PER_SECOND = 100;
 
@@ -57,8 +59,14 @@ async function connectWhenReady(port) {
   }
 }
 
-/** @param {string} folder @param {number} seconds */
-async function measure(folder, seconds) {
+/** @param {number} port */
+async function scrape(port) {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  if (!(await response.text()).includes('edgefit_build_info')) throw new Error('no metrics');
+}
+
+/** @param {string} folder @param {number} seconds @param {boolean} withMetrics */
+async function measure(folder, seconds, withMetrics) {
   const port = await freePort();
   const config = join(folder, 'mosquitto.conf');
   writeFileSync(config, `listener ${port} 127.0.0.1\nallow_anonymous true\n`);
@@ -67,6 +75,8 @@ async function measure(folder, seconds) {
   const bare = spawn(process.execPath, ['-e', BARE], { stdio: 'ignore' });
   /** @type {import('node:child_process').ChildProcess | undefined} */
   let daemon;
+  /** @type {NodeJS.Timeout | undefined} */
+  let scraping;
   try {
     const watcher = await connectWhenReady(port);
     await watcher.subscribeAsync('edgefit/v1/d/bench/up/status');
@@ -76,6 +86,11 @@ async function measure(folder, seconds) {
       yaml,
       `deviceId: bench\nstateDir: ${folder}/state\nmqtt:\n  url: mqtt://127.0.0.1:${port}\n`,
     );
+    if (withMetrics) {
+      const listen = await freePort();
+      appendFileSync(yaml, `metrics:\n  listen: 127.0.0.1:${listen}\n`);
+      scraping = setInterval(() => void scrape(listen), SCRAPE_MS);
+    }
     const started = performance.now();
     daemon = spawn(process.execPath, [main, 'run', '--config', yaml], { stdio: 'ignore' });
     await Promise.race([online, sleep(20_000).then(() => Promise.reject(new Error('not online')))]);
@@ -94,6 +109,7 @@ async function measure(folder, seconds) {
     await watcher.endAsync(true);
     return result;
   } finally {
+    clearInterval(scraping);
     for (const child of [daemon, bare, broker]) child?.kill('SIGKILL');
   }
 }
@@ -102,7 +118,7 @@ const at = process.argv.indexOf('--seconds');
 const seconds = at === -1 ? 30 : Number(process.argv[at + 1]);
 const folder = mkdtempSync(join(tmpdir(), 'edgefit-bench-'));
 try {
-  const result = await measure(folder, seconds);
+  const result = await measure(folder, seconds, process.argv.includes('--metrics'));
   if (process.argv.includes('--json')) console.log(JSON.stringify(result));
   else {
     const above = (result.idlePssBytes - result.bareNodePssBytes) / 1e6;

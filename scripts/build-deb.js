@@ -5,7 +5,8 @@
 //   node scripts/build-deb.js                        this machine's platform, into the current folder
 //   node scripts/build-deb.js amd64 arm64 --output dist-deb/
 //   node scripts/build-deb.js --compression gzip     quicker, for trials
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+//   node scripts/build-deb.js --agent                also the archive for selfupdate jobs
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -29,6 +30,7 @@ const { values, positionals } = parseArgs({
   options: {
     output: { type: 'string', default: '.' },
     compression: { type: 'string', default: 'xz' },
+    agent: { type: 'boolean', default: false },
   },
 });
 
@@ -56,9 +58,26 @@ async function build(platform) {
       output,
     });
     report(output, sizeKib, native);
+    if (values.agent) console.log(agentArchive(join(target, HOME), version, platform));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * What `agent model publish --agent` takes: the program's folder as one file.
+ * @param {string} home
+ * @param {string} version
+ * @param {import('./deb/platforms.js').Platform} platform
+ */
+function agentArchive(home, version, platform) {
+  const about = { schema: 'edgefit/agent-package/1', version, platform: `linux-${platform.cpu}` };
+  writeFileSync(join(home, 'agent-package.json'), `${JSON.stringify(about)}\n`);
+  const output = join(resolve(values.output), `edgefit-agent_${version}_${platform.debian}.tar.gz`);
+  const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mode=u+rw,go-w'];
+  const time = `--mtime=@${epochSeconds()}`;
+  must('tar', ['--format=ustar', ...same, time, '-I', 'gzip -n', '-cf', output, '-C', home, '.']);
+  return output;
 }
 
 /**

@@ -32,7 +32,7 @@ export interface ModelPackage {
   readonly gates: Gates;
   /** A file with the names of the classes. */
   readonly labels: string | null;
-  /** Fields that this program does not know. */
+  /** Fields that are not for who fits: those this program does not know, and the policy of devices. */
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
@@ -110,7 +110,9 @@ function fromManifest(manifest: Manifest, manifestPath: string): ModelPackage {
     gates: manifest.gates ?? {},
     labels: manifest.labels ?? null,
     extra: Object.fromEntries(
-      Object.entries(manifest).filter(([field]) => !(field in manifestSchema.shape)),
+      Object.entries(manifest).filter(
+        ([field]) => field === 'policy' || !(field in manifestSchema.shape),
+      ),
     ),
   };
 }

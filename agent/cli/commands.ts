@@ -15,6 +15,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<MakeCommand>> = new Map
   ['inspect', async () => (await import('./inspect.ts')).inspectCommand],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand],
   ['run', async () => (await import('./run.ts')).runCommand],
+  ['calib', async () => (await import('./calib.ts')).calibCommand],
   ['enrol', async () => (await import('./enrol.ts')).enrolCommand],
   ['config', async () => (await import('./config.ts')).configCommand],
   ['model', async () => (await import('./model.ts')).modelCommand],

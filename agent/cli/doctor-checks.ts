@@ -32,7 +32,9 @@ export async function checksFor(
   const { trtexecChecks } = await import('../runtime/tensorrt/check.ts');
   const libraries = [...runtimeChecks, ...trtexecChecks(facts, io.env)];
   const broker = settings === null ? [] : [brokerCheck(settings)];
-  return [nodeCheck(process.versions.node), ...libraries, ...machine, ...broker];
+  const { metadataChecks } = await import('./metadata-check.ts');
+  const metadata = await metadataChecks(stateFolder(io.env));
+  return [nodeCheck(process.versions.node), ...libraries, ...machine, ...broker, ...metadata];
 }
 
 /** Whether the Node.js that runs us is one that the program is made for. */

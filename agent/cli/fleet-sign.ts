@@ -33,10 +33,18 @@ export function fleetSignCommand({ io }: CliContext): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, flags: Flags) => {
       const { openKeys } = await import('./model/passphrase.ts');
-      const { signDocument } = await import('../fleet/protocol/signed.ts');
+      const { MAX_DOCUMENT_BYTES, signDocument } = await import('../fleet/protocol/signed.ts');
       const signed = await readDocument(file);
+      if (Date.parse(signed.expires) <= Date.now()) {
+        throw new UsageError(`${file}: it expired at ${signed.expires}, devices would refuse it`);
+      }
       const document = signDocument(signed, await openKeys(flags, io));
       const text = `${JSON.stringify(document)}\n`;
+      const bytes = Buffer.byteLength(text);
+      if (bytes > MAX_DOCUMENT_BYTES) {
+        const limit = `devices read at most ${MAX_DOCUMENT_BYTES}`;
+        throw new UsageError(`${file}: signed it has ${bytes} bytes, ${limit}`);
+      }
       if (flags.output === undefined) io.stdout.write(text);
       else await writeFileDurably(flags.output, text);
     });

@@ -38,6 +38,7 @@ export interface SampleOptions {
 
 /** What and how `bench` and `fit` measure. */
 export interface MeasureOptions extends SampleOptions {
+  readonly recorded?: string;
   readonly precision?: readonly PrecisionChoice[];
   readonly asIs?: boolean;
   readonly threads?: readonly number[];
@@ -108,6 +109,10 @@ export function addMeasureOptions(command: Command): Command {
     .option('--delegate <path>', 'TFLite: a library that takes over what it can of the model')
     .option('--delegate-option <k=v>', 'an option for it; may be given again', addPair);
   addSampleOptions(command)
+    .option(
+      '--recorded <dir>',
+      'calibrate with what `agent calib` keeps of the application there; others still judge',
+    )
     .addOption(
       new Option('--optimize <what>', 'what the best one has least of')
         .choices(['latency', 'size', 'memory'])
@@ -206,7 +211,7 @@ export function readBenchRequest(modelPath: string, options: MeasureOptions): Be
       runtimes: options.runtime,
       asIs: options.asIs === true,
     },
-    samples: readSamples(options),
+    samples: { ...readSamples(options), recorded: options.recorded },
     image: readImage(options),
     audio: readAudio(options),
     objective: {

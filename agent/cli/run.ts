@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { ConfigError, renderProblem } from '../config/error.ts';
+import { isOnTrial } from '../util/agents.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { EXIT, exitCodeOf, explain } from './errors.ts';
 
@@ -35,7 +36,9 @@ export function runCommand({ io, version, signal }: CliContext, outcome: Outcome
         if (signal.aborted) return;
         if (exitCodeOf(error) !== EXIT.badInput) throw error;
         for (const line of linesOf(error, flags.debug === true)) io.stderr.write(`${line}\n`);
-        outcome.code = EXIT.badConfiguration;
+        // systemd must start the agent before again, which was content with this configuration.
+        const goesBack = await isOnTrial(io.env['EDGEFIT_AGENTS']);
+        outcome.code = goesBack ? EXIT.failed : EXIT.badConfiguration;
       }
     });
 }

@@ -8,7 +8,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Leaf {
   readonly path: readonly string[];
   readonly variable: string;
-  readonly kind: 'text' | 'number' | 'list';
+  readonly kind: 'text' | 'number' | 'boolean' | 'list';
 }
 
 /** `mqtt.keepAliveSeconds` is `EDGEFIT_MQTT_KEEP_ALIVE_SECONDS`. */
@@ -31,6 +31,7 @@ function unwrap(schema: unknown): unknown {
 
 function kindOf(schema: unknown): Leaf['kind'] {
   if (schema instanceof z.ZodArray) return 'list';
+  if (schema instanceof z.ZodBoolean) return 'boolean';
   return schema instanceof z.ZodNumber ? 'number' : 'text';
 }
 
@@ -61,9 +62,10 @@ export function overridesFrom(env: Environment): readonly Override[] {
   });
 }
 
-/** A text that is no number stays a text, so that the schema can refuse it with its words. */
+/** A text that is not of its kind stays a text, so that the schema can refuse it with its words. */
 function valueOf(text: string, kind: Leaf['kind']): unknown {
   if (kind === 'list') return text.split(',').map((item) => item.trim());
+  if (kind === 'boolean' && /^(true|false)$/.test(text.trim())) return text.trim() === 'true';
   if (kind === 'number' && /^-?\d+(\.\d+)?$/.test(text.trim())) return Number(text);
   return text;
 }

@@ -12,6 +12,7 @@ import type { ConfigProblem } from './error.ts';
 import { validate } from './issues.ts';
 import type { Issue } from './issues.ts';
 import { checkRelations } from './relations.ts';
+import { checkSchedules } from './schedules.ts';
 import { MAX_CONFIG_BYTES, parseYaml } from './yaml-text.ts';
 import type { KeyPath, ParsedText } from './yaml-text.ts';
 
@@ -124,7 +125,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const checked = validate(overlay(text?.value ?? {}, overrides));
   if ('issues' in checked) throw refusal(checked.issues);
   const { config } = checked;
-  const issues = checkRelations(config);
+  const issues = [...checkRelations(config), ...(await checkSchedules(config))];
   if (issues.length > 0) throw refusal(issues);
   return { config, file, problem, origins: originsOf(config, file, text, overrides) };
 }

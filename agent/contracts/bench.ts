@@ -160,6 +160,14 @@ export const benchSchema = z.object({
     evaluation: z.number().int(),
     labelled: z.boolean(),
     source: z.string(),
+    recorded: z
+      .object({
+        samples: z.number().int().nonnegative(),
+        used: z.boolean(),
+        why: z.string().nullable().describe('they were not used'),
+      })
+      .optional()
+      .describe('inputs of the application that this device has kept, where they were asked for'),
   }),
   objective: z.object({
     optimize: z.enum(['latency', 'size', 'memory']),

@@ -88,6 +88,113 @@ export const modelsConfigSchema = z.strictObject({
   lockFile: file.optional().describe('no job begins to change anything while this file is there'),
 });
 
+const WEEK_MINUTES = 7 * 24 * 60;
+
+/** Cron lines are checked where the configuration is read: five fields, or six with seconds first. */
+const schedule = z.string().min(1).max(100);
+
+export const telemetryConfigSchema = z.strictObject({
+  schedule: schedule
+    .default('*/10 * * * * *')
+    .describe('when to sample, as a cron line with seconds; off: never'),
+  fullMinutes: z
+    .number()
+    .min(0.01)
+    .max(WEEK_MINUTES)
+    .default(60)
+    .describe('how often every value is sent, whether it has changed or not'),
+  historyMinutes: z
+    .number()
+    .min(0)
+    .max(WEEK_MINUTES)
+    .default(5)
+    .describe('pause between samples that are kept while offline; 0: none is'),
+  benchSchedule: schedule
+    .default('0 3 * * *')
+    .describe('when to measure the latency of the deployed models; off: never'),
+  driftSchedule: schedule
+    .default('0 4 * * 0')
+    .describe('when to measure their accuracy, too, on the stored samples; off: never'),
+  jitterMinutes: z
+    .number()
+    .min(0)
+    .max(720)
+    .default(30)
+    .describe('these wait a random time up to so long, so that a fleet does not act as one'),
+  benchSeconds: z
+    .number()
+    .min(1)
+    .max(3600)
+    .default(120)
+    .describe('longest time for one measurement; what takes longer is ended'),
+  waitMinutes: z
+    .number()
+    .min(0)
+    .max(1440)
+    .default(60)
+    .describe('how long a lock, heat or weak power may put a measurement off'),
+  maxP90Ratio: z
+    .number()
+    .min(1)
+    .max(1000)
+    .default(1.5)
+    .describe('p90 by p90 at deployment; above it a model drifts'),
+  maxAccuracyDrop: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.01)
+    .describe('of the task metric since deployment; above it a model drifts'),
+  samplesBytes: z
+    .int()
+    .min(0)
+    .max(1024 ** 4)
+    .default(64 * 1024 * 1024)
+    .describe('evaluation samples of a package are kept for drift checks up to this; 0: never'),
+});
+
+export const metricsConfigSchema = z.strictObject({
+  listen: z
+    .string()
+    .regex(/^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, { error: 'use HOST:PORT' })
+    .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) < 65_536, 'use HOST:PORT')
+    .optional()
+    .describe('address of GET /metrics for Prometheus, such as 127.0.0.1:9464; off without it'),
+});
+
+const MIB = 1024 * 1024;
+/** Longer ones are not read by who calibrates. */
+const MAX_SAMPLE_BYTES = 256 * MIB;
+
+export const calibrationConfigSchema = z.strictObject({
+  record: z
+    .boolean()
+    .default(false)
+    .describe(
+      'applications may hand their inputs over, by a local socket; they stay on this device',
+    ),
+  maxSamples: z.int().min(1).max(100_000).default(256).describe('kept of each model'),
+  maxBytes: z
+    .int()
+    .min(1024)
+    .max(1024 ** 4)
+    .default(64 * MIB)
+    .describe('on the disk, of each model'),
+  maxSampleBytes: z
+    .int()
+    .min(1)
+    .max(MAX_SAMPLE_BYTES)
+    .default(16 * MIB)
+    .describe('of one sample'),
+  maxPerSecond: z
+    .number()
+    .min(0.001)
+    .max(1000)
+    .default(10)
+    .describe('samples of a model that are looked at; the others are passed over'),
+  socketFile: file.optional().describe('default: record.sock in the runtime folder'),
+});
+
 export const configSchema = z
   .strictObject({
     deviceId: id
@@ -108,10 +215,15 @@ export const configSchema = z
     mqtt: mqttConfigSchema.prefault({}),
     outbox: outboxConfigSchema.prefault({}),
     models: modelsConfigSchema.prefault({}),
+    telemetry: telemetryConfigSchema.prefault({}),
+    metrics: metricsConfigSchema.prefault({}),
+    calibration: calibrationConfigSchema.prefault({}),
   })
   .describe('configuration of agent run: /etc/edgefit/agent.yaml');
 
 export type Config = z.infer<typeof configSchema>;
+export type CalibrationConfig = z.infer<typeof calibrationConfigSchema>;
 export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
+export type TelemetryConfig = z.infer<typeof telemetryConfigSchema>;
 export type MqttConfig = z.infer<typeof mqttConfigSchema>;
 export type LogLevel = (typeof logLevels)[number];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { benchSchema, methods, rowVariantSchema } from './bench.ts';
 import { precisions, runtimeNames } from './facts.ts';
+import { modelInputSchema } from './recorded.ts';
 
 /** The record that lies beside a kept model: what was chosen, and everything it was measured against. */
 export const decisionSchema = z.object({
@@ -20,6 +21,10 @@ export const decisionSchema = z.object({
     variant: rowVariantSchema.optional(),
     reason: z.string(),
   }),
+  inputs: z
+    .array(modelInputSchema)
+    .optional()
+    .describe('what samples for this model must bring; text and constants left out'),
   bench: benchSchema,
 });
 

@@ -39,6 +39,7 @@ export const refusalCodes = [
   'UNSIGNED',
   'WRONG_TYPE',
   'REPLAYED',
+  'STALE_EPOCH',
   'ID_REUSE',
   'OLDER',
   'BUSY',

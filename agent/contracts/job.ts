@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ID_PATTERN } from './ids.ts';
+import { calibrationSources } from './manifest.ts';
 import { signedPartSchema } from './signed.ts';
 
 /**
@@ -78,9 +79,11 @@ export const policySchema = z.object({
   maxRssBytes: z.number().int().positive().optional(),
   maxCelsius: z.number().optional().describe('do not start, and do not stay, above it'),
   calibration: z
-    .enum(['package', 'recorded'])
-    .default('package')
-    .describe("recorded: the device's own inputs, where it has kept enough of them"),
+    .enum(calibrationSources)
+    .optional()
+    .describe(
+      "recorded: the device's own inputs, where it has kept enough of them; absent: what the package says",
+    ),
 });
 
 const limitsSchema = z.object({
@@ -212,6 +215,7 @@ export type FitJob = z.infer<typeof fitJobSchema>;
 export type BenchJob = z.infer<typeof benchJobSchema>;
 export type ConfigJob = z.infer<typeof configJobSchema>;
 export type CollectJob = z.infer<typeof collectJobSchema>;
+export type SelfupdateJob = z.infer<typeof selfupdateJobSchema>;
 export type RollbackJob = z.infer<typeof rollbackJobSchema>;
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 export type Policy = z.infer<typeof policySchema>;

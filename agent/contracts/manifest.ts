@@ -134,6 +134,19 @@ export const gatesSchema = z
   .strict()
   .describe('what a version must keep to be taken; the command line may say otherwise');
 
+/** What a model is calibrated with on a device. */
+export const calibrationSources = ['package', 'recorded'] as const;
+
+export const packagePolicySchema = z
+  .object({
+    calibration: z
+      .enum(calibrationSources)
+      .optional()
+      .describe("recorded: the device's own inputs, where it has kept enough of them"),
+  })
+  .loose()
+  .describe('what devices do with the package unless a job says otherwise');
+
 /** Of a package that was packed: a plain path below the folder of the manifest. */
 const packedPath = path.refine(
   (text) =>
@@ -160,6 +173,7 @@ export const manifestSchema = z
     labels: path.optional().describe('names of the classes, one a line'),
     variants: z.array(variantSchema).max(MAX_VARIANTS).optional(),
     gates: gatesSchema.optional(),
+    policy: packagePolicySchema.optional(),
     files: z
       .array(packedFileSchema)
       .max(MAX_FILES)
@@ -176,5 +190,6 @@ export type ConstantSpec = z.infer<typeof constantInputSchema>;
 export type SampleSetSpec = z.infer<typeof sampleSetSchema>;
 export type TaskSpec = z.infer<typeof taskSchema>;
 export type VariantSpec = z.infer<typeof variantSchema>;
+export type CalibrationSource = (typeof calibrationSources)[number];
 export type Gates = z.infer<typeof gatesSchema>;
 export type PackedFile = z.infer<typeof packedFileSchema>;

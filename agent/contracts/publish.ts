@@ -6,6 +6,7 @@ export const publishSchema = z
     schema: z.literal('edgefit/publish/1'),
     model: z.string(),
     version: z.string(),
+    platform: z.string().optional().describe('of an archive of the agent itself'),
     releaseCounter: z.number().int().describe('grows with every release of this model'),
     files: z.number().int(),
     bytes: z.number().int(),
@@ -21,6 +22,10 @@ export const verifySchema = z
     url: z.string(),
     rootVersion: z.number().int(),
     targetsVersion: z.number().int(),
+    expires: z
+      .object({ root: z.string(), targets: z.string() })
+      .describe('when devices refuse everything unless it is signed anew'),
+    warnings: z.array(z.string()).describe('what is to be signed anew soon'),
     files: z.array(
       z.object({
         path: z.string(),

@@ -41,7 +41,11 @@ const MAX_WAVES = 50;
 
 /** Both have to be reached: a share alone stops at the first of three devices. */
 export const failureLimitSchema = z.object({
-  percent: z.number().min(0).max(100).describe('of the devices of a wave that have ended'),
+  percent: z
+    .number()
+    .min(0)
+    .max(100)
+    .describe('of the devices of a wave that have ended or are at work'),
   count: z.int().min(1).describe('and at least this many of them'),
 });
 
@@ -124,7 +128,7 @@ const jobCountsSchema = z.object({
   failed: count.describe('failed, timed out or expired'),
   rejected: count.describe('the device did not take the job'),
   canceled: count,
-  rolledBack: count.describe('of those that failed: back on what they had before'),
+  rolledBack: count.describe('back on what they had before, by themselves or by a rollback'),
 });
 
 const mediansSchema = z.object({

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { precisions } from './facts.ts';
-import { ID_PATTERN } from './ids.ts';
+import { ID_PATTERN, telemetryStreams } from './ids.ts';
 
-export const telemetryStreams = ['host', 'infer', 'agent'] as const;
+export { telemetryStreams };
 
 /**
  * At `edgefit/v1/d/{id}/up/tele/{stream}`: what has changed since the last message of the stream by

@@ -1,4 +1,5 @@
 import { uptime } from 'node:os';
+import type { Expiries } from '../deploy/tuf/trusted-targets.ts';
 import type { DeviceParts } from '../fleet/device/device.ts';
 import type { Answer } from '../fleet/device/requests.ts';
 import type { Log } from './log.ts';
@@ -8,7 +9,11 @@ const MAX_TAIL_BYTES = 100 * 1024;
 const DEFAULT_LINES = 100;
 
 /** What people ask a device when something seems wrong. */
-export function answersOf(log: Log, { session, outbox, refusals }: DeviceParts) {
+export function answersOf(
+  log: Log,
+  { session, outbox, refusals }: DeviceParts,
+  metadataExpires: () => Expiries | null,
+) {
   const health: Answer = async () => ({
     processUptimeSeconds: Math.round(process.uptime()),
     machineUptimeSeconds: Math.round(uptime()),
@@ -17,6 +22,7 @@ export function answersOf(log: Log, { session, outbox, refusals }: DeviceParts) 
     connects: session.connects(),
     outbox: outbox.stats(),
     refused: refusals.counts(),
+    metadataExpires: metadataExpires(),
   });
   const logtail: Answer = async ({ lines = DEFAULT_LINES }) => ({ lines: lastLines(log, lines) });
   return { health, logtail };

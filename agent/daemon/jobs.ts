@@ -1,20 +1,22 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, ModelsConfig } from '../contracts/config.ts';
 import type { Facts } from '../contracts/facts.ts';
-import { settingsSchema, type Settings } from '../contracts/fleet-twin.ts';
+import { settingsSchema, type ActiveModel, type Settings } from '../contracts/fleet-twin.ts';
 import type { Release } from '../contracts/release.ts';
 import type { DeviceParts } from '../fleet/device/device.ts';
 import { openJobService, type JobService } from '../fleet/jobs/service.ts';
 import { PhaseError } from '../fleet/jobs/runner.ts';
 import type { Conditions, Health } from '../fleet/jobs/work/context.ts';
-import { benchIdOf, benchMessage } from '../fleet/protocol/outgoing.ts';
 import type { HeatReader } from '../hardware/heat.ts';
-import { codeOf } from '../util/errors.ts';
+import { codeOf, messageOf } from '../util/errors.ts';
 import { builtModule } from '../util/paths.ts';
 import { runShell } from './commands.ts';
+import { readDecision, rowOf, tellBench, tellFitted } from './last-bench.ts';
 import type { Log } from './log.ts';
+import { momentOf } from './moment.ts';
+import { selfUpdateOf } from './self-update.ts';
+import type { DaemonTelemetry } from './telemetry.ts';
 
 export interface DaemonJobsOptions {
   readonly config: Config;
@@ -30,7 +32,12 @@ export interface DaemonJobsOptions {
   readonly program?: string | undefined;
   /** The device, once it is there. */
   readonly device: () => DeviceParts | null;
+  readonly telemetry: DaemonTelemetry;
   readonly onSettings: (settings: Settings) => void;
+  /** Other keys count than before. */
+  readonly onKeys: () => void;
+  /** Ends the daemon, so that another agent can take over. */
+  readonly restart: (why: string) => void;
 }
 
 const HOUR_MS = 3_600_000;
@@ -39,7 +46,7 @@ const MAX_LOG_BYTES = 48 * 1024;
 
 /** Jobs with what the daemon around them can do. */
 export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> {
-  const { config, env, state, deviceId, agent, bootId, facts, log, device } = options;
+  const { config, env, state, deviceId, agent, bootId, facts, log, device, telemetry } = options;
   const { models } = config;
   const { logger } = log;
   return openJobService({
@@ -49,23 +56,27 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     repository: models.repository ?? null,
     refreshMs: models.refreshHours * HOUR_MS,
     program: options.program ?? builtModule('cli/main'),
-    moment: () => ({ ts: new Date().toISOString(), mono: Math.round(monotonicMs()), bootId }),
+    selfUpdate: selfUpdateOf(options),
+    moment: () => momentOf(bootId),
     deviceClass: async () => classOf(agent, await facts()),
     conditions: () => conditionsNow(models),
     health: models.healthCommand === undefined ? null : healthBy(models.healthCommand, models, env),
     onSwitched: async (model, release, link) => {
-      await tellTwin(device(), release);
+      await tellSwitch(model, release, link, options);
       await tellApplication(model, release, link, options);
     },
-    onBench: async (report) => {
+    onBench: async (measured) => {
       const parts = device();
-      const benchId = benchIdOf(report);
-      const { topic, schema } = benchMessage(deviceId, report, benchId);
-      await parts?.outbox.add({ topic, schema, retain: false, priority: 'low', document: report });
-      const digest = createHash('sha256').update(JSON.stringify(report)).digest('hex');
-      await parts?.twin.setLastBench({ benchId, digest, ts: new Date().toISOString() });
-      await parts?.session.publish(parts.twin.message(new Date()));
+      const { report, fitted } = measured;
+      const known = fitted === null ? null : rowOf(fitted.bench)?.accuracy;
+      const { model } = measured.release;
+      if (parts !== null) await tellBench(parts, deviceId, { model, report, known });
+      await telemetry.measured(measured);
     },
+    onRecord: (record) => {
+      telemetry.tally.add(record);
+    },
+    samplesBytes: config.telemetry.samplesBytes,
     applySettings: async (settings) => {
       const parsed = settingsSchema.safeParse(settings);
       if (!parsed.success) {
@@ -92,9 +103,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
     publish: (message) => {
       void device()?.session.publish(message);
     },
-    onKeys: () => {
-      void device()?.session.republish();
-    },
+    onKeys: options.onKeys,
     log: {
       info: (fields, message) => {
         logger.info(fields, message);
@@ -104,11 +113,6 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
       },
     },
   });
-}
-
-/** Milliseconds since boot, whatever the clock does. */
-function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
 /** What decides how a model is fitted, besides the model. */
@@ -157,20 +161,34 @@ function healthBy(command: string, models: ModelsConfig, env: DaemonJobsOptions[
   };
 }
 
-async function tellTwin(parts: DeviceParts | null, release: Release | null): Promise<void> {
-  if (parts === null) return;
-  const active =
-    release === null
-      ? null
-      : {
-          name: release.model,
-          version: release.version,
-          precision: release.precision,
-          digest: release.digest,
-          releaseCounter: release.releaseCounter,
-        };
-  await parts.twin.setActiveModel(active);
-  await parts.session.publish(parts.twin.message(new Date()));
+/** In the twin, and with what it was fitted with until it is measured again. */
+async function tellSwitch(
+  model: string,
+  release: Release | null,
+  link: string,
+  { device, deviceId, telemetry, log }: DaemonJobsOptions,
+): Promise<void> {
+  const parts = device();
+  await parts?.twin.setActiveModel(release === null ? null : activeOf(release));
+  await parts?.session.publish(parts.twin.message(new Date()));
+  try {
+    const fitted = release === null ? null : await readDecision(link);
+    await telemetry.switched(model, release, fitted);
+    if (parts !== null) await tellFitted(parts, deviceId, model, fitted);
+  } catch (error) {
+    // Figures that cannot be kept are no reason to take the model back.
+    log.logger.warn({ model, why: messageOf(error) }, 'the figures of the model are not told');
+  }
+}
+
+function activeOf(release: Release): ActiveModel {
+  return {
+    name: release.model,
+    version: release.version,
+    precision: release.precision,
+    digest: release.digest,
+    releaseCounter: release.releaseCounter,
+  };
 }
 
 /** Its failure is written down; whether the application is well, its health command says. */

@@ -18,6 +18,7 @@ import { answersOf } from './answers.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
 import { openLog } from './log.ts';
 import type { Log } from './log.ts';
+import { lockFolder } from './only-one.ts';
 import { openNotifier } from './notify.ts';
 import { startWatchdog } from './watchdog.ts';
 
@@ -37,7 +38,7 @@ const STOP_MS = 4000;
 
 /**
  * The long-running agent: builds the rooms, starts them in order, waits for the signal and stops
- * them in reverse. Throws ConfigError and FileError when it cannot start.
+ * them in reverse. Throws ConfigError, FileError and DaemonError when it cannot start.
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { loaded, env, version, signal } = options;
@@ -47,6 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const folders = foldersOf(config, env);
   await checkCanWriteFolder(folders.state);
   await makeFolder(folders.state);
+  const unlock = await lockFolder(folders.state);
   const broker = await resolveBroker(loaded, env, folders.state);
   const notifier = openNotifier({ env, warn: (message) => logger.warn(message) });
   const stopWatchdog = startWatchdog({
@@ -58,16 +60,25 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   try {
     logger.info({ version, config: file, state: folders.state }, 'started');
     if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
-    const parts = await startParts(options, broker?.settings ?? null, folders.state, log);
+    const restart = new AbortController();
+    const parts = await startParts(options, broker?.settings ?? null, folders.state, log, (why) => {
+      restart.abort(new Error(why));
+    });
+    // Loaded only where it was asked for.
+    const stopRecording = config.calibration.record
+      ? await (await import('./recording.ts')).startRecording({ config, folders, log })
+      : async () => undefined;
     await notifier.send('READY=1', 'STATUS=running');
-    await untilAborted(signal);
-    logger.info({ reason: messageOf(signal.reason) }, 'stopping');
+    const end = AbortSignal.any([signal, restart.signal]);
+    await untilAborted(end);
+    logger.info({ reason: messageOf(end.reason) }, 'stopping');
     const impatient = setTimeout(() => process.exit(1), STOP_MS);
-    await Promise.all([notifier.send('STOPPING=1'), parts.stop()]);
+    await Promise.all([notifier.send('STOPPING=1'), parts.stop(), stopRecording()]);
     clearTimeout(impatient);
   } finally {
     stopWatchdog();
     await removeHeartbeat(folders.runtime);
+    unlock();
   }
   logger.info('stopped');
 }
@@ -78,6 +89,7 @@ async function startParts(
   broker: BrokerSettings | null,
   state: string,
   log: Log,
+  restart: (why: string) => void,
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const { readBootId } = await import('../hardware/boot-id.ts');
   const self: Self = {
@@ -93,21 +105,35 @@ async function startParts(
     },
   };
   let device: Device | null = null;
-  const jobs = takesJobs(config, state)
-    ? await (
-        await import('./jobs.ts')
-      ).openDaemonJobs({
-        ...self,
-        env,
-        program,
-        device: () => device,
-      })
-    : null;
+  let jobs: JobService | null = null;
+  const { openDaemonTelemetry } = await import('./telemetry.ts');
+  const telemetry = await openDaemonTelemetry({
+    ...self,
+    device: () => device,
+    jobs: () => jobs,
+  });
+  if (takesJobs(config, state)) {
+    const { openDaemonJobs } = await import('./jobs.ts');
+    jobs = await openDaemonJobs({
+      ...self,
+      env,
+      program,
+      restart,
+      telemetry,
+      onKeys: () => {
+        device?.onKeys().catch((error: unknown) => {
+          log.logger.warn({ why: messageOf(error) }, 'the desired twin could not be kept');
+        });
+      },
+      device: () => device,
+    });
+  }
   if (broker !== null) device = await startOnline(broker, self, jobs);
   jobs?.start();
+  await telemetry.start();
   return {
     stop: async () => {
-      await Promise.all([jobs?.stop(), device?.stop()]);
+      await Promise.all([telemetry.stop(), jobs?.stop(), device?.stop()]);
     },
   };
 }
@@ -160,7 +186,7 @@ async function startOnline(
     keyIds: () => jobs?.keyIds() ?? [],
     jobs: jobs?.port ?? noJobs,
     counters: jobs?.counters,
-    answers: (parts) => answersOf(log, parts),
+    answers: (parts) => answersOf(log, parts, () => jobs?.expiries() ?? null),
     onAnnouncement: (group) => {
       logger.debug({ group }, 'new metadata is announced');
       void jobs?.refresh();
@@ -187,13 +213,21 @@ async function nameDevice({ deviceId }: Config, state: string): Promise<string> 
   return defaultDeviceId();
 }
 
-/** The probe of this machine, made when first asked for. */
-function onceFacts(): () => Promise<Facts> {
+/** The probe of this machine, made when first asked for, and again after one that failed. */
+export function onceFacts(probeHere = probeMachine): () => Promise<Facts> {
   let facts: Promise<Facts> | null = null;
   return () => {
-    facts ??= import('../hardware/probe.ts').then(({ probe }) => probe());
+    facts ??= probeHere().catch((error: unknown) => {
+      facts = null;
+      throw error;
+    });
     return facts;
   };
+}
+
+async function probeMachine(): Promise<Facts> {
+  const { probe } = await import('../hardware/probe.ts');
+  return probe();
 }
 
 /** Keeps the process alive until then: a pending promise alone would not. */

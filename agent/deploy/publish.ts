@@ -1,11 +1,10 @@
-import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
-import { codeOf } from '../util/errors.ts';
-import { fileError, sync } from '../util/files.ts';
+import { readdir } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { fileError } from '../util/files.ts';
 import { TrustError } from './errors.ts';
-import { hashOfFile } from './hash.ts';
+import { digestOf, store, type SourceFile } from './stored-file.ts';
 import { contentsOf, type NewTarget } from './tuf/authority.ts';
-import { modelPrefix, packagePrefix, targetFile } from './tuf/layout.ts';
+import { modelPrefix, packagePrefix } from './tuf/layout.ts';
 import { withLock } from './tuf/lock.ts';
 import { changeTargets, readRepository, type RepositoryOptions } from './tuf/repository.ts';
 
@@ -47,7 +46,7 @@ export async function publishPackage(options: PublishOptions): Promise<Published
 async function publishAlone(options: PublishOptions): Promise<Published> {
   const { folder, firstRoot, packageFolder, model, version } = options;
   const known = contentsOf((await readRepository(folder, firstRoot)).targets.signed).files;
-  const counter = options.releaseCounter ?? nextCounter(known, model);
+  const counter = options.releaseCounter ?? highestRelease(known, modelPrefix(model)) + 1;
   const files = await readPackage(packageFolder, model, version, counter);
   const summary = {
     model,
@@ -60,10 +59,10 @@ async function publishAlone(options: PublishOptions): Promise<Published> {
     refuseOther(existing, files, model, version);
     return { ...summary, releaseCounter: existing[0]?.releaseCounter ?? 0 };
   }
-  refuseOldCounter(known, model, counter);
+  refuseOldCounter(model, highestRelease(known, modelPrefix(model)), counter);
   for (const file of files) {
     // oxlint-disable-next-line no-await-in-loop -- one file after the other: disks like it so
-    await store(options, file);
+    await store(folder, file);
   }
   await changeTargets(options, { add: files });
   return { ...summary, releaseCounter: counter };
@@ -77,22 +76,18 @@ function checkName(what: string, name: string): void {
   );
 }
 
-function countersOf(known: readonly NewTarget[], model: string): readonly number[] {
-  return known
-    .filter(({ path }) => path.startsWith(modelPrefix(model)))
-    .map((file) => file.releaseCounter ?? 0);
+/** The highest release among files whose path begins so; 0 before the first. */
+export function highestRelease(known: readonly NewTarget[], prefix: string): number {
+  const files = known.filter(({ path }) => path.startsWith(prefix));
+  return Math.max(0, ...files.map((file) => file.releaseCounter ?? 0));
 }
 
-function nextCounter(known: readonly NewTarget[], model: string): number {
-  return Math.max(0, ...countersOf(known, model)) + 1;
-}
-
-function refuseOldCounter(known: readonly NewTarget[], model: string, counter: number): void {
-  const highest = Math.max(0, ...countersOf(known, model));
+/** Throws TrustError for a release that devices would refuse. */
+export function refuseOldCounter(what: string, highest: number, counter: number): void {
   if (Number.isSafeInteger(counter) && counter > highest) return;
   throw new TrustError(
     'BAD_PACKAGE',
-    `release ${counter} of ${model} is not above ${highest}, which is published: devices would refuse it`,
+    `release ${counter} of ${what} is not above ${highest}, which is published: devices would refuse it`,
   );
 }
 
@@ -110,17 +105,15 @@ function refuseOther(
   throw new TrustError('EXISTS', message);
 }
 
-type PackageFile = NewTarget & { readonly source: string };
-
 async function readPackage(
   folder: string,
   model: string,
   version: string,
   releaseCounter: number,
-): Promise<readonly PackageFile[]> {
+): Promise<readonly SourceFile[]> {
   const sources = await listFiles(folder);
   if (sources.length === 0) throw new TrustError('BAD_PACKAGE', `${folder} holds no files`);
-  const files: PackageFile[] = [];
+  const files: SourceFile[] = [];
   for (const source of sources) {
     const inside = relative(folder, source).split(sep).join('/');
     const path = `${packagePrefix(model, version)}${inside}`;
@@ -146,48 +139,4 @@ async function listFiles(folder: string): Promise<readonly string[]> {
     throw new TrustError('BAD_PACKAGE', `${folder} holds more than ${MAX_FILES} files`);
   }
   return files.map(({ parentPath, name }) => join(parentPath, name)).toSorted();
-}
-
-async function digestOf(path: string): Promise<{ bytes: number; sha256: string }> {
-  const found = await hashOfFile(path).catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
-  if (found !== null) return found;
-  throw new TrustError('BAD_PACKAGE', `${path} vanished while it was published: try again`);
-}
-
-/**
- * Copies beside, looks at the copy and renames: a web server never serves half a file, and nothing
- * else ever stands under a hash. On the disk before metadata names it.
- */
-async function store({ folder }: RepositoryOptions, file: PackageFile): Promise<void> {
-  const path = targetFile(folder, file.path, file.sha256);
-  const part = `${path}.part`;
-  try {
-    if ((await exists(path)) && (await digestOf(path)).sha256 === file.sha256) return;
-    await mkdir(dirname(path), { recursive: true });
-    await copyFile(file.source, part);
-    await sync(part);
-  } catch (error) {
-    throw fileError('write', path, error);
-  }
-  if ((await digestOf(part)).sha256 !== file.sha256) {
-    await rm(part, { force: true });
-    throw new TrustError('BAD_PACKAGE', `${file.source} changed while it was published: try again`);
-  }
-  try {
-    await rename(part, path);
-    await sync(dirname(path));
-  } catch (error) {
-    throw fileError('write', path, error);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -87,6 +87,7 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
       evaluation: subject.evaluationInfo?.count ?? 0,
       labelled,
       source: subject.evaluationInfo?.describe ?? 'none: made-up inputs, good for timing only',
+      ...(subject.recorded === null ? {} : { recorded: subject.recorded }),
     },
     objective: compared.objective,
     conditions: compared.conditions,
@@ -95,7 +96,13 @@ async function bench(request: BenchRequest, hooks: Hooks, scratch: Scratch): Pro
     warnings: [...new Set(warnings)],
     chosen: compared.chosen,
   };
-  return { report, files: filesById(compared.files), cleanup: () => scratch.remove() };
+  const { inputs } = subject;
+  return {
+    report,
+    files: filesById(compared.files),
+    ...(inputs === null ? {} : { inputs }),
+    cleanup: () => scratch.remove(),
+  };
 }
 
 /** Files that came with the package. */

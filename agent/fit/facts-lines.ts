@@ -110,9 +110,11 @@ function model({ model: { name, format, bytes, sha256 } }: BenchReport): string 
   return `${name}, ${format}, ${bytesText(bytes)}, sha256 ${sha256.slice(0, 12)}`;
 }
 
-function samples({ samples: { calibration, evaluation, labelled, source } }: BenchReport): string {
+function samples({ samples: all }: BenchReport): string {
+  const { calibration, evaluation, labelled, source, recorded } = all;
   const labels = labelled ? 'labelled' : 'without labels';
-  return `${calibration} for calibration, ${evaluation} for evaluation (${labels}): ${source}`;
+  const own = recorded?.used === true ? ' (recorded on this device)' : '';
+  return `${calibration} for calibration${own}, ${evaluation} for evaluation (${labels}): ${source}`;
 }
 
 function objective({

@@ -64,6 +64,7 @@ export async function keepChoice(run: BenchRun, folder: string): Promise<Decisio
       ...(variant === undefined ? {} : { variant }),
       reason,
     },
+    ...(run.inputs === undefined ? {} : { inputs: [...run.inputs] }),
     bench: report,
   };
   await writeFileDurably(join(folder, REPORT_FILE), renderMarkdown(report));

@@ -2,6 +2,7 @@ import { readPackage } from '../calibration/package.ts';
 import type { ModelPackage } from '../calibration/package.ts';
 import type { Facts } from '../contracts/facts.ts';
 import type { HardwareProfile } from '../contracts/profile.ts';
+import type { ModelInput } from '../contracts/recorded.ts';
 import { probeMachine } from '../hardware/probe.ts';
 import { knownProfiles } from '../hardware/profiles.ts';
 import type { DelegateOptions, Feeds, SessionDescription } from '../runtime/types.ts';
@@ -12,6 +13,8 @@ import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
 import { delegateFor } from './delegate.ts';
 import { counted } from './progress.ts';
+import { lookAtRecorded, recordableInputs, withRecorded } from './recorded.ts';
+import type { RecordedSamples } from './recorded.ts';
 import { refuseUnpublished } from './runtimes.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
@@ -34,6 +37,10 @@ export interface Subject {
   readonly samples: SampleSets;
   readonly calibrationInfo: SampleInfo | null;
   readonly evaluationInfo: SampleInfo | null;
+  /** What samples must bring; null where one of them cannot be recorded. */
+  readonly inputs: readonly ModelInput[] | null;
+  /** Of this device's own, where they were asked for. */
+  readonly recorded: RecordedSamples | null;
   readonly facts: Facts;
   readonly profile: HardwareProfile;
   /** What the model itself is run with. */
@@ -90,10 +97,20 @@ export async function openSubject(
               scratch,
               progress,
             });
-      const samples =
+      const given =
         requested === null
           ? manifestSamples(described, flags)
           : splitSamples(requested, (await look(requested))?.count ?? null);
+      const how = { inputs: described.inputs, ...flags };
+      const job = { origin: { path: '' }, ...how };
+      const specs = await worker.call('inputSpecs', { job, description }, timeout);
+      const inputs = recordableInputs(specs, description);
+      const { recorded: folder } = source;
+      const recorded = folder === undefined ? null : await lookAtRecorded(folder, inputs);
+      const samples =
+        folder === undefined || recorded === null
+          ? given
+          : withRecorded(given, folder, recorded, how);
       const calibrationInfo = await look(samples.calibration);
       const evaluationInfo = await look(samples.evaluation);
       const labelled = evaluationInfo?.labelled ?? false;
@@ -112,6 +129,8 @@ export async function openSubject(
         },
         calibrationInfo,
         evaluationInfo,
+        inputs,
+        recorded,
         facts,
         profile,
         delegate,

@@ -4,6 +4,7 @@ import type { Facts, Precision, RuntimeName } from '../contracts/facts.ts';
 import type { InspectReport } from '../contracts/inspect.ts';
 import type { ImageSpec } from '../contracts/manifest.ts';
 import type { QuantizeReport } from '../contracts/quantize.ts';
+import type { ModelInput } from '../contracts/recorded.ts';
 import type {
   AUTO,
   Scheme,
@@ -157,6 +158,8 @@ export interface SampleSource {
   readonly path?: string | undefined;
   /** A shell command that writes samples. */
   readonly command?: string | undefined;
+  /** A folder of samples that this device has recorded: they calibrate, where there are enough. */
+  readonly recorded?: string | undefined;
 }
 
 export interface BenchRequest {
@@ -254,6 +257,8 @@ export interface BenchRun {
   readonly report: BenchReport;
   /** Candidate id -> its model, until `cleanup` is called. */
   readonly files: ReadonlyMap<string, ModelFiles>;
+  /** What samples for the model must bring; absent where an input takes text. */
+  readonly inputs?: readonly ModelInput[];
   readonly cleanup: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import { startReading } from './facts-log.ts';
+import { startReading, type Reading } from './facts-log.ts';
 import type { GpuState } from './gpu.ts';
 import {
   openIna3221,
@@ -31,6 +31,7 @@ export interface OpenedMeter {
   readonly close: () => void;
 }
 
+const SELDOM_MS = 60_000;
 const NO_RAIL = 'no power monitor that is known (INA3221, tegrastats, Pi 5 power chip, RAPL)';
 
 /**
@@ -58,6 +59,21 @@ export async function openPowerMeter(
     gpu: stream === null ? null : () => gpuOf(stream),
     close: () => stream?.close(),
   };
+}
+
+/**
+ * The meter for whoever looks now and then, for ever: files only, and a program that is asked at most
+ * once a minute, but none that keeps running. Null where there is no such meter.
+ */
+export async function openFilePower(
+  reading: Reading,
+  { vcgencmd = VCGENCMD }: Pick<MeterOptions, 'vcgencmd'> = {},
+): Promise<PowerMeter | null> {
+  return (
+    (await openIna3221(reading, null)) ??
+    (await openRapl(reading)) ??
+    (await openPmic(reading.tree, vcgencmd, SELDOM_MS))
+  );
 }
 
 function gpuOf(stream: TegrastatsStream): GpuState | null {

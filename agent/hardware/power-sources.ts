@@ -70,7 +70,11 @@ function sameRails(total: TotalPower | null, expected: string, atMs: number): Po
 }
 
 /** The chip that powers a Pi 5, by its firmware. */
-export async function openPmic(tree: Tree, tools: readonly string[]): Promise<PowerMeter | null> {
+export async function openPmic(
+  tree: Tree,
+  tools: readonly string[],
+  everyMs = ASK_EVERY_MS,
+): Promise<PowerMeter | null> {
   const tool = await findTool(tree, tools);
   if (tool === undefined) return null;
   const ask = async (): Promise<PowerReading | null> => {
@@ -87,7 +91,7 @@ export async function openPmic(tree: Tree, tools: readonly string[]): Promise<Po
   return {
     source: 'Pi 5 power chip, sum of rails',
     counts: false,
-    read: slowly(ask, ASK_EVERY_MS),
+    read: slowly(ask, everyMs),
   };
 }
 

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import type { Tree } from './tree.ts';
 
 /** What one reading of a sensor fits into; longer files are read in the usual way. */
-const MOST_BYTES = 4096;
+const MOST_BYTES = 16_384;
 const HOW = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**

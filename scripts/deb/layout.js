@@ -55,7 +55,7 @@ export function placeTree(from, to, wanted) {
 export function placeProgram(root, modules, target, platform) {
   const home = join(target, HOME);
   placeTree(join(root, 'dist/agent'), join(home, 'dist/agent'), (path) => !path.endsWith('.map'));
-  for (const folder of ['demo', 'hardware-profiles']) {
+  for (const folder of ['dist/dashboard', 'demo', 'hardware-profiles', 'monitoring']) {
     placeTree(join(root, folder), join(home, folder), (path) => !path.endsWith('.md'));
   }
   for (const file of ['package.json', 'systemd/agent.yaml'])

@@ -104,7 +104,7 @@ export async function openSimulated(options) {
       await device.twin.setActiveModel(release === null ? null : activeModelOf(release));
       await tellBench(report());
     },
-    onBench: tellBench,
+    onBench: ({ report: bench }) => tellBench(bench),
     applySettings: async (settings) => {
       await device?.twin.setSettings(settings);
       await device?.session.republish();

@@ -3,15 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startBroker } from './broker.js';
-import { choose, deviceNames } from './chance.js';
 import { makeTemplates } from './enrol.js';
-import { MODELS } from './reports.js';
 import { openPool } from './pool.js';
-import { issueJobs, modelOf } from './serve.js';
+import { planDevices } from './plan.js';
+import { issueJobs } from './serve.js';
 import { openSite } from './site.js';
 
 /** @typedef {import('./options.js').Options} Options */
-/** @typedef {import('./worker.js').PlannedDevice} PlannedDevice */
 /** @typedef {Awaited<ReturnType<typeof openFleet>>} Fleet */
 
 /** Descriptors that a broker needs beside one for each device. */
@@ -76,28 +74,6 @@ export async function openFleet(folder, options) {
       await site.close();
     },
   };
-}
-
-/** Which device has which model, and what will happen to it. @param {Options} options @returns {readonly PlannedDevice[]} */
-function planDevices({ devices, seed, serve, ...options }) {
-  const names = deviceNames(devices);
-  const share = (/** @type {number} */ percent) => Math.round((devices * percent) / 100);
-  const failing = choose(seed, 'fails', share(serve ? 10 : options.failPercent), names);
-  const disconnected = serve ? 0 : share(options.disconnectPercent);
-  const restarted = serve ? 0 : share(options.restartPercent);
-  const unlucky = [...choose(seed, 'mishap', disconnected + restarted, names)];
-  const mishaps = new Map(
-    unlucky.map((id, at) => [
-      id,
-      at < disconnected ? /** @type {const} */ ('disconnect') : /** @type {const} */ ('restart'),
-    ]),
-  );
-  return names.map((id) => ({
-    id,
-    model: serve ? modelOf(id) : (MODELS[0]?.name ?? 'kws'),
-    fails: failing.has(id),
-    mishap: mishaps.get(id) ?? null,
-  }));
 }
 
 /** A broker has a descriptor open for each device. @param {number} devices */

@@ -7,6 +7,7 @@ import { startController } from './controller.js';
 import { say } from './fleet.js';
 import { openObserver } from './observer.js';
 import { openOperator } from './operator.js';
+import { ROLLOUT_ID } from './plan.js';
 import { MODELS } from './reports.js';
 import { NEW } from './site.js';
 
@@ -16,7 +17,6 @@ import { NEW } from './site.js';
 /** @typedef {import('./operator.js').Operator} Operator */
 /** @typedef {import('./controller.js').Controller} Controller */
 
-const ROLLOUT_ID = 'simulated';
 const LOOK_MS = 250;
 const PROGRESS_MS = 5000;
 /** Jobs that had begun when a rollout stopped go on to their end. */

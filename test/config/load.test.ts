@@ -121,9 +121,48 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     'mqtt:\n  reconnectMinSeconds: 9\n  reconnectMaxSeconds: 3\n',
     ['FILE:3:3: mqtt.reconnectMaxSeconds: it is below reconnectMinSeconds'],
   ],
+  [
+    'schedules that are none',
+    'telemetry:\n  schedule: "61 * * * *"\n  benchSchedule: nightly\n  driftSchedule: off\n',
+    [
+      'FILE:2:3: telemetry.schedule: "61 * * * *" is no schedule (minute 61): use "minute hour day month weekday", with seconds before them if you like, or off',
+      'FILE:3:3: telemetry.benchSchedule: "nightly" is no schedule: use "minute hour day month weekday", with seconds before them if you like, or off',
+    ],
+  ],
+  [
+    'a date that never comes',
+    'telemetry:\n  driftSchedule: "0 4 30 2 *"\n',
+    [
+      expect.stringMatching(
+        /^FILE:2:3: telemetry.driftSchedule: "0 4 30 2 \*" is no schedule/,
+      ) as unknown as string,
+    ],
+  ],
+  [
+    'addresses that are none',
+    'metrics:\n  listen: "9464"\n',
+    ['FILE:2:3: metrics.listen: use HOST:PORT, not "9464"'],
+  ],
+  [
+    'a port that is none',
+    'metrics:\n  listen: localhost:70000\n',
+    ['FILE:2:3: metrics.listen: use HOST:PORT, not "localhost:70000"'],
+  ],
   ['a key twice', 'tags: []\ntags: []\n', ['FILE:2:1: Map keys must be unique']],
   ['two documents', 'tags: []\n---\ntags: []\n', ['FILE:2:1: a second document: use only one']],
 ];
+
+test('what is on or off is so in the file and in the environment', async () => {
+  const of = async (value: string) => {
+    const { config } = await loadConfig({
+      file: fileWith('calibration:\n  record: true\n'),
+      env: { EDGEFIT_CALIBRATION_RECORD: value },
+    });
+    return config.calibration.record;
+  };
+  expect([await of(''), await of('false'), await of('true')]).toEqual([true, false, true]);
+  await expect(of('yes')).rejects.toThrow('EDGEFIT_CALIBRATION_RECORD');
+});
 
 describe('refused, with file, line and key:', () => {
   test.each(BAD)('%s', async (_name, text, problems) => {

@@ -59,7 +59,11 @@ afterAll(async () => {
 test('a device would believe the repository', async () => {
   const { code, out } = await verify('--json');
   expect(code).toBe(0);
-  const { files } = JSON.parse(out) as { files: readonly { path: string }[] };
+  const { files, warnings } = JSON.parse(out) as {
+    files: readonly { path: string }[];
+    warnings: unknown;
+  };
+  expect(warnings).toEqual([]);
   expect(files.map(({ path }) => path)).toEqual([
     'models/kws/1.0.0/manifest.json',
     'models/kws/1.0.0/model.onnx',
@@ -96,7 +100,8 @@ test('a file that was changed on the server is found', async () => {
 });
 
 test('a job for one device is signed by an operator key', async () => {
-  const job = { type: 'job', deviceId: 'pi-7', counter: 1, expires: '2027-01-01T00:00:00Z' };
+  const expires = new Date(Date.now() + 3_600_000).toISOString();
+  const job = { type: 'job', deviceId: 'pi-7', counter: 1, expires };
   await writeFile(join(cwd, 'job.json'), JSON.stringify(job));
   const { out } = await agent('fleet', 'sign', 'job.json', '--key', 'ops.key');
   expect(JSON.parse(out)).toMatchObject({ schema: 'edgefit/signed/1', signed: job });
@@ -104,4 +109,15 @@ test('a job for one device is signed by an operator key', async () => {
   const bad = await agent('fleet', 'sign', 'job.json', '--key', 'ops.key');
   expect(bad.code).toBe(2);
   expect(bad.said.join('\n')).toMatch(/job\.json: deviceId is not as needed/);
+  for (const [change, message] of [
+    [{ expires: '2020-01-01T00:00:00Z' }, /it expired at 2020-01-01T00:00:00Z/],
+    [{ note: 'x'.repeat(128 * 1024) }, /signed it has \d+ bytes, devices read at most 131072/],
+  ] as const) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await writeFile(join(cwd, 'job.json'), JSON.stringify({ ...job, ...change }));
+    // oxlint-disable-next-line no-await-in-loop -- see above
+    const refused = await agent('fleet', 'sign', 'job.json', '--key', 'ops.key');
+    expect([refused.code, refused.out]).toEqual([2, '']);
+    expect(refused.said.join('\n')).toMatch(message);
+  }
 });

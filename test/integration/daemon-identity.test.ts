@@ -124,6 +124,24 @@ describeIf('openssl')('enrolling', () => {
     ).rejects.toMatchObject({ code: 'BAD_ROOT' });
   });
 
+  test('the same first root is no other one after the keys have changed', async () => {
+    const root = (version: number) =>
+      JSON.stringify({ signed: { _type: 'root', version }, signatures: [{ keyid: '', sig: '' }] });
+    const files = folderWith({ 'first.json': root(1), 'other.json': root(3) });
+    const state = folderWith({});
+    const options = optionsFor(state, { root: join(files, 'first.json') });
+    await enrol(options);
+    const { rootFile } = identityFiles(state);
+    // As a refresh leaves it after a rotation.
+    writeFileSync(rootFile, root(2));
+    expect((await enrol(options)).written).toEqual([]);
+    expect(readFileSync(rootFile, 'utf8')).toBe(root(2));
+    const other = optionsFor(state, { root: join(files, 'other.json') });
+    await expect(enrol(other)).rejects.toMatchObject({ code: 'EXISTS' });
+    await enrol({ ...options, force: true });
+    expect(readFileSync(rootFile, 'utf8')).toBe(root(1));
+  });
+
   test('refuses the certificate of another key', async () => {
     const folder = folderWith({});
     const ca = makeCa(folder, 'ca');

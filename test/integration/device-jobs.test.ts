@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { decisionSchema } from '../../agent/contracts/fit.ts';
 import { jobRecordSchema, type JobRecord } from '../../agent/contracts/job.ts';
 import { releaseSchema } from '../../agent/contracts/release.ts';
 import { newKey } from '../deploy/support/keys.ts';
@@ -61,6 +62,8 @@ function send({ client }: Watcher, jobId: string, document: string) {
 
 const isOver = ({ status }: JobRecord) => !['QUEUED', 'IN_PROGRESS'].includes(status);
 
+const benched = ({ result }: JobRecord): unknown => Object(result?.['latencyMs']).p90;
+
 async function endOf({ seen }: Watcher, jobId: string): Promise<JobRecord> {
   return until(
     `the end of ${jobId}`,
@@ -96,6 +99,16 @@ describeWithMosquitto('a device', () => {
     );
     const twin = await watcher.find('/up/twin', ({ document }) => document['activeModel'] !== null);
     expect(twin.document['activeModel']).toMatchObject({ name: 'kws', version: '1.0.0' });
+    // The figures it was chosen by, from the record beside the model and from the report that is sent.
+    const { bench, chosen } = decisionSchema.parse(
+      JSON.parse(await readFile(join(current, 'decision.json'), 'utf8')),
+    );
+    const row = bench.candidates.find(({ id }) => id === chosen.id);
+    const told = await watcher.find('/up/twin', ({ document }) => document['lastBench'] !== null);
+    const { benchId } = Object(told.document['lastBench']);
+    expect(told.document['lastBench']).toMatchObject({ p90Ms: row?.latencyMs?.p90 });
+    const sent = await watcher.find(`/up/bench/${benchId}`);
+    expect(sent.document['chosen']).toBe(chosen.id);
 
     // No machine runs a model in a nanosecond.
     const second = await site.publish('2.0.0', { gates: { maxP90Ms: 0.000001 } });
@@ -131,8 +144,12 @@ describeWithMosquitto('a device', () => {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await send(watcher, jobId, site.job(jobId, job));
     }
-    expect(await endOf(watcher, 'b1')).toMatchObject({ outcome: 'applied' });
-    await until('the report', () => watcher.seen.some(({ topic }) => topic.includes('/up/bench/')));
+    const b1 = await endOf(watcher, 'b1');
+    expect(b1).toMatchObject({ outcome: 'applied' });
+    await watcher.find(
+      '/up/twin',
+      ({ document }) => Object(document['lastBench']).p90Ms === benched(b1),
+    );
     expect(await endOf(watcher, 'c1')).toMatchObject({ result: { applied: ['tags'] } });
     expect(await endOf(watcher, 's1')).toMatchObject({ status: 'SUCCEEDED' });
     const collected = await endOf(watcher, 'd1');
@@ -150,11 +167,8 @@ describeWithMosquitto('a device', () => {
     const stranger = newKey();
     const tampered = site.job('t1', deploy).replace('"vad"', '"vbd"');
     const bad: readonly (readonly [string, string, string])[] = [
-      [
-        'u1',
-        JSON.stringify({ ...JSON.parse(site.job('u1', deploy)), signatures: [] }),
-        'bad_field',
-      ],
+      ['u1', JSON.stringify({ ...JSON.parse(site.job('u1', deploy)), signatures: [] }), 'unsigned'],
+      ['u0', JSON.stringify(JSON.parse(site.job('u0', deploy)).signed), 'unsigned'],
       ['u2', site.job('u2', deploy, stranger), 'unsigned'],
       ['t1', tampered, 'unsigned'],
       ['f1', site.job('f1', { ...deploy, deviceId: 'pi-8' }), 'foreign_device'],

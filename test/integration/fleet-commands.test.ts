@@ -153,7 +153,7 @@ describeWithMosquitto('agent fleet rollout', () => {
       },
     });
     const plan = await fleet('rollout', 'plan', ...spec);
-    expect(plan.out).toContain('rpi-4b                     1       6       7\n');
+    expect(plan.out).toContain('rpi-4b                      1        6        7\n');
     const paused = await fleet('rollout', 'pause', 'r1', '--reason', 'hot');
     expect(paused.out).toBe('r1 is paused\n');
     expect(asked[2]).toMatchObject({ command: 'pause', deviceId: 'r1', reason: 'hot' });

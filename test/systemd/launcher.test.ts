@@ -30,8 +30,12 @@ function script(name: string, body: string): void {
   writeFileSync(file, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
 }
 
-function launch(args: readonly string[], program = 'home/bin/edgefit') {
-  const env = { PATH: `${join(folder, 'fake')}:/usr/bin:/bin` };
+function launch(
+  args: readonly string[],
+  program = 'home/bin/edgefit',
+  more: Readonly<Record<string, string>> = {},
+) {
+  const env = { PATH: `${join(folder, 'fake')}:/usr/bin:/bin`, ...more };
   const ran = spawnSync(join(folder, program), args, { encoding: 'utf8', env, timeout: 20_000 });
   return { status: ran.status, out: ran.stdout, err: ran.stderr };
 }
@@ -81,4 +85,26 @@ test('without a Node.js beside it, the one in PATH is taken', () => {
   rmSync(join(folder, 'home/node'));
   script('fake/node', 'echo other "$#"');
   expect(launch(['x']).out).toBe('other 2\n');
+});
+
+test('the service starts the agent that is in force, other commands the installed one', () => {
+  script(
+    'home/node',
+    'case $1 in *launch.js) echo "${2%/*}/new" ;; *) echo "$1" "$EDGEFIT_AGENTS" ;; esac',
+  );
+  const state = { STATE_DIRECTORY: `${join(folder, 'state')}:/other` };
+  const main = (home: string) => join(folder, home, 'dist/agent/cli/main.js');
+  const agents = join(folder, 'state/agents');
+  expect(launch(['run'], undefined, state).out).toBe(`${main('home')} ${agents}\n`);
+  mkdirSync(agents, { recursive: true });
+  writeFileSync(join(agents, 'state.json'), '');
+  expect(launch(['run'], undefined, state).out).toBe(`${main('state/new')} ${agents}\n`);
+  expect(launch(['probe'], undefined, state).out).toBe(`${main('home')} \n`);
+  expect(launch(['run']).out).toBe(`${main('home')} \n`);
+  // It brings its own Node.js.
+  script('state/new/node', 'echo own "$1"');
+  expect(launch(['run'], undefined, state).out).toBe(`own ${main('state/new')}\n`);
+  // The installed agent runs when nobody can choose.
+  script('home/node', 'case $1 in *launch.js) exit 1 ;; *) echo "$1" ;; esac');
+  expect(launch(['run'], undefined, state).out).toBe(`${main('home')}\n`);
 });

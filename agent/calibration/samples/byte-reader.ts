@@ -1,6 +1,8 @@
 import { messageOf } from '../../util/errors.ts';
 import { SampleError } from './error.ts';
 
+const LINE_BREAK = 0x0a;
+
 /** Exact reads from a stream of chunks of any size; holds one chunk at a time. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -37,6 +39,34 @@ export class ByteReader {
       this.#offset += part.length;
     }
     return out;
+  }
+
+  /** Whether there is at least one more byte; waits for it. */
+  async hasMore(): Promise<boolean> {
+    while (this.#used === this.#chunk.length) {
+      // oxlint-disable-next-line no-await-in-loop -- until a chunk has something in it
+      if (!(await this.#more())) return false;
+    }
+    return true;
+  }
+
+  /** The bytes before the next line break, which is passed over; null when `most` are not enough. */
+  async readLine(most: number): Promise<Buffer | null> {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    // oxlint-disable-next-line no-await-in-loop -- a stream
+    while (await this.hasMore()) {
+      const end = this.#chunk.indexOf(LINE_BREAK, this.#used);
+      const part = this.#chunk.subarray(this.#used, end === -1 ? this.#chunk.length : end);
+      length += part.length;
+      if (length > most) return null;
+      parts.push(part);
+      const step = part.length + (end === -1 ? 0 : 1);
+      this.#used += step;
+      this.#offset += step;
+      if (end !== -1) return Buffer.concat(parts);
+    }
+    throw this.#truncated(1, 0);
   }
 
   /** Passes over `n` bytes without keeping them. */

@@ -11,17 +11,19 @@ import { bytesPerElement, viewAs } from './npy.ts';
 import { constantFeeds, feedFromPixels, finish, neededInputs } from './plan.ts';
 import { readAhead } from './read-ahead.ts';
 import type { InputPlan, RawSource, Sample } from './types.ts';
+import { openArrayFiles } from './array-files.ts';
 import { openWavs } from './wav-source.ts';
 
 const KINDS = {
   image: ['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif'],
   raw: ['.bin', '.raw'],
   wav: ['.wav'],
+  arrays: ['.npz', '.npy'],
 } as const;
 
 export type Kind = keyof typeof KINDS;
 
-/** A folder of images, raw tensors or .wav files; told apart by the names of the files in it. */
+/** A folder of images, raw tensors, .wav or array files; told apart by the names of the files in it. */
 export async function openFolder(folder: string, plans: readonly InputPlan[]): Promise<RawSource> {
   const files = await listFolder(folder);
   const kind = kindOf(files, folder, plans);
@@ -57,6 +59,7 @@ async function openFiles(
   plans: readonly InputPlan[],
 ): Promise<RawSource> {
   if (kind === 'wav') return openWavs(folder, files, plans);
+  if (kind === 'arrays') return openArrayFiles(folder, files, plans);
   const load = kind === 'image' ? imageLoader(plans, folder) : rawLoader(plans, folder);
   const constants = constantFeeds(plans);
   return {
@@ -84,9 +87,13 @@ function kindOf(files: readonly LabelledFile[], folder: string, plans: readonly 
 }
 
 function kindFor(files: readonly LabelledFile[], folder: string, wanted: Kind): Kind {
-  const kinds: readonly Kind[] = ['image', 'wav', 'raw'];
+  const kinds: readonly Kind[] = ['image', 'wav', 'raw', 'arrays'];
   const present = kinds.filter((kind) => files.some(({ file }) => hasKind(file, kind)));
-  const kind = present.find((one) => one === wanted) ?? present.find((one) => one === 'raw');
+  // Arrays say themselves what they are; any input takes them.
+  const kind =
+    present.find((one) => one === wanted) ??
+    present.find((one) => one === 'raw') ??
+    present.find((one) => one === 'arrays');
   if (kind !== undefined) return kind;
   const other = present[0];
   if (other === undefined) {

@@ -101,7 +101,8 @@ export function feedFromArray(plan: InputPlan, record: Tensor, title: string): T
   return finish({ ...record, shape }, plan, title);
 }
 
-function pixelsOf(given: readonly number[], data: Uint8Array, title: string): Pixels {
+/** A uint8 array as a picture: height, width and, where there are any, channels. Throws SampleError. */
+export function pixelsOf(given: readonly number[], data: Uint8Array, title: string): Pixels {
   const shape = given.length === 4 && given[0] === 1 ? given.slice(1) : given;
   const [height = 0, width = 0, channels = 1] = shape;
   if (shape.length < 2 || shape.length > 3 || channels < 1 || channels > 4) {

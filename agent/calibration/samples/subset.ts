@@ -2,6 +2,7 @@ import { copyFile, mkdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { InputSpec, SampleSetSpec } from '../../contracts/manifest.ts';
 import { fileError } from '../../util/files.ts';
+import { rowsIn } from './array-files.ts';
 import { kindOfFile, openNpy, openNpz } from './arrays.ts';
 import { type Kind, samplesIn } from './folder.ts';
 import type { LabelledFile } from './labels.ts';
@@ -87,6 +88,7 @@ async function partOf(
   specs: readonly InputSpec[],
   { from, to }: { readonly from: number; readonly to: number | undefined },
 ): Promise<Part> {
+  if (kind === 'arrays') return arraysPart(path, files, { from, to });
   const audio = specs.find((spec) => 'audio' in spec);
   if (kind !== 'wav' || audio === undefined) {
     const last = to ?? files.length;
@@ -97,10 +99,44 @@ async function partOf(
     return { files: files.slice(from, last) };
   }
   const sounds = await readSounds(path, files, audio.audio);
-  const used = sounds.filter(
-    ({ firstWindow, windows }) => firstWindow + windows > from && firstWindow < (to ?? Infinity),
-  );
-  const skipped = used[0]?.firstWindow ?? 0;
+  const spans = sounds.map(({ entry, firstWindow, windows }) => ({
+    entry,
+    first: firstWindow,
+    count: windows,
+  }));
+  return overlapping(spans, { from, to });
+}
+
+async function arraysPart(
+  path: string,
+  files: readonly LabelledFile[],
+  wanted: { readonly from: number; readonly to: number | undefined },
+): Promise<Part> {
+  const spans: Span[] = [];
+  let first = 0;
+  for (const entry of files) {
+    // oxlint-disable-next-line no-await-in-loop -- a few header bytes per file
+    const count = await rowsIn(join(path, entry.file));
+    spans.push({ entry, first, count });
+    first += count;
+  }
+  return overlapping(spans, wanted);
+}
+
+/** A file of several samples. */
+interface Span {
+  readonly entry: LabelledFile;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** The files that hold a range of samples, and which of theirs it is. */
+function overlapping(
+  spans: readonly Span[],
+  { from, to }: { readonly from: number; readonly to: number | undefined },
+): Part {
+  const used = spans.filter(({ first, count }) => first + count > from && first < (to ?? Infinity));
+  const skipped = used[0]?.first ?? 0;
   return {
     files: used.map(({ entry }) => entry),
     from: from - skipped,

@@ -4,6 +4,7 @@ import { fileError } from '../../util/files.ts';
 import type { ArrayMember } from './arrays.ts';
 import { SampleError } from './error.ts';
 import { npyHeader } from './npy.ts';
+import { directory, LOCAL_BYTES, localHeader, MAX_ZIP_BYTES, type Entry } from './zip-headers.ts';
 
 /*
  * Parts of .npy and .npz files, written sample by sample. Archives are stored, not deflated, and have
@@ -15,11 +16,6 @@ export interface Rows {
   /** One past the last; all where it is left out. */
   readonly to?: number | undefined;
 }
-
-/** Sizes and offsets in a .zip file without its 64-bit extension. */
-const MAX_ZIP_BYTES = 0xffff_ffff;
-const DATE_1980_01_01 = 0x21;
-const LOCAL_BYTES = 30;
 
 /** Writes these rows of an array as a .npy file. Throws SampleError or FileError. */
 export async function writeNpy(path: string, member: ArrayMember, rows: Rows): Promise<void> {
@@ -66,11 +62,6 @@ interface Written {
   readonly crc: number;
 }
 
-interface Entry extends Written {
-  readonly name: Buffer;
-  readonly offset: number;
-}
-
 function checked({ count, title }: ArrayMember, { from, to = count }: Rows): Required<Rows> {
   if (from < to && to <= count) return { from, to };
   throw new SampleError('range', `${title}: from ${from} to ${to} is outside its ${count} samples`);
@@ -115,38 +106,4 @@ async function writing(path: string, work: (file: FileHandle) => Promise<void>):
   } finally {
     await file?.close();
   }
-}
-
-/** What both headers of an entry have in common (APPNOTE 4.4): stored, sizes known. */
-function common({ name, bytes, crc }: Entry): Buffer {
-  const header = Buffer.alloc(26);
-  header.writeUInt16LE(20, 0);
-  header.writeUInt16LE(DATE_1980_01_01, 8);
-  header.writeUInt32LE(crc, 10);
-  header.writeUInt32LE(bytes, 14);
-  header.writeUInt32LE(bytes, 18);
-  header.writeUInt16LE(name.length, 22);
-  return header;
-}
-
-function localHeader(entry: Entry): Buffer {
-  return Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), common(entry), entry.name]);
-}
-
-function directory(entries: readonly Entry[], offset: number): Buffer {
-  const records = entries.map((entry) => {
-    const attributes = Buffer.alloc(14);
-    attributes.writeUInt32LE(entry.offset, 10);
-    const version = Buffer.from([20, 0]);
-    const magic = Buffer.from('PK\x01\x02', 'latin1');
-    return Buffer.concat([magic, version, common(entry), attributes, entry.name]);
-  });
-  const central = Buffer.concat(records);
-  const end = Buffer.alloc(22);
-  end.write('PK\x05\x06', 'latin1');
-  end.writeUInt16LE(entries.length, 8);
-  end.writeUInt16LE(entries.length, 10);
-  end.writeUInt32LE(central.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([central, end]);
 }

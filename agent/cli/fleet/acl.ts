@@ -11,6 +11,7 @@ interface Flags extends ListFlags {
   readonly config?: true;
   readonly folder: string;
   readonly port: number;
+  readonly data: string;
 }
 
 const MAX_PORT = 65_535;
@@ -42,6 +43,7 @@ export function fleetAclCommand({ io }: CliContext): Command {
         .default('certificate'),
     )
     .option('--folder <path>', 'with --config: where the files are', '/etc/mosquitto/edgefit')
+    .option('--data <path>', 'with --config: where the broker keeps its data', '/var/lib/mosquitto')
     .option(
       '--port <number>',
       'with --config: where the broker listens',

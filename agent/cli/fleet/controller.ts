@@ -79,7 +79,11 @@ async function run(settings: ControllerSettings, context: CliContext): Promise<v
   logger.info('stopped');
 }
 
-async function openStore({ state }: ControllerSettings) {
+async function openStore({ state, postgres }: ControllerSettings) {
+  if (postgres !== undefined) {
+    const { openPostgresStore } = await import('../../fleet/controller/store/postgres.ts');
+    return openPostgresStore(postgres);
+  }
   const { openLevelStore } = await import('../../fleet/controller/store/level.ts');
   return openLevelStore(state);
 }

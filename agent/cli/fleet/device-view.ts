@@ -83,7 +83,7 @@ const tableSchema = z.array(
   z.object({
     id: z.string(),
     verdict: z.string(),
-    reason: z.string(),
+    why: z.string(),
     p90Ms: z.number().nullable(),
     sqnrDb: z.number().nullable(),
     accuracyDrop: z.number().nullable(),
@@ -113,7 +113,7 @@ function decisionTable(
   const head = `${'candidate'.padEnd(ids)}${'p90 ms'.padStart(8)}${'SQNR dB'.padStart(8)}${'points'.padStart(8)}`;
   return [
     head,
-    ...rows.flatMap(({ id, verdict, reason, p90Ms, sqnrDb, accuracyDrop }) => {
+    ...rows.flatMap(({ id, verdict, why, p90Ms, sqnrDb, accuracyDrop }) => {
       const name = plain(id).slice(0, ids).padEnd(ids);
       const figures = [
         cell(p90Ms, (value) => value.toPrecision(3)),
@@ -122,8 +122,7 @@ function decisionTable(
       ].join('');
       const isChosen = verdict === 'chosen';
       const line = `${name}${figures}${isChosen ? '  chosen' : ''}`;
-      const why = hang('    ', reason, width);
-      return [isChosen ? styled(line, 'green', color) : line, ...why];
+      return [isChosen ? styled(line, 'green', color) : line, ...hang('    ', why, width)];
     }),
   ];
 }

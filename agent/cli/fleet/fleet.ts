@@ -4,6 +4,7 @@ import { OperatorError } from '../../fleet/operator/error.ts';
 import type { FleetLink } from '../../fleet/roster/fleet-link.ts';
 import type { FleetMessage } from '../../fleet/roster/read.ts';
 import type { DeviceRow } from '../../fleet/roster/row.ts';
+import { deferred } from '../../util/deferred.ts';
 import type { CliContext } from '../context.ts';
 import { brokerOf, type BrokerFlags } from './operator.ts';
 
@@ -50,43 +51,30 @@ export async function withFleet<T>(
   // The link tries for ever; a command says at once what is wrong with the broker.
   const probe = await connectBroker(broker, { clientId, timeoutMs, signal: context.signal });
   await probe.close();
-  const first = gate();
+  const first = deferred<undefined>();
   const link = startFleetLink({
     broker,
     clientId,
     timeoutMs,
-    log: { info: () => undefined, warn: (fields, message) => first.warn(fields, message) },
-    onReconciled: () => first.open(),
+    log: {
+      info: () => undefined,
+      // Before the first look is done there is nothing to show: say why. Later it is tried again.
+      warn: (fields, message) => {
+        if ('why' in fields) {
+          first.reject(new OperatorError('LOST', `${message}: ${String(fields.why)}`));
+        }
+      },
+    },
+    onReconciled: () => first.resolve(undefined),
     ...(hooks.onChanged === undefined ? {} : { onChanged: hooks.onChanged }),
     ...(hooks.onMessage === undefined ? {} : { onMessage: hooks.onMessage }),
   });
   try {
-    await orAborted(first.opened, context.signal);
+    await orAborted(first.promise, context.signal);
     return await work({ link, connected: link.connected });
   } finally {
     await link.stop();
   }
-}
-
-/** Opens with the first look at everything; closed for good by a failure before it. */
-function gate() {
-  const hands: { open: () => void; fail: (error: OperatorError) => void } = {
-    open: () => undefined,
-    fail: () => undefined,
-  };
-  const opened = new Promise<void>((resolve, reject) => {
-    hands.open = resolve;
-    hands.fail = reject;
-  });
-  opened.catch(() => undefined);
-  return {
-    opened,
-    open: () => hands.open(),
-    warn: (fields: object, message: string) => {
-      if ('why' in fields)
-        hands.fail(new OperatorError('LOST', `${message}: ${String(fields.why)}`));
-    },
-  };
 }
 
 /** Waits, but not for longer than the program runs. */

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { DeviceRow } from '../../fleet/roster/row.ts';
+import { deferred } from '../../util/deferred.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { wantsColor, widthOf, writeJson } from '../output.ts';
@@ -118,17 +119,10 @@ export async function redrawUntilQuit(
 /** Resolves when a key to quit is typed, or by Ctrl-C where keys are not read. */
 async function untilQuit(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
-  const { promise, resolve } = waiter();
-  const stopKeys = onQuitKey(resolve);
-  signal.addEventListener('abort', resolve, { once: true });
-  await promise;
+  const quit = deferred<undefined>();
+  const leave = () => quit.resolve(undefined);
+  const stopKeys = onQuitKey(leave);
+  signal.addEventListener('abort', leave, { once: true });
+  await quit.promise;
   stopKeys();
-}
-
-function waiter(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  const hand: { resolve?: () => void } = {};
-  const promise = new Promise<void>((resolve) => {
-    hand.resolve = resolve;
-  });
-  return { promise, resolve: () => hand.resolve?.() };
 }

@@ -135,7 +135,7 @@ function wrapKeeping(row: string, width: number): readonly string[] {
 }
 
 const CLASS_WIDTH = 20;
-const CELL = 8;
+const CELL = 9;
 
 /** Devices by class and wave: a dry run. Waves that do not fit stand in tables below. */
 export function renderPlan(rollout: Rollout, options: ViewOptions): readonly string[] {
@@ -162,7 +162,7 @@ export function renderPlan(rollout: Rollout, options: ViewOptions): readonly str
   }
   const { maxFailed, soakSeconds, onFailed } = spec;
   const rules = `${formatDuration(soakSeconds)} between waves; ${onFailed} at ${maxFailed.percent} % and ${maxFailed.count} failed`;
-  const title = `${spec.model.name} ${spec.model.version} to ${counts.targets} devices, ${rollout.offline} of them offline`;
+  const title = `${spec.model.name} ${spec.model.version} to ${counts.targets} ${counts.targets === 1 ? 'device' : 'devices'}, ${rollout.offline} offline`;
   return [
     ...wrap(title, options.width),
     ...wrap(rules, options.width),

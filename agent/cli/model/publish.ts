@@ -5,7 +5,7 @@ import type { PackageNames, PublishReport } from '../../contracts/publish.ts';
 import { fileError } from '../../util/files.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
-import { writeJson } from '../output.ts';
+import { writeJson, type Io } from '../output.ts';
 import { wholeNumber } from '../parsers.ts';
 import { bytesText } from '../../fit/words.ts';
 import { keptRoot, repositorySigningOptions } from './shared.ts';
@@ -18,6 +18,7 @@ interface Flags {
   readonly name?: string;
   readonly release?: number;
   readonly packageVersion?: string;
+  readonly agent?: true;
   readonly json?: true;
 }
 
@@ -30,6 +31,8 @@ sign with --root and a copy of it that you keep elsewhere.
 Examples:
   agent model publish kws-2.1.0/ --repository repository/ \\
     --key release.key --key online.key
+  agent model publish edgefit-agent_0.2.0_arm64.tar.gz --agent \\
+    --repository repository/ --key release.key --key online.key
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
@@ -38,15 +41,17 @@ export function publishCommand({ io }: CliContext): Command {
   const command = new Command('publish')
     .summary('add a package to a signed repository')
     .description('Adds a model package to a signed repository, as the next release of its model.')
-    .argument('<package>', "the package's folder, as agent model pack makes it")
+    .argument('<package>', "the package's folder, or the archive of an agent")
     .addOption(new Option('--repository <folder>', 'the repository').makeOptionMandatory())
     .option('--name <name>', 'name of the model, instead of the one in the manifest')
     .option('--package-version <version>', 'version, instead of the one in the manifest')
     .option('--release <n>', 'release counter; one more than the highest', wholeNumber({ min: 1 }))
+    .option('--agent', 'it is an archive of the agent itself, for selfupdate jobs')
     .option('--json', 'print the release as JSON (edgefit/publish/1)');
   return repositorySigningOptions(command)
     .addHelpText('after', EXAMPLES)
     .action(async (packageFolder: string, flags: Flags) => {
+      if (flags.agent === true) return publishArchive(packageFolder, flags, io);
       const named = await namesIn(packageFolder);
       const model = flags.name ?? named.name;
       const version = flags.packageVersion ?? named.version;
@@ -67,9 +72,38 @@ export function publishCommand({ io }: CliContext): Command {
         releaseCounter: flags.release,
       });
       const report: PublishReport = { schema: 'edgefit/publish/1', ...published };
-      if (flags.json === true) writeJson(io, report);
-      else io.stdout.write(`${describe(report)}\n`);
+      return tell(report, flags, io);
     });
+}
+
+/** The archive of an agent: its version and platform are in it. */
+async function publishArchive(archive: string, flags: Flags, io: Io): Promise<void> {
+  if (flags.name !== undefined || flags.packageVersion !== undefined) {
+    throw new UsageError(
+      'an archive of the agent names itself: leave out --name, --package-version',
+    );
+  }
+  const { openKeys } = await import('./passphrase.ts');
+  const { publishAgent } = await import('../../deploy/agents/publish.ts');
+  const { version, platform, releaseCounter, bytes } = await publishAgent({
+    folder: flags.repository,
+    firstRoot: await keptRoot(flags.root),
+    keys: await openKeys(flags, io),
+    nowMs: Date.now(),
+    archive,
+    releaseCounter: flags.release,
+  });
+  const names = { model: 'edgefit-agent', version, platform };
+  return tell(
+    { schema: 'edgefit/publish/1', ...names, releaseCounter, files: 1, bytes },
+    flags,
+    io,
+  );
+}
+
+function tell(report: PublishReport, { json }: Flags, io: Io): void {
+  if (json === true) writeJson(io, report);
+  else io.stdout.write(`${describe(report)}\n`);
 }
 
 function describe({ model, version, releaseCounter, files, bytes }: PublishReport): string {

@@ -51,6 +51,9 @@ export function verifyCommand({ io, signal }: CliContext): Command {
         version: flags.packageVersion,
         signal,
       });
+      const { agingOf } = await import('../../deploy/tuf/trusted-targets.ts');
+      const warnings = agingOf(trusted.expiries(), Date.now());
+      for (const line of warnings) io.stderr.write(`warning: ${line}\n`);
       if (flags.json === true) {
         const { rootVersion, targetsVersion } = trusted;
         const list = files.map(({ path, bytes, sha256, releaseCounter }) => ({
@@ -64,6 +67,8 @@ export function verifyCommand({ io, signal }: CliContext): Command {
           url,
           rootVersion,
           targetsVersion,
+          expires: trusted.expiries(),
+          warnings: [...warnings],
           files: list,
         };
         writeJson(io, report);

@@ -51,8 +51,24 @@ export async function download(
   wanted: Wanted,
   options: DownloadOptions,
 ): Promise<void> {
+  const resumedBytes = await downloadOnce(path, wanted, options);
+  if (resumedBytes === null) return;
+  // Pieces of a former run may have been damaged on the disk; a second time it is the server's fault.
+  const again = resumedBytes > 0 ? await downloadOnce(path, wanted, options) : resumedBytes;
+  if (again === null) return;
+  const message = `${wanted.url} is not the file that was signed (its SHA-256 differs)`;
+  throw new NotTrusted('wrong_content', message);
+}
+
+/** Null when it is there; for other content the bytes that were there before, and nothing is left. */
+async function downloadOnce(
+  path: string,
+  wanted: Wanted,
+  options: DownloadOptions,
+): Promise<number | null> {
   await makeRoom(path);
   const part = await openPart(path, wanted);
+  const resumedBytes = part.bytes;
   try {
     await reserve(path, wanted, part.bytes, options.keepFreeBytes ?? KEEP_FREE_BYTES);
     await fillPart(part, wanted, options);
@@ -62,7 +78,9 @@ export async function download(
   } finally {
     await part.file.close();
   }
-  await finish(path, wanted, part);
+  if (part.hash.digest('hex') === wanted.sha256) return finish(path, part);
+  await removePart(path, part.notePath);
+  return resumedBytes;
 }
 
 /** The pieces so far: the file, its length, and the hash up to there. */
@@ -150,15 +168,20 @@ async function reserve(
 async function fillPart(part: Part, wanted: Wanted, options: DownloadOptions): Promise<void> {
   const { signal, patience = PATIENCE } = options;
   const limit = new RateLimit(options.bytesPerSecond);
+  // A line that is cut often gets on; a server that gives a byte a time does not (slow retrieval).
+  const leastPerMs =
+    Math.min(patience.minBytesPerSecond, (options.bytesPerSecond ?? 1e12) / 2) / 1e3;
+  let [before, since] = [part.bytes, performance.now()];
   for (let failures = 0; part.bytes < wanted.bytes;) {
-    const before = part.bytes;
     try {
       // oxlint-disable-next-line no-await-in-loop -- tries come one after the other
       await fetchRest(part, wanted, options, limit);
     } catch (error) {
       if (!isPassing(error)) throw error;
-      // A try that brought something counts as a new beginning.
-      failures = part.bytes > before ? 1 : failures + 1;
+      const gotOn = part.bytes - before > leastPerMs * (performance.now() - since);
+      // A try that brought enough for its time counts as a new beginning.
+      failures = gotOn ? 1 : failures + 1;
+      if (gotOn) [before, since] = [part.bytes, performance.now()];
       if (failures >= patience.tries) throw error;
       // oxlint-disable-next-line no-await-in-loop -- back-off
       await pause(pauseMs(failures, patience.firstPauseMs, Math.random()), signal);
@@ -234,15 +257,11 @@ async function startAt(part: Part, wanted: Wanted, response: HttpResponse): Prom
   await writeFileDurably(part.notePath, JSON.stringify(note));
 }
 
-async function finish(path: string, wanted: Wanted, part: Part): Promise<void> {
-  if (part.hash.digest('hex') !== wanted.sha256) {
-    await removePart(path, part.notePath);
-    const message = `${wanted.url} is not the file that was signed (its SHA-256 differs)`;
-    throw new NotTrusted('wrong_content', message);
-  }
+async function finish(path: string, part: Part): Promise<null> {
   try {
     await move(partPath(path), path);
     await rm(part.notePath, { force: true });
+    return null;
   } catch (error) {
     throw fileError('write', path, error);
   }

@@ -11,7 +11,7 @@ export interface Patience {
   /** Below this over `slowWindowMs` the sender is stalling (TUF specification 1.5.2). */
   readonly minBytesPerSecond: number;
   readonly slowWindowMs: number;
-  /** Tries of one file in a row that bring nothing, and the pause before the second. */
+  /** Tries of one file in a row that bring too little, and the pause before the second. */
   readonly tries: number;
   readonly firstPauseMs: number;
 }

@@ -34,6 +34,14 @@ export function modelPrefix(model: string): string {
   return `models/${model}/`;
 }
 
+/** What the paths of all archives of the agent begin with. */
+export const AGENTS_PREFIX = 'agents/';
+
+/** The archive of an agent, e.g. `agents/0.2.0/linux-arm64.tar.gz`. */
+export function agentPath(version: string, platform: string): string {
+  return `${AGENTS_PREFIX}${version}/${platform}.tar.gz`;
+}
+
 /** The name a target is stored under: its hash before the last part (5.7.1). */
 export function storedName(path: string, sha256: string): string {
   return posix.join(posix.dirname(path), `${sha256}.${posix.basename(path)}`);

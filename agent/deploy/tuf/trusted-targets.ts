@@ -21,6 +21,30 @@ export interface TrustedTarget {
   readonly releaseCounter: number | null;
 }
 
+/** RFC 3339. */
+export interface Expiries {
+  readonly root: string;
+  readonly targets: string;
+}
+
+/** Days before, when it is time to sign anew: somebody has to come with a key that is kept offline. */
+const WARN_DAYS = { root: 45, targets: 30 } as const;
+const DAY_MS = 86_400_000;
+const RENEW = {
+  root: "renew it with 'agent model sign --rotate root=...'; the same keys will do",
+  targets: "the next release renews it, or 'agent model sign --operator ...'",
+} as const;
+
+/** What is to be signed anew soon, one line each. Afterwards devices refuse everything. */
+export function agingOf(expiries: Expiries, nowMs: number): readonly string[] {
+  return (['root', 'targets'] as const).flatMap((role) => {
+    const days = (Date.parse(expiries[role]) - nowMs) / DAY_MS;
+    if (days > WARN_DAYS[role]) return [];
+    const when = days <= 0 ? 'has expired' : `expires in ${Math.ceil(days)} days`;
+    return [`${role}.json ${when} (${expiries[role]}): ${RENEW[role]}`];
+  });
+}
+
 /** The release that a file belongs to; null for a file of no package. */
 export function releaseCounterOf(file: TargetFile): number | null {
   const custom = customSchema.safeParse(file.custom);
@@ -53,6 +77,12 @@ export class TrustedTargets {
   /** When the timestamp was signed, milliseconds since 1970; 0 when it does not say. */
   get signedMs(): number {
     return this.#set.timestamp === undefined ? 0 : signedAtMs(this.#set.timestamp);
+  }
+
+  /** When the metadata that people sign by hand expires. */
+  expiries(): Expiries {
+    const { root, targets } = this.#set;
+    return { root: root.signed.expires, targets: targets?.signed.expires ?? root.signed.expires };
   }
 
   /** A file by its target path. Throws NotTrusted (`missing`, `malformed`). */

@@ -4,13 +4,17 @@ export interface BrokerConfigOptions {
   /** Where the files are, on the machine of the broker. */
   readonly folder: string;
   readonly port: number;
+  /** Where the broker keeps what is retained; Debian's place by default. */
+  readonly data?: string;
 }
+
+const DATA = '/var/lib/mosquitto';
 
 /**
  * A mosquitto.conf that goes with the ACL: TLS, nobody without a name, and limits that suit a fleet.
  * The names of the files are what the operator's guide calls them.
  */
-export function brokerConfig({ identity, folder, port }: BrokerConfigOptions): string {
+export function brokerConfig({ identity, folder, port, data = DATA }: BrokerConfigOptions): string {
   const who =
     identity === 'certificate'
       ? [
@@ -36,7 +40,8 @@ export function brokerConfig({ identity, folder, port }: BrokerConfigOptions): s
     '',
     '# What is retained, and what waits for devices that are away, outlives a restart.',
     'persistence true',
-    'persistence_location /var/lib/mosquitto/',
+    // The broker puts the name of its file right behind it.
+    `persistence_location ${data.replace(/\/*$/, '/')}`,
     'persistent_client_expiration 14d',
     '# Larger than any message of edgefit; under MQTT 3.1.1 clients cannot ask for it.',
     'message_size_limit 1048576',

@@ -126,6 +126,8 @@ export function startController(options: ControllerOptions): Controller {
     onReconciled: ({ devices, seconds, complete }) => {
       log.info({ devices, seconds, complete }, 'the fleet is read');
       sayStatus();
+      const current = desk;
+      if (current !== null) void carryOn(current.catchUp(), 'the ends of jobs cannot be read');
     },
   });
 
@@ -162,7 +164,10 @@ export function startController(options: ControllerOptions): Controller {
     ready: () => (link.complete() ? highestEpoch(link) : null),
     able: () => link.connected(),
     onLead: async (newEpoch) => {
-      desk = await Desk.open({ ...options, epoch: newEpoch, link, publisher, now });
+      const opened = await Desk.open({ ...options, epoch: newEpoch, link, publisher, now });
+      // From here on it hears what devices say; what they said before is read.
+      desk = opened;
+      await opened.recover();
       const repeat = async (): Promise<void> => {
         await tick();
         if (desk !== null) ticking = setTimeout(() => void repeat(), options.tickMs ?? TICK_MS);

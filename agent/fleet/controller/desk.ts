@@ -1,5 +1,4 @@
 import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
-import { codeOf, messageOf } from '../../util/errors.ts';
 import { Lane } from '../jobs/lane.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFor } from '../protocol/topics.ts';
@@ -7,11 +6,14 @@ import type { FleetLink } from '../roster/fleet-link.ts';
 import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
 import { command, createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
-import { isOver, withRecord, type Execution } from '../rollouts/execution.ts';
+import { withRecord, type Execution } from '../rollouts/execution.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
-import { hasEnded, type Change, type RolloutState } from '../rollouts/state.ts';
+import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
 import { isSettled, step } from '../rollouts/step.ts';
-import { clearMessage, documentMessage, jobDocument, recordMessage } from './documents.ts';
+import { again, withAnswer } from './answers.ts';
+import { MAX_PATIENCE_MS, newCase, PATIENCE_MS, type Case } from './case.ts';
+import { documentMessage, recordMessage } from './documents.ts';
+import { Papers } from './papers.ts';
 import type { Publisher } from './publisher.ts';
 import {
   entries,
@@ -38,28 +40,8 @@ export interface DeskOptions {
   readonly now: () => number;
 }
 
-/** A rollout at work. */
-interface Case {
-  state: RolloutState;
-  /** The state as it is in the store. */
-  kept: string | null;
-  readonly executions: Map<string, Execution>;
-  readonly documents: Map<string, KeptDocument>;
-  /** Devices that have spoken since it was written last. */
-  readonly heard: Set<string>;
-  /** Documents that are being taken away from the broker. */
-  readonly clearing: Set<string>;
-  /** Documents that are gone from the broker and may go from the store. */
-  readonly gone: Set<string>;
-  /** What the broker has. */
-  told: Rollout | null;
-  toldMs: number;
-}
-
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
-const MAX_ANSWERED = 50;
-
 /**
  * The work of the controller that leads, for one epoch: every change is worked out by pure functions,
  * kept in the store, and only then told to anybody. One thing after the other. A desk whose store
@@ -72,22 +54,24 @@ export class Desk {
   /** Rollouts that are history, loaded when they are asked for. */
   readonly #history = new Map<string, RolloutState>();
   readonly #jobs = new Map<string, { readonly rolloutId: string; readonly deviceId: string }>();
-  #counters = new Map<string, number>();
+  readonly #papers: Papers;
 
-  private constructor(options: DeskOptions) {
+  private constructor(options: DeskOptions, papers: Papers) {
     this.#options = options;
+    this.#papers = papers;
   }
 
-  /** Takes up every rollout that is not finished. Throws StoreError, ReportError. */
+  /**
+   * Takes up every rollout that is not finished. `recover` is to follow, when what devices say reaches
+   * this desk. Throws StoreError.
+   */
   static async open(options: DeskOptions): Promise<Desk> {
-    const desk = new Desk(options);
     const { store } = options;
-    desk.#counters = await readCounters(store);
+    const desk = new Desk(options, new Papers(options, await readCounters(store)));
     for (const state of await readStates(store)) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
       await desk.#load(state);
     }
-    await desk.recover();
     return desk;
   }
 
@@ -106,14 +90,18 @@ export class Desk {
     if (next === execution) return;
     one.executions.set(known.deviceId, next);
     one.heard.add(known.deviceId);
+    one.patienceMs = PATIENCE_MS;
+    one.lookMs = this.#options.now() + PATIENCE_MS;
   }
 
   /** Every rollout goes on by one step. Throws StoreError. */
   tick(): Promise<void> {
     return this.#alone(async () => {
       for (const [rolloutId, one] of this.#cases) {
-        // oxlint-disable-next-line no-await-in-loop -- one write after the other
+        /* oxlint-disable no-await-in-loop -- one write after the other */
+        await this.#lookWhenQuiet(one);
         await this.#apply(one, step(this.#inputOf(one)));
+        /* oxlint-enable no-await-in-loop */
         if (this.#isDone(one)) this.#archive(rolloutId, one);
       }
     });
@@ -129,10 +117,18 @@ export class Desk {
       for (const one of this.#cases.values()) {
         /* oxlint-disable no-await-in-loop -- one rollout after the other */
         await this.#hearKept(one);
-        await this.#restore(one);
+        await this.#papers.restore(one);
         one.told = null;
         /* oxlint-enable no-await-in-loop */
       }
+    });
+  }
+
+  /** Reads the ends of jobs that nobody has heard, for whatever reason. Throws ReportError. */
+  catchUp(): Promise<void> {
+    return this.#alone(async () => {
+      // oxlint-disable-next-line no-await-in-loop -- one rollout after the other
+      for (const one of this.#cases.values()) await this.#hearKept(one);
     });
   }
 
@@ -172,17 +168,7 @@ export class Desk {
     documents: Map<string, KeptDocument>,
   ): Case {
     const { rolloutId } = state.record;
-    const one: Case = {
-      state,
-      kept: null,
-      executions,
-      documents,
-      heard: new Set(),
-      clearing: new Set(),
-      gone: new Set(),
-      told: null,
-      toldMs: Number.NEGATIVE_INFINITY,
-    };
+    const one = newCase(state, executions, documents);
     this.#cases.set(rolloutId, one);
     this.#history.delete(rolloutId);
     for (const execution of executions.values()) this.#index(rolloutId, execution);
@@ -207,8 +193,7 @@ export class Desk {
 
   #inputOf({ state, executions }: Case) {
     const { link, signer, now } = this.#options;
-    const { roster } = link;
-    const fleet = { get: (id: string) => roster.get(id), rows: () => roster.rows() };
+    const fleet = fleetOf(link.roster);
     return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
   }
 
@@ -222,11 +207,10 @@ export class Desk {
       throw new RolloutError('not_complete', message);
     }
     const spec = { ...asked.spec, model: await trust.release(asked.spec.model) };
-    const { roster } = link;
     return createRollout({
       rolloutId,
       spec,
-      fleet: { get: (id) => roster.get(id), rows: () => roster.rows() },
+      fleet: fleetOf(link.roster),
       keyId: signer.keyId,
       nowMs: now(),
       actor: asked.actor ?? null,
@@ -268,7 +252,7 @@ export class Desk {
       : revised(change.state.record, one.state.record, epoch);
     one.state = { ...change.state, record };
     const stateText = JSON.stringify(one.state);
-    const documents = change.issue.map((issue) => this.#sign(one, issue));
+    const documents = change.issue.map((issue) => this.#papers.sign(one, issue));
     const put: Entry[] = [
       ...(stateText === one.kept ? [] : [entries.state(rolloutId, stateText)]),
       ...[...touched].flatMap((deviceId) => {
@@ -288,43 +272,9 @@ export class Desk {
       this.#options.log.info({ rolloutId, code }, text);
     }
     for (const document of documents) publisher.send(documentMessage(document));
-    for (const { jobId } of change.clear) this.#clear(one, jobId);
-    for (const deviceId of touched) this.#clearEnded(one, deviceId);
+    for (const { jobId } of change.clear) this.#papers.clear(one, jobId);
+    for (const deviceId of touched) this.#papers.clearEnded(one, deviceId);
     this.#tell(one, now());
-  }
-
-  #sign(one: Case, issue: Change['issue'][number]): KeptDocument {
-    const { link, epoch, signer, now } = this.#options;
-    const { deviceId } = issue;
-    const reported = link.roster.get(deviceId)?.counters?.job;
-    // A device that does not say what it has taken may have taken anything smaller than this.
-    const highest = reported ?? Math.floor(now() / 1000);
-    const counter = Math.max(highest, this.#counters.get(deviceId) ?? 0) + 1;
-    this.#counters.set(deviceId, counter);
-    const issuedMs = issuedMsOf(one.executions.get(deviceId), issue.jobId) ?? now();
-    const input = { issue, record: one.state.record, counter, epoch, issuedMs };
-    const document = jobDocument(input, signer);
-    one.documents.set(document.jobId, document);
-    return document;
-  }
-
-  /** Takes the document of a job away; it stays in the store until the broker has confirmed. */
-  #clear(one: Case, jobId: string): void {
-    const document = one.documents.get(jobId);
-    if (document === undefined || one.clearing.has(jobId)) return;
-    one.clearing.add(jobId);
-    this.#options.publisher.send(clearMessage(document.deviceId, jobId), () => {
-      one.documents.delete(jobId);
-      one.clearing.delete(jobId);
-      one.gone.add(jobId);
-    });
-  }
-
-  #clearEnded(one: Case, deviceId: string): void {
-    const execution = one.executions.get(deviceId);
-    if (execution === undefined) return;
-    if (isOver(execution)) this.#clear(one, execution.jobId);
-    if (execution.back !== null && isOver(execution.back)) this.#clear(one, execution.back.jobId);
   }
 
   #tell(one: Case, nowMs: number): void {
@@ -334,6 +284,16 @@ export class Desk {
     one.told = record;
     one.toldMs = nowMs;
     this.#options.publisher.send(recordMessage(record));
+  }
+
+  async #lookWhenQuiet(one: Case): Promise<void> {
+    const nowMs = this.#options.now();
+    if (nowMs < one.lookMs) return;
+    // Longer and longer, unless something is heard.
+    const patienceMs = one.patienceMs;
+    one.lookMs = nowMs + patienceMs;
+    one.patienceMs = Math.min(MAX_PATIENCE_MS, 2 * patienceMs);
+    await this.#hearKept(one);
   }
 
   async #hearKept(one: Case): Promise<void> {
@@ -347,41 +307,6 @@ export class Desk {
       const message = readFleetMessage(topic, payload);
       if (message?.kind === 'record' && message.value !== null) this.hear(message.value);
     }
-  }
-
-  /** Documents that a device has not spoken of must be at the broker; those of ended jobs must not. */
-  async #restore(one: Case): Promise<void> {
-    const { link, publisher, store, epoch } = this.#options;
-    const needed: KeptDocument[] = [];
-    const isAborted = one.state.record.state === 'aborted';
-    one.clearing.clear();
-    for (const document of one.documents.values()) {
-      const execution = one.executions.get(document.deviceId);
-      const job = jobOf(execution, document.jobId);
-      const isTakenBack = isAborted && job === execution;
-      if (job === null || isOver(job) || isTakenBack) this.#clear(one, document.jobId);
-      else if (job.seq === 0) needed.push(document);
-    }
-    if (needed.length === 0) return;
-    const topics = needed.map((document) => documentMessage(document).topic);
-    const there = await link.readRetained(topics);
-    const missing = needed.filter((document) => !there.has(documentMessage(document).topic));
-    // Signed by an earlier leader, a device that has heard of a later one would refuse it.
-    const fresh = missing.map((document) =>
-      document.epoch === epoch ? document : this.#signAgain(one, document),
-    );
-    const put = fresh.flatMap((document) => [
-      entries.document(document),
-      entries.counter(document.deviceId, document.counter),
-    ]);
-    if (put.length > 0) await store.write(epoch, { put, remove: [] });
-    for (const document of fresh) publisher.send(documentMessage(document));
-  }
-
-  #signAgain(one: Case, { deviceId, jobId }: KeptDocument): KeptDocument {
-    const execution = one.executions.get(deviceId);
-    const kind = execution?.back?.jobId === jobId ? 'rollback' : 'deploy';
-    return this.#sign(one, { deviceId, jobId, kind, wave: execution?.wave ?? 0 });
   }
 
   #isDone(one: Case): boolean {
@@ -410,37 +335,10 @@ export class Desk {
   }
 }
 
-function again({ state }: Case, error: { code: string; text: string } | null): Rollout {
-  if (error === null) return state.record;
-  throw new RolloutError(isKnownCode(error.code) ? error.code : 'bad_state', error.text);
-}
-
-function isKnownCode(code: string): code is RolloutError['code'] {
-  return code === 'thresholds' || code === 'bad_state';
-}
-
-/** The change with the answer to its request, so that the request is not obeyed twice. */
-function withAnswer(change: Change, asked: RolloutCommand, error: RolloutError | null): Change {
-  const { requestId, counter } = asked;
-  const answer = {
-    requestId,
-    counter,
-    error: error === null ? null : { code: codeOf(error) ?? '', text: messageOf(error) },
-  };
-  const all = [...change.state.answered, answer];
-  const dropped = all.slice(0, Math.max(0, all.length - MAX_ANSWERED));
-  const forgotten = Math.max(change.state.forgotten, ...dropped.map((one) => one.counter));
+function fleetOf(roster: FleetLink['roster']): Fleet {
   return {
-    ...change,
-    state: { ...change.state, answered: all.slice(-MAX_ANSWERED), forgotten },
+    get: (id) => roster.get(id),
+    rows: () => roster.rows(),
+    isRevoked: (id) => roster.isRevoked(id),
   };
-}
-
-function jobOf(execution: Execution | undefined, jobId: string) {
-  if (execution?.jobId === jobId) return execution;
-  return execution?.back?.jobId === jobId ? execution.back : null;
-}
-
-function issuedMsOf(execution: Execution | undefined, jobId: string): number | null {
-  return jobOf(execution, jobId)?.issuedMs ?? null;
 }

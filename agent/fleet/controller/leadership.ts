@@ -86,14 +86,19 @@ export function startLeadership(options: LeadershipOptions): Leadership {
     }
   };
 
+  const open = async (epoch: number): Promise<void> => {
+    try {
+      await onLead(epoch);
+      log.info({ epoch }, 'leads');
+    } catch (error) {
+      lose();
+      throw error;
+    }
+  };
+
   const leadOnce = async (epoch: number): Promise<void> => {
     try {
-      log.info({ epoch }, 'leads');
-      const opened = onLead(epoch).catch((error: unknown) => {
-        lose();
-        throw error;
-      });
-      await Promise.all([opened, hold(epoch)]);
+      await Promise.all([open(epoch), hold(epoch)]);
     } finally {
       held = null;
       onLost();

@@ -60,14 +60,21 @@ export class ControllerTrust {
     return (await this.#newest())?.documentKeys() ?? NOBODY;
   }
 
-  /** A release as the repository has it. Throws RolloutError `unknown_model`. */
+  /**
+   * A release as the repository has it; one that is not known is looked for anew, since it may have
+   * been published a moment ago. Throws RolloutError `unknown_model`.
+   */
   async release(asked: ReleaseAsked): Promise<Required<ReleaseAsked>> {
-    return releaseOf(await this.#newest(), asked);
+    try {
+      return releaseOf(await this.#newest(), asked);
+    } catch {
+      return releaseOf(await this.#newest(0), asked);
+    }
   }
 
-  /** Metadata that is at most some seconds old, else what was believed last. */
-  async #newest(): Promise<TrustedTargets | null> {
-    const isFresh = performance.now() - this.#lastMs < FRESH_MS;
+  /** Metadata that is at most so old, else what was believed last. */
+  async #newest(maxAgeMs = FRESH_MS): Promise<TrustedTargets | null> {
+    const isFresh = performance.now() - this.#lastMs < maxAgeMs;
     this.#looking ??= (isFresh ? this.#offline() : this.#refresh()).finally(() => {
       this.#looking = null;
     });

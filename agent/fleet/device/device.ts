@@ -58,6 +58,8 @@ export interface DeviceParts {
 }
 
 export interface Device extends DeviceParts {
+  /** Other keys count now: what nobody could verify is looked at again. */
+  readonly onKeys: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -147,6 +149,11 @@ export async function startDevice(options: DeviceOptions): Promise<Device> {
   };
   return {
     ...parts,
+    onKeys: async () => {
+      const outcome = await twin.retry();
+      if (!('refused' in outcome) && outcome.changed) options.onSettings(twin.settings());
+      await session.republish();
+    },
     stop: async () => {
       await session.stop();
       await outbox.close();

@@ -125,8 +125,23 @@ function withDocument(
   { payload }: RawMessage,
   make: (document: UnverifiedDocument) => Incoming,
 ): Incoming | Refusal {
+  const json = readJson(payload);
+  if (isRefusal(json)) return json;
+  // Goes on, so that its sender is told; whoever checks signatures finds none.
+  if (!hasEnvelope(json.json)) return make({ ...json.json });
   const read = readAs(signedEnvelopeSchema, payload);
   return isRefusal(read) ? read : make(read.value);
+}
+
+/** Signed in this or another version, or at least with signatures. */
+function hasEnvelope(json: object): boolean {
+  const schema = 'schema' in json ? String(json.schema) : '';
+  return schema.startsWith('edgefit/signed/') || isSigned({ ...json });
+}
+
+/** Whether there is any signature to look at. */
+export function isSigned({ signatures }: UnverifiedDocument): boolean {
+  return Array.isArray(signatures) && signatures.length > 0;
 }
 
 function readRequest({ payload, retain }: RawMessage, method: string): Incoming | Refusal {

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { codeOf } from '../../util/errors.ts';
+import { codeOf, messageOf } from '../../util/errors.ts';
 import { fileError, writeFileDurably } from '../../util/files.ts';
 
 /** Documents of the state folder that nobody else reads carry a version too. */
 const storedSchema = z.object({ v: z.literal(1), session: z.int().positive() });
 
 export interface SessionNumbers {
-  /** The next number; it is on the disk before this resolves. Throws FileError. */
+  /** The next number, on the disk before this resolves if the disk takes it. Throws FileError. */
   readonly next: () => Promise<number>;
 }
 
@@ -25,11 +25,20 @@ export function sessionNumbers(
 ): SessionNumbers {
   const path = join(state, 'session.json');
   let last: number | null = null;
+  let isWarned = false;
   return {
     next: async () => {
       last ??= await readLast(path, warn, now);
       last += 1;
-      await writeFileDurably(path, `${JSON.stringify({ v: 1, session: last })}\n`);
+      try {
+        await writeFileDurably(path, `${JSON.stringify({ v: 1, session: last })}\n`);
+        isWarned = false;
+      } catch (error) {
+        // A full disk must not keep the device offline. By the clock it grows over a restart, too.
+        last = Math.max(last, Math.floor(now() / 1000));
+        if (!isWarned) warn(`${messageOf(error)}: sessions are counted on by the clock`);
+        isWarned = true;
+      }
       return last;
     },
   };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -10,6 +11,7 @@ import {
 import type { ActiveModel, Settings, Twin } from '../../contracts/fleet-twin.ts';
 import { codeOf } from '../../util/errors.ts';
 import { fileError, writeFileDurably } from '../../util/files.ts';
+import { canonicalJson } from '../protocol/canonical.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { topicFor } from '../protocol/topics.ts';
 import type { UnverifiedDocument } from './incoming.ts';
@@ -30,6 +32,8 @@ const storedSchema = z.object({
   rev: z.int().nonnegative(),
   counter: z.int().nonnegative().nullable(),
   settings: settingsSchema,
+  /** SHA-256 of the settings as that desired twin had them. */
+  desired: z.string().nullable().default(null),
   activeModel: activeModelSchema.nullable(),
   lastBench: twinSchema.shape.lastBench,
 });
@@ -40,6 +44,7 @@ const EMPTY: Stored = {
   rev: 0,
   counter: null,
   settings: {},
+  desired: null,
   activeModel: null,
   lastBench: null,
 };
@@ -54,8 +59,11 @@ export interface TwinStore {
   readonly accept: (
     document: UnverifiedDocument,
   ) => Promise<{ readonly changed: boolean } | Refusal>;
+  /** Looks again at a desired twin that nobody could verify yet. */
+  readonly retry: () => Promise<{ readonly changed: boolean } | Refusal>;
   /** Settings by another signed way than the twin; a newer twin replaces them. */
   readonly setSettings: (settings: Settings) => Promise<void>;
+  readonly activeModel: () => ActiveModel | null;
   readonly setActiveModel: (model: ActiveModel | null) => Promise<void>;
   readonly setLastBench: (bench: Twin['lastBench']) => Promise<void>;
 }
@@ -77,12 +85,14 @@ export async function openTwin(options: {
   const path = join(state, 'twin.json');
   let stored = await readStored(path, warn);
   let refused: Twin['settings']['refused'] = null;
+  let postponed: UnverifiedDocument | null = null;
   const change = async (part: Partial<Stored>) => {
     stored = { ...stored, ...part, rev: stored.rev + 1 };
     await writeFileDurably(path, `${JSON.stringify(stored)}\n`);
   };
   const accept = async (document: UnverifiedDocument) => {
     const wanted = await readDesired(document, verify, deviceId);
+    postponed = 'refused' in wanted && wanted.refused === 'UNVERIFIED' ? document : null;
     if ('refused' in wanted) {
       refused = { counter: null, code: wanted.refused, text: wanted.why };
       return wanted;
@@ -93,20 +103,32 @@ export async function openTwin(options: {
       refused = { counter, code: 'OLDER', text: why };
       return refuse('OLDER', why);
     }
+    const desired = digestOf(settings);
+    if (counter === stored.counter && stored.desired !== null && desired !== stored.desired) {
+      const why = `counter ${counter} is in force with other settings: use a higher one`;
+      refused = { counter, code: 'ID_REUSE', text: why };
+      return refuse('ID_REUSE', why);
+    }
     refused = null;
     // It is retained and comes with every connection.
     if (counter === stored.counter) return { changed: false };
-    await change({ counter, settings });
+    await change({ counter, settings, desired });
     return { changed: true };
   };
   return {
     accept,
+    retry: async () => (postponed === null ? { changed: false } : accept(postponed)),
     settings: () => stored.settings,
     message: (now) => twinMessage({ deviceId, stored, refused, counters, now }),
     setSettings: (settings) => change({ settings: { ...stored.settings, ...settings } }),
+    activeModel: () => stored.activeModel,
     setActiveModel: (activeModel) => change({ activeModel }),
     setLastBench: (lastBench) => change({ lastBench }),
   };
+}
+
+function digestOf(settings: Settings): string {
+  return createHash('sha256').update(canonicalJson(settings)).digest('hex');
 }
 
 async function readDesired(document: UnverifiedDocument, verify: VerifyDocument, deviceId: string) {

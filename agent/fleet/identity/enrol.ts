@@ -123,14 +123,31 @@ async function keyFor(files: IdentityFiles, type: KeyType, force: boolean) {
 }
 
 async function readIncomingFiles(
-  { cert, ca, root }: EnrolOptions,
+  { cert, ca, root, force }: EnrolOptions,
   files: IdentityFiles,
 ): Promise<readonly (readonly [string, string])[]> {
   const found: (readonly [string, string])[] = [];
   if (ca !== undefined) found.push([files.caFile, await readCertificate('--ca', ca)]);
   if (cert !== undefined) found.push([files.certFile, await readCertificate('--cert', cert)]);
-  if (root !== undefined) found.push([files.rootFile, await readRoot(root)]);
+  if (root !== undefined) found.push(...(await rootFiles(await readRoot(root), force, files)));
   return found;
+}
+
+/**
+ * The first root, and a copy of it: the trusted one is replaced when the keys change, and the device is
+ * enrolled with the same first root all the same.
+ */
+async function rootFiles(
+  text: string,
+  force: boolean,
+  { rootFile, firstRootFile }: IdentityFiles,
+): Promise<readonly (readonly [string, string])[]> {
+  const first = existsSync(firstRootFile) ? await readFile(firstRootFile, 'utf8') : null;
+  if (!force && first === text && existsSync(rootFile)) return [];
+  return [
+    [rootFile, text],
+    [firstRootFile, text],
+  ];
 }
 
 async function readCertificate(setting: string, path: string): Promise<string> {

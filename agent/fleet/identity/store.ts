@@ -17,6 +17,8 @@ export interface IdentityFiles {
   readonly nameFile: string;
   /** The first root of the signed metadata; everything else is trusted because of it. */
   readonly rootFile: string;
+  /** The root that it was enrolled with; later ones take the place of `rootFile`. */
+  readonly firstRootFile: string;
 }
 
 export function identityFiles(state: string): IdentityFiles {
@@ -30,6 +32,7 @@ export function identityFiles(state: string): IdentityFiles {
     passwordFile: join(folder, 'password'),
     nameFile: join(folder, 'identity.json'),
     rootFile: join(state, 'tuf', 'root.json'),
+    firstRootFile: join(state, 'tuf', 'first-root.json'),
   };
 }
 

@@ -12,11 +12,13 @@ const countersSchema = z.object({
   releases: z.record(z.string(), z.number().int().nonnegative()),
   /** Highest counter of a signed document of each type that this device has taken. */
   documents: z.partialRecord(z.enum(signedTypes), z.number().int().nonnegative()).default({}),
+  /** Highest epoch of a controller in a job that this device has taken. */
+  epoch: z.number().int().nonnegative().default(0),
 });
 
 type Values = z.infer<typeof countersSchema>;
 
-const NONE: Values = { schema: 'edgefit/counters/1', releases: {}, documents: {} };
+const NONE: Values = { schema: 'edgefit/counters/1', releases: {}, documents: {}, epoch: 0 };
 
 /** Numbers that only grow, on the disk before they are relied upon: what protects from rollback. */
 export class Counters {
@@ -65,6 +67,16 @@ export class Counters {
       ...values,
       documents: { ...values.documents, [type]: counter },
     }));
+  }
+
+  /** The highest epoch of a controller; 0 before the first. */
+  epoch(): number {
+    return this.#values.epoch;
+  }
+
+  async raiseEpoch(epoch: number): Promise<void> {
+    if (epoch <= this.epoch()) return;
+    await this.#change((values) => ({ ...values, epoch }));
   }
 
   /** One after the other: two changes at once must not lose one. */

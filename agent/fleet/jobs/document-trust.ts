@@ -1,8 +1,9 @@
 import type { RefusalCode } from '../../contracts/fleet-request.ts';
 import type { SignedType } from '../../contracts/signed.ts';
+import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { refuse, type Refusal } from '../device/refusals.ts';
-import type { UnverifiedDocument } from '../device/incoming.ts';
+import { isSigned, type UnverifiedDocument } from '../device/incoming.ts';
 import { verifyDocument, type Keyring, type VerifiedDocument } from '../protocol/signed.ts';
 import type { Counters } from './counters.ts';
 import type { TrustedMetadata } from './metadata.ts';
@@ -34,6 +35,7 @@ export const COUNTER_WINDOW = 64;
 export class DocumentTrust {
   readonly #options: DocumentTrustOptions;
   #keyIds: readonly string[] = [];
+  #expiries: Expiries | null = null;
   #refreshing: Promise<boolean> | null = null;
   #lastForUnknownMs = Number.NEGATIVE_INFINITY;
 
@@ -44,6 +46,11 @@ export class DocumentTrust {
   /** Ids of the keys whose signatures counted when last looked at. */
   keyIds(): readonly string[] {
     return this.#keyIds;
+  }
+
+  /** When the trusted metadata expires, as last looked at; null when there is none. */
+  expiries(): Expiries | null {
+    return this.#expiries;
   }
 
   /** Reads what is on the disk. */
@@ -64,6 +71,7 @@ export class DocumentTrust {
     document: UnverifiedDocument,
     type: SignedType,
   ): Promise<VerifiedDocument | Refusal> {
+    if (!isSigned(document)) return refuse('UNSIGNED', 'it carries no signature');
     const first = await this.#check(document, type);
     if (!('refused' in first) || !['UNSIGNED', 'UNVERIFIED'].includes(first.refused)) return first;
     if (!this.#mayRefreshFor(document)) {
@@ -96,7 +104,9 @@ export class DocumentTrust {
 
   async #keyring(): Promise<Keyring> {
     try {
-      const keyring = (await this.#options.metadata.offline()).documentKeys();
+      const trusted = await this.#options.metadata.offline();
+      const keyring = trusted.documentKeys();
+      this.#expiries = trusted.expiries();
       this.#keyIds = [...keyring.keys.keys()];
       return keyring;
     } catch {
@@ -115,12 +125,21 @@ export class DocumentTrust {
     return true;
   }
 
+  /** With every refresh, once a day or so. */
+  async #warnOfAge(): Promise<void> {
+    if (this.#expiries === null) return;
+    const { nowMs, warn } = this.#options;
+    const { agingOf } = await import('../../deploy/tuf/trusted-targets.ts');
+    for (const line of agingOf(this.#expiries, await nowMs())) warn(line);
+  }
+
   async #refresh(): Promise<boolean> {
     const { metadata, repository: url, warn } = this.#options;
     if (url === null) return false;
     try {
       await metadata.refresh(url, AbortSignal.timeout(REFRESH_LIMIT_MS));
       await this.#keyring();
+      await this.#warnOfAge();
       return true;
     } catch (error) {
       warn(`the metadata of ${url} cannot be brought up to date: ${messageOf(error)}`);

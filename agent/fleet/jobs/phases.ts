@@ -47,7 +47,8 @@ export const LIMIT_SECONDS: Readonly<Record<JobPhase, number>> = {
   downloading: 2 * HOUR,
   verifying: 5 * MINUTE,
   fitting: 45 * MINUTE,
-  staged: MINUTE,
+  // An agent has thousands of files, each synced.
+  staged: 5 * MINUTE,
   activating: MINUTE,
   probing: 10 * MINUTE,
   committing: 30,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { jobDocumentSchema, jobTypes, type JobRecord } from '../../contracts/job.ts';
+import { jobDocumentSchema, type JobRecord, type JobType } from '../../contracts/job.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import type { UnverifiedDocument } from '../device/incoming.ts';
 import type { JobsPort } from '../device/jobs-port.ts';
@@ -17,6 +17,8 @@ export interface PortOptions {
   readonly runner: JobRunner;
   readonly trust: DocumentTrust;
   readonly counters: Counters;
+  /** What this device can do. */
+  readonly types: readonly JobType[];
   readonly moment: () => Moment;
   readonly publish: (message: OutgoingMessage) => void;
 }
@@ -42,19 +44,19 @@ export function openPort(options: PortOptions): JobsDoor {
     if (refusal === null) return null;
     if (PASSING.includes(refusal.refused) && postponed.size < MAX_POSTPONED) {
       postponed.set(jobId, document);
-    } else if (!runner.isKnown(jobId)) {
+    } else if (refusal.refused !== 'STALE_EPOCH' && !runner.isKnown(jobId)) {
+      // Whoever leads by now may have given the same job: its record must not say that it was refused.
       publish(recordMessage(refusedRecord(jobId, document, refusal, options)));
     }
     return refusal;
   };
   return {
-    types: jobTypes
-      .filter((type) => type !== 'selfupdate')
-      .map((type) => ({ type, min: 1, max: 1 })),
+    types: options.types.map((type) => ({ type, min: 1, max: 1 })),
     onJob,
     onCleared: async (jobId) => {
       postponed.delete(jobId);
-      await runner.clear(jobId);
+      // Whoever gave it has its end: nobody needs the broker to keep it.
+      if (await runner.clear(jobId)) publish(emptyRecord(deviceId, jobId));
     },
     openRecords: async function* records() {
       for (const { jobId } of runner.unarchived()) {
@@ -92,10 +94,16 @@ async function take(
   if (parsed.data.jobId !== jobId) {
     return refuse('BAD_FIELD', `jobId: it is signed for job ${parsed.data.jobId}`);
   }
+  const { epoch } = parsed.data;
+  if (epoch !== undefined && epoch < counters.epoch()) {
+    const why = `it is of a controller of epoch ${epoch}; one of ${counters.epoch()} leads`;
+    return refuse('STALE_EPOCH', why);
+  }
   try {
     const record = await runner.submit(parsed.data, verified.digest);
     if (record.reason?.code === 'id_reuse') return refuse('ID_REUSE', record.reason.text);
     await counters.raiseDocument('job', parsed.data.counter);
+    if (epoch !== undefined) await counters.raiseEpoch(epoch);
     return null;
   } catch (error) {
     return refuse('FAILED', `${messageOf(error)} (${codeOf(error) ?? 'unexpected'})`);
@@ -111,6 +119,12 @@ function digestOf({ signed }: UnverifiedDocument): string | null {
     // Not every JSON value has a canonical form.
     return null;
   }
+}
+
+/** Takes the record of a job away from the broker. */
+function emptyRecord(deviceId: string, jobId: string): OutgoingMessage {
+  const topic = topicFor('execution', { device: deviceId, job: jobId });
+  return { topic, payload: '', retain: true, schema: 'edgefit/job/1' };
 }
 
 /** The record of a job, ready to be published. */

@@ -96,6 +96,7 @@ export class JobRunner {
   readonly #stop = new AbortController();
   readonly #tasks = new Map<string, Task>();
   readonly #lane = new Lane();
+  #others: Promise<unknown> = Promise.resolve();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -112,6 +113,24 @@ export class JobRunner {
   async stop(): Promise<void> {
     this.#stop.abort(new PhaseError(STOPPED, 'the agent stops'));
     await this.idle();
+    await this.#others;
+  }
+
+  /**
+   * Does something beside which no job may touch the device: it waits for those that do, and jobs that
+   * come wait for it. The signal ends with the runner. Rejects with what the work throws.
+   */
+  async alone<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const leave = await this.#lane.enter();
+    const { signal } = this.#stop;
+    try {
+      signal.throwIfAborted();
+      const working = work(signal);
+      this.#others = working.catch(() => undefined);
+      return await working;
+    } finally {
+      leave();
+    }
   }
 
   /** Resolves when no job is open. For tests and for draining. */
@@ -182,12 +201,13 @@ export class JobRunner {
   }
 
   /** The document is gone: an open job is taken back if it may be, a finished one is archived. */
-  async clear(jobId: string): Promise<void> {
+  async clear(jobId: string): Promise<boolean> {
     const { journal } = this.#options;
     const entry = journal.get(jobId);
-    if (entry === undefined || entry.archived) return;
+    if (entry === undefined || entry.archived) return false;
     if (isTerminal(entry)) await journal.write({ ...entry, archived: true });
     else await this.cancel(jobId);
+    return isTerminal(entry);
   }
 
   #refuseReuse(known: Entry, digest: string): JobRecord {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobPhase, JobRecord } from '../../contracts/job.ts';
+import { jobTypes, type JobPhase, type JobRecord } from '../../contracts/job.ts';
+import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
 import type { ReadCounters, VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
@@ -11,11 +12,12 @@ import { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
 import { Journal } from './journal.ts';
 import { TrustedMetadata } from './metadata.ts';
+import { measureDeployed, type PeriodicOptions } from './periodic.ts';
 import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
 import { JobRunner, type PhaseHandler } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
-import type { RunAgent, WorkContext } from './work/context.ts';
+import type { RunAgent, SelfUpdate, WorkContext } from './work/context.ts';
 import { phaseHandlers } from './work/handlers.ts';
 
 /** What only whoever builds the daemon can give. */
@@ -41,6 +43,8 @@ export interface JobServiceOptions extends Surroundings {
   readonly refreshMs: number;
   /** The built command line of the agent, which children run. */
   readonly program: string;
+  /** How the agent replaces itself; `selfupdate` jobs are refused without. */
+  readonly selfUpdate?: SelfUpdate | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What stands in for those children: a simulated fleet cannot have one for each device. */
   readonly runAgent?: RunAgent;
@@ -53,6 +57,9 @@ export interface JobServiceOptions extends Surroundings {
     readonly info: (fields: object, message: string) => void;
     readonly warn: (fields: object, message: string) => void;
   };
+  readonly samplesBytes?: number;
+  /** Told of every record of a job, also of one that is only told again. */
+  readonly onRecord?: (record: JobRecord) => void;
   /** How often is looked again at what a job waits for. */
   readonly pollMs?: number;
   /** Pause before a job goes on whose journal could not be written. */
@@ -69,10 +76,14 @@ export interface JobService {
   readonly keyIds: () => readonly string[];
   /** For the twin: whoever signs the next document counts on from here. */
   readonly counters: ReadCounters;
+  /** When the trusted metadata expires; null when there is none. */
+  readonly expiries: () => Expiries | null;
   /** Takes up open jobs and looks at the repository now and then. */
   readonly start: () => void;
   /** New metadata is there. */
   readonly refresh: () => Promise<void>;
+  /** Measures every deployed model (`onBench`); a failure goes to the log. */
+  readonly measure: (options: PeriodicOptions) => Promise<void>;
   /** Resolves when every phase has ended; the jobs go on with the next start. */
   readonly stop: () => Promise<void>;
 }
@@ -101,14 +112,19 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const nowMs = () => clock.nowMs();
   const onTrusted = () => clock.persist();
   const metadata = new TrustedMetadata({ folder: folders.tuf, nowMs, onTrusted });
+  const child = { program: options.program, env: options.env, scratch: folders.scratch, children };
   const context: WorkContext = {
     ...options,
     folders,
     counters,
     nowMs,
     metadata,
-    runAgent: options.runAgent ?? agentRunner({ ...options, scratch: folders.scratch, children }),
+    runAgent: options.runAgent ?? agentRunner(child),
+    runProgram: ({ node, main }, args, signal) =>
+      agentRunner({ ...child, node, program: main })(args, signal),
+    selfUpdate: options.selfUpdate ?? null,
     pollMs: options.pollMs ?? POLL_MS,
+    samplesBytes: options.samplesBytes ?? 0,
   };
   const runner = new JobRunner({
     deviceId,
@@ -132,8 +148,9 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
     warn,
   });
   await trust.load();
-  const port = openPort({ ...options, runner, trust, counters });
-  return serve(options, { runner, trust, port, clock, counters });
+  const types = jobTypes.filter((type) => type !== 'selfupdate' || context.selfUpdate !== null);
+  const port = openPort({ ...options, runner, trust, counters, types });
+  return serve(options, { runner, trust, port, clock, counters, context });
 }
 
 function foldersIn(state: string) {
@@ -145,6 +162,8 @@ function foldersIn(state: string) {
     models: join(state, 'models'),
     packages: join(state, 'packages'),
     cache: join(state, 'fitted'),
+    evaluation: join(state, 'evaluation'),
+    recorded: join(state, 'recorded'),
     tuf: join(state, 'tuf'),
     children: join(state, 'children'),
     scratch,
@@ -165,7 +184,8 @@ function openClock(folders: ReturnType<typeof foldersIn>, options: JobServiceOpt
   });
 }
 
-function say(record: JobRecord, { deviceId, publish, log }: JobServiceOptions): void {
+function say(record: JobRecord, { deviceId, publish, onRecord, log }: JobServiceOptions): void {
+  onRecord?.(record);
   const { jobId, status, phase, outcome, reason } = record;
   if (record.progress === null) log.info({ jobId, status, phase, outcome, reason }, 'job');
   publish(messageOfRecord(deviceId, record));
@@ -177,10 +197,11 @@ interface Parts {
   readonly port: JobsDoor;
   readonly clock: DeviceClock;
   readonly counters: Counters;
+  readonly context: WorkContext;
 }
 
 function serve(options: JobServiceOptions, parts: Parts): JobService {
-  const { runner, trust, port, clock, counters } = parts;
+  const { runner, trust, port, clock, counters, context } = parts;
   const { repository, refreshMs, onKeys, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let retrying: NodeJS.Timeout | undefined;
@@ -207,7 +228,8 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     port,
     verify: (document, type) => trust.verify(document, type),
     keyIds: () => trust.keyIds(),
-    counters: () => ({ job: counters.document('job') }),
+    counters: () => ({ job: counters.document('job'), epoch: counters.epoch() }),
+    expiries: () => trust.expiries(),
     start: () => {
       runner.start();
       retrying = setInterval(() => void port.retry(), RETRY_MS);
@@ -217,6 +239,7 @@ function serve(options: JobServiceOptions, parts: Parts): JobService {
     refresh: async () => {
       await refresh();
     },
+    measure: (periodic) => measureDeployed(periodic, { context, runner, log }),
     stop: async () => {
       stopped = true;
       clearTimeout(timer);

@@ -41,6 +41,12 @@ export interface RequestOptions {
 /** How long a command to the controller stays valid: longer than anybody waits for its answer. */
 const COMMAND_VALID_MS = 10 * 60_000;
 
+/**
+ * A command that meets no leader is heard by nobody: it is sent again until a new one is there. With the
+ * same request id it is not done twice.
+ */
+const RESEND_MS = 4000;
+
 /** An id that sorts by time and is not used twice. */
 export function newId(prefix: string, now: Date): string {
   const stamp = now.toISOString().replaceAll(/[-:.]/g, '').slice(0, 15).toLowerCase();
@@ -80,31 +86,42 @@ export async function sendRolloutCommand(
   const ids = { rollout: request.rolloutId, request: signed.requestId };
   const controllers = new Map<string, ControllerStatus>();
   const answerTopic = topicFor('rolloutResponse', ids);
+  const message = {
+    topic: topicFor('rolloutCommand', ids),
+    payload: JSON.stringify(signDocument(signed, signers)),
+    retain: false,
+    schema: 'edgefit/signed/1',
+  };
+  const again = setInterval(() => {
+    // When the connection is lost, the wait below says so.
+    channel.publish(message).catch(() => undefined);
+  }, RESEND_MS);
   const answer = await waitFor(channel, {
     filters: [answerTopic, topicFilter('controllerStatus')],
     timeoutMs,
     signal,
     pick: (arrival) => {
-      if (arrival.topic === answerTopic)
-        return readPayload(rolloutResponseSchema, arrival) ?? undefined;
+      // An answer that this program cannot read is one, too: nobody waits on.
+      if (arrival.topic === answerTopic) {
+        return { response: readPayload(rolloutResponseSchema, arrival) };
+      }
       const status = readPayload(controllerStatusSchema, arrival);
       if (status !== null) controllers.set(status.controllerId, status);
       return undefined;
     },
-    send: () =>
-      channel.publish({
-        topic: topicFor('rolloutCommand', ids),
-        payload: JSON.stringify(signDocument(signed, signers)),
-        retain: false,
-        schema: 'edgefit/signed/1',
-      }),
-  });
+    send: () => channel.publish(message),
+  }).finally(() => clearInterval(again));
   if (answer === null) throw noAnswer([...controllers.values()], timeoutMs);
-  if (!answer.ok) {
-    const { code, text } = answer.error ?? { code: 'UNKNOWN', text: 'it does not say why' };
-    throw new OperatorError('REFUSED', `${answer.controllerId} refuses: ${text} (${code})`);
+  const { response } = answer;
+  if (response === null) {
+    const text = 'the answer of the controller cannot be read';
+    throw new OperatorError('REFUSED', `${text}: it is of another version than this program`);
   }
-  return answer;
+  if (!response.ok) {
+    const { code, text } = response.error ?? { code: 'UNKNOWN', text: 'it does not say why' };
+    throw new OperatorError('REFUSED', `${response.controllerId} refuses: ${text} (${code})`);
+  }
+  return response;
 }
 
 function noAnswer(controllers: readonly ControllerStatus[], timeoutMs: number): OperatorError {

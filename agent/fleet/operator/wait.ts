@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
+import { deferred } from '../../util/deferred.ts';
 import type { Arrival, OperatorChannel } from './channel.ts';
 
 /** What a message holds, or null where it holds something else (or nothing: a cleared topic). */
@@ -34,14 +35,7 @@ export async function waitFor<T>(
   { filters, pick, send, timeoutMs, signal }: WaitOptions<T>,
 ): Promise<T | null> {
   signal?.throwIfAborted();
-  const gate: { resolve: (value: T | null) => void; reject: (reason: unknown) => void } = {
-    resolve: () => undefined,
-    reject: () => undefined,
-  };
-  const promise = new Promise<T | null>((resolve, reject) =>
-    Object.assign(gate, { resolve, reject }),
-  );
-  promise.catch(() => undefined);
+  const gate = deferred<T | null>();
   const stop = await channel.listen(filters, (arrival) => {
     const found = pick(arrival);
     if (found !== undefined) gate.resolve(found);
@@ -52,7 +46,7 @@ export async function waitFor<T>(
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     await send?.();
-    return await Promise.race([promise, channel.lost]);
+    return await Promise.race([gate.promise, channel.lost]);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);

@@ -68,6 +68,7 @@ export function openOutbox({ state, limits, warn, now = () => new Date() }: Outb
   let pumping = false;
   let lastWrite: Promise<unknown> = Promise.resolve();
   let lastPump: Promise<void> = Promise.resolve();
+  const closing = new AbortController();
 
   const load = async (): Promise<OutboxStore> => {
     const opened = await openStore(state, warn);
@@ -126,7 +127,9 @@ export function openOutbox({ state, limits, warn, now = () => new Date() }: Outb
       for (const why of refused) warn(`given up: ${why}`);
       if (ending === 'quota') {
         // oxlint-disable-next-line no-await-in-loop -- asked again later, in the same order
-        await sleep(RETRY_MS, undefined, { ref: false });
+        await sleep(RETRY_MS, undefined, { ref: false, signal: closing.signal }).catch(
+          () => undefined,
+        );
       } else if (ending === 'lost') {
         if (current === connection) current = null;
         // Silent rather than closed, perhaps: a new connection is the way on.
@@ -170,6 +173,8 @@ export function openOutbox({ state, limits, warn, now = () => new Date() }: Outb
     stats: () => ({ messages: queue.messages, bytes: queue.bytes, ...counts }),
     close: async () => {
       current = null;
+      // Nobody who stops waits for a broker's quota.
+      closing.abort();
       await lastWrite;
       await lastPump;
       if (store !== null) await (await store).close();

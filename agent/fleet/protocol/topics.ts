@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
-import { telemetryStreams } from '../../contracts/telemetry.ts';
+import { ID_PATTERN, ID_RULE, telemetryStreams } from '../../contracts/ids.ts';
 import { AgentError } from '../../util/errors.ts';
 
 /**

@@ -7,9 +7,10 @@ import { endedOf, failedOf, type WaveTally } from './tally.ts';
 type Medians = NonNullable<Wave['compared']>;
 
 /**
- * Why a wave must stop, going by its failures; null: it may go on. Judged at any moment: a share of
- * those that have ended, and a number, both beyond what an operator has already gone on after. A
- * canary wave also stops when every canary of a hardware class has failed.
+ * Why a wave must stop, going by its failures; null: it may go on. Judged at any moment: a number, and
+ * a share of those that have ended or are at work, both beyond what an operator has already gone on
+ * after. Those at work count because failures come sooner than successes: the first to end may all
+ * have failed. A canary wave also stops when every canary of a hardware class has failed.
  */
 export function judgeFailures(
   tally: WaveTally,
@@ -18,11 +19,11 @@ export function judgeFailures(
   { forgiven, waived }: WaveMemo,
 ): string | null {
   const failed = failedOf(tally.counts) - forgiven.failed;
-  const ended = endedOf(tally.counts) - forgiven.ended;
-  const percent = ended === 0 ? 0 : (failed / ended) * 100;
+  const tried = endedOf(tally.counts) - forgiven.ended + tally.busy;
+  const percent = tried === 0 ? 0 : (failed / tried) * 100;
   if (failed >= maxFailed.count && percent >= maxFailed.percent) {
     const limit = `${maxFailed.percent} % and ${maxFailed.count}`;
-    return `${failed} of ${ended} failed (${round(percent)} %); the limit is ${limit}`;
+    return `${failed} of ${tried} failed (${round(percent)} %); the limit is ${limit}`;
   }
   if (kind !== 'canary' || waived) return null;
   for (const [name, { targets, failed: lost }] of tally.classes) {

@@ -44,6 +44,7 @@ export type WaveMemo = z.infer<typeof memoSchema>;
 export interface Fleet {
   readonly get: (deviceId: string) => DeviceRow | undefined;
   readonly rows: () => Iterable<DeviceRow>;
+  readonly isRevoked: (deviceId: string) => boolean;
 }
 
 export interface Issue {

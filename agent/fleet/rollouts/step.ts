@@ -59,6 +59,7 @@ class Step {
 
   run(): Change {
     this.#endSilent();
+    this.#dropRevoked();
     if (this.#state.record.state === 'approved') this.#start();
     if (this.#state.record.state === 'running') {
       this.#join();
@@ -150,6 +151,23 @@ class Step {
       }
       if (back !== null && isLate(back, WORKING_MS - SILENT_MS, nowMs)) {
         this.#executions.set({ ...execution, back: { ...back, state: 'failed', reason } });
+        this.#clear.push({ deviceId, jobId: back.jobId });
+      }
+    }
+  }
+
+  /** Devices that were shut out get nothing, and are waited for no longer. */
+  #dropRevoked(): void {
+    const reason = { code: 'revoked', text: 'the device was shut out' };
+    for (const execution of this.#executions.all()) {
+      const { deviceId, jobId, back } = execution;
+      if (!this.#input.fleet.isRevoked(deviceId)) continue;
+      if (!isOver(execution)) {
+        this.#executions.set({ ...execution, state: 'canceled', reason });
+        this.#clear.push({ deviceId, jobId });
+      }
+      if (back !== null && !isOver(back)) {
+        this.#executions.set({ ...execution, back: { ...back, state: 'canceled', reason } });
         this.#clear.push({ deviceId, jobId: back.jobId });
       }
     }
@@ -298,6 +316,7 @@ class Step {
     for (const execution of this.#executions.all()) {
       const { state, deviceId, wave } = execution;
       if (state !== 'succeeded' || allowed === 0) continue;
+      if (this.#input.fleet.isRevoked(deviceId)) continue;
       const back = execution.back ?? handedOut(jobIdFor(rolloutId, deviceId, 'rollback'));
       if (back.state !== 'pending') continue;
       this.#executions.set({ ...execution, back: this.#opened(back) });

@@ -76,7 +76,14 @@ const GOODBYE_MS = 1500;
 /** 3.1.1 cannot subscribe without what is retained: it comes first, as far as it comes. */
 const SETTLE_MS = 1000;
 
-const LIVE_KINDS = ['status', 'card', 'reportedTwin', 'execution', 'telemetry'] as const;
+const LIVE_KINDS = [
+  'status',
+  'card',
+  'reportedTwin',
+  'execution',
+  'telemetry',
+  'revocation',
+] as const;
 
 /**
  * Follows a fleet: what devices say from now on over one connection, and what the broker keeps of them
@@ -93,6 +100,7 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
   let isComplete = false;
   let unreadable = 0;
   let reading: Promise<Reading> | null = null;
+  const known = new Map<string, string>();
 
   const take = (packet: IPublishPacket, readMs?: number): void => {
     const message = readFleetMessage(packet.topic, Buffer.from(packet.payload));
@@ -116,6 +124,7 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
         ...(protocols === undefined ? {} : { protocols }),
       },
       onMessage,
+      known,
       ...(quietMs === undefined ? {} : { quietMs }),
     });
   };
@@ -127,8 +136,11 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
     try {
       const { cut } = await reader.readCards();
       readMs = now();
-      const ids = [...roster.rows()].map(({ deviceId }) => deviceId);
-      await reader.readTopics(ids.flatMap(topicsOf));
+      const idsOf = () => [...roster.rows()].map(({ deviceId }) => deviceId);
+      if (!(await reader.readTopics([topicFilter('revocation')]))) {
+        await reader.readTopics(idsOf().map((device) => topicFor('revocation', { device })));
+      }
+      await reader.readTopics(idsOf().flatMap(topicsOf));
       told(roster.forget(startMs));
       for (const shard of cut) {
         log.warn({ shard }, 'more cards than the broker queues (mosquitto: max_queued_messages)');

@@ -90,6 +90,10 @@ const telemetryReader = z.object({
   values: z.record(z.string(), z.number().nullable()),
 });
 
+/** Whatever it says: that it is there shuts the device out. */
+const revocationReader = z.object({ deviceId: id });
+
+export type SeenRevocation = z.infer<typeof revocationReader>;
 export type SeenStatus = z.infer<typeof statusReader>;
 export type SeenCard = z.infer<typeof cardReader>;
 export type SeenTwin = z.infer<typeof twinReader>;
@@ -104,6 +108,7 @@ export type FleetMessage = { readonly deviceId: string } & (
   | { readonly kind: 'twin'; readonly value: SeenTwin | null }
   | { readonly kind: 'record'; readonly jobId: string; readonly value: SeenRecord | null }
   | { readonly kind: 'telemetry'; readonly value: SeenTelemetry }
+  | { readonly kind: 'revocation'; readonly value: SeenRevocation | null }
 );
 
 /**
@@ -122,7 +127,9 @@ export function readFleetMessage(topic: string, payload: Uint8Array): FleetMessa
 }
 
 function cleared(kind: string, deviceId: string, jobId: string): FleetMessage | null {
-  if (kind === 'status' || kind === 'card') return { kind, deviceId, value: null };
+  if (kind === 'status' || kind === 'card' || kind === 'revocation') {
+    return { kind, deviceId, value: null };
+  }
   if (kind === 'reportedTwin') return { kind: 'twin', deviceId, value: null };
   if (kind === 'execution') return { kind: 'record', deviceId, jobId, value: null };
   return null;
@@ -142,6 +149,8 @@ function valued(kind: string, deviceId: string, jobId: string, json: unknown): F
       );
     case 'telemetry':
       return readAs(telemetryReader, json, (value) => ({ kind, deviceId, value }));
+    case 'revocation':
+      return readAs(revocationReader, json, (value) => ({ kind, deviceId, value }));
     default:
       return null;
   }

@@ -9,8 +9,10 @@ export interface ReaderOptions {
   readonly broker: BrokerSettings;
   readonly connect: Pick<ConnectOptions, 'clientId' | 'timeoutMs' | 'protocols' | 'signal'>;
   readonly onMessage: (packet: IPublishPacket) => void;
-  /** Nothing comes for so long: it was all. */
+  /** Nothing comes for so long: it was all, where nothing else tells. */
   readonly quietMs?: number;
+  /** Cards by shard that earlier readers have seen; this one adds its own. */
+  readonly known?: Map<string, string>;
 }
 
 export interface CardReading {
@@ -19,7 +21,9 @@ export interface CardReading {
   readonly cut: readonly string[];
 }
 
-const QUIET_MS = 400;
+const QUIET_MS = 600;
+/** So many times longer a topic that is known to be there is waited for: a busy machine is slow. */
+const SENTINEL_PATIENCE = 5;
 /** Messages asked for at once, at first: half of what mosquitto queues for a client. */
 const FIRST_BATCH = 500;
 const MIN_BATCH = 16;
@@ -46,7 +50,7 @@ export class RetainedReader {
   readonly #onMessage: ReaderOptions['onMessage'];
   #batchSize = FIRST_BATCH;
   /** Cards that are known to be there, of different shards. */
-  readonly #known = new Map<string, string>();
+  readonly #known: Map<string, string>;
   #awaited: string | null = null;
   #onAwaited: () => void = () => undefined;
   #count = 0;
@@ -68,8 +72,9 @@ export class RetainedReader {
 
   private constructor(
     connection: BrokerConnection,
-    { onMessage, quietMs = QUIET_MS }: Omit<ReaderOptions, 'broker' | 'connect'>,
+    { onMessage, quietMs = QUIET_MS, known = new Map() }: Omit<ReaderOptions, 'broker' | 'connect'>,
   ) {
+    this.#known = known;
     this.#connection = connection;
     this.#quietMs = quietMs;
     this.#onMessage = onMessage;
@@ -111,9 +116,13 @@ export class RetainedReader {
     return { cards, cut };
   }
 
-  /** What is kept at exactly these topics; where nothing is, nothing comes. Throws ReportError. */
-  async readTopics(topics: readonly string[]): Promise<void> {
+  /**
+   * What is kept at exactly these topics; where nothing is, nothing comes. False where one of them, a
+   * filter, brings more than the broker delivers at once. Throws ReportError.
+   */
+  async readTopics(topics: readonly string[]): Promise<boolean> {
     let at = 0;
+    let isWhole = true;
     let size = Math.min(MAX_FILTERS, this.#batchSize);
     while (at < topics.length) {
       const filters = topics.slice(at, at + size);
@@ -121,12 +130,15 @@ export class RetainedReader {
       // oxlint-disable-next-line no-await-in-loop -- one batch after the other is the point
       const { ending } = await this.#batch(filters, sentinel);
       if (ending === 'lost') continue;
-      if (ending === 'quiet' && sentinel !== null && filters.length > MIN_BATCH) {
+      const isCut = ending === 'quiet' && sentinel !== null;
+      if (isCut && filters.length > MIN_BATCH) {
         size = Math.max(MIN_BATCH, Math.min(this.#batchSize, Math.ceil(filters.length / 2)));
       } else {
+        isWhole &&= !isCut;
         at += filters.length;
       }
     }
+    return isWhole;
   }
 
   #groupSize(before: number, perShard: number): number {
@@ -155,7 +167,8 @@ export class RetainedReader {
     if (refused !== undefined) {
       throw new ReportError('NOT_AUTHORIZED', `the broker does not let this user read ${refused}`);
     }
-    const ending = await this.#ending(came);
+    const patienceMs = this.#quietMs * (sentinel === null ? 1 : SENTINEL_PATIENCE);
+    const ending = await this.#ending(came, patienceMs);
     const count = this.#count;
     await this.#connection.unsubscribe(all);
     const isCut = ending === 'quiet' && sentinel !== null;
@@ -176,11 +189,11 @@ export class RetainedReader {
   }
 
   /** The sentinel, or silence. Throws ReportError when the connection ends. */
-  async #ending(came: Promise<Ending>): Promise<Ending> {
+  async #ending(came: Promise<Ending>, patienceMs: number): Promise<Ending> {
     let timer: NodeJS.Timeout | undefined;
     const quiet = new Promise<Ending>((resolve) => {
       const look = (): void => {
-        const restMs = this.#lastMs + this.#quietMs - performance.now();
+        const restMs = this.#lastMs + patienceMs - performance.now();
         if (restMs <= 0) resolve('quiet');
         else timer = setTimeout(look, restMs);
       };

@@ -50,6 +50,7 @@ export interface Arrival {
 export class Roster {
   readonly #entries = new Map<string, Entry>();
   readonly #lists = new Map<string, string[]>();
+  readonly #revoked = new Set<string>();
   readonly #maxDevices: number;
   #left = 0;
 
@@ -70,6 +71,11 @@ export class Roster {
     return this.#entries.get(deviceId)?.row;
   }
 
+  /** Whether a device is shut out: nothing that it says is heard. */
+  isRevoked(deviceId: string): boolean {
+    return this.#revoked.has(deviceId);
+  }
+
   *rows(): Iterable<DeviceRow> {
     for (const { row } of this.#entries.values()) yield row;
   }
@@ -77,6 +83,8 @@ export class Roster {
   /** Takes a message; true when the row of its device has changed. */
   apply(message: FleetMessage, arrival: Arrival): boolean {
     const { deviceId, kind } = message;
+    if (kind === 'revocation') return this.#revoke(deviceId, message.value !== null);
+    if (this.#revoked.has(deviceId)) return false;
     const known = this.#entries.get(deviceId);
     if (isOvertaken(known, kind, arrival)) return false;
     if (kind === 'card' && message.value === null) return this.#entries.delete(deviceId);
@@ -110,7 +118,17 @@ export class Roster {
     return gone.map(([deviceId]) => deviceId);
   }
 
-  #next(entry: Entry, message: FleetMessage, arrival: Arrival): Entry {
+  #revoke(deviceId: string, isOut: boolean): boolean {
+    if (!isOut) this.#revoked.delete(deviceId);
+    else if (this.#revoked.size < this.#maxDevices) this.#revoked.add(deviceId);
+    return isOut && this.#entries.delete(deviceId);
+  }
+
+  #next(
+    entry: Entry,
+    message: Exclude<FleetMessage, { readonly kind: 'revocation' }>,
+    arrival: Arrival,
+  ): Entry {
     switch (message.kind) {
       case 'status':
         return statusSeen(entry, message.value, arrival);

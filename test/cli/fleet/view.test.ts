@@ -75,13 +75,13 @@ test('a plan by class and wave', () => {
     OPTIONS,
   );
   expect(text).toEqual([
-    'kws 2.1.0 to 20 devices, 3 of them offline',
+    'kws 2.1.0 to 20 devices, 3 offline',
     '30 min between waves; pause at 5 % and 10 failed',
     '',
-    'class                 canaryto 100 %     all',
-    'rpi-4b                     1       6       7',
-    'rpi-5                      1      12      13',
-    '                           2      18      20',
+    'class                  canary to 100 %      all',
+    'rpi-4b                      1        6        7',
+    'rpi-5                       1       12       13',
+    '                            2       18       20',
     '',
     'Left out',
     '     1  no card: x',

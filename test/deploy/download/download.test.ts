@@ -98,16 +98,30 @@ test('pieces that were damaged on the disk do not become a model', async () => {
     code: 'unreachable',
   });
   await writeFile(`${target}.part`, Buffer.alloc(120_000));
-  cutAfter(CONTENT.length);
-  await expect(fetchIt()).rejects.toMatchObject({ code: 'wrong_content' });
-  expect(await readdir(join(folder, 'device'))).toEqual([]);
+  const ranges: string[] = [];
+  cutAfter(CONTENT.length, ranges);
   await fetchIt();
+  expect(ranges).toEqual(['bytes=120000-', 'whole']);
   expect(await readFile(target)).toEqual(CONTENT);
+  expect(await readdir(join(folder, 'device'))).toEqual(['model.onnx']);
+});
+
+test('a byte with every try does not keep a download alive for ever', async () => {
+  const ranges: string[] = [];
+  cutAfter(1, ranges);
+  await expect(fetchIt()).rejects.toMatchObject({ code: 'unreachable' });
+  expect(ranges).toHaveLength(HASTE.tries);
 });
 
 test('another file under the name is refused and leaves nothing', async () => {
   await writeFile(join(folder, 'model.onnx'), Buffer.alloc(CONTENT.length));
+  const ranges: string[] = [];
+  server.intercept = ({ request }) => {
+    ranges.push(request.headers.range ?? 'whole');
+    return false;
+  };
   await expect(fetchIt()).rejects.toMatchObject({ code: 'wrong_content' });
+  expect(ranges).toEqual(['whole']);
   expect(await readdir(join(folder, 'device'))).toEqual([]);
 });
 

@@ -98,7 +98,12 @@ export class FakeFleet {
     const how = this.behaviour(job);
     if (how === null) return;
     await this.keep(record(deviceId, jobId, { jobType, seq: 1 }));
-    if (how === 'works') return;
+    if (how !== 'works') await this.end(job, how);
+  }
+
+  /** A job comes to its end. */
+  async end(job: FakeJob, how: 'succeeds' | 'fails'): Promise<void> {
+    const { deviceId, jobId, jobType } = job;
     const end = how === 'succeeds' ? SUCCEEDED : FAILED;
     if (how === 'succeeds' && jobType === 'deploy') {
       const activeModel = { ...MODEL, version: job.version ?? '' };

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { refuse } from '../../../agent/fleet/device/refusals.ts';
@@ -8,6 +8,22 @@ import { openTwin } from '../../../agent/fleet/device/twin.ts';
 import { folderWith } from '../support/harness.ts';
 
 const silent = () => undefined;
+
+test('a disk that takes nothing does not keep the device offline, and numbers grow', async () => {
+  const warned: string[] = [];
+  const other = folderWith({ 'session.json': '{"v":1,"session":7}' });
+  const full = sessionNumbers(
+    other,
+    (text) => warned.push(text),
+    () => 5_000_000,
+  );
+  expect(await full.next()).toBe(8);
+  // A folder in the place of the file: nobody can replace it, root neither.
+  rmSync(join(other, 'session.json'));
+  mkdirSync(join(other, 'session.json'));
+  expect([await full.next(), await full.next()]).toEqual([5000, 5001]);
+  expect(warned).toEqual([expect.stringContaining('counted on by the clock')]);
+});
 
 test('session numbers go on after a restart', async () => {
   const state = folderWith({});
@@ -65,6 +81,34 @@ test('settings are taken over, kept over a restart, and never go back', async ()
       refused: { counter: 3, code: 'OLDER' },
     },
   });
+});
+
+test('other settings under a counter that is in force are refused', async () => {
+  const twin = await trusting(folderWith({}));
+  expect(await twin.accept(wanted(4, { logLevel: 'debug' }))).toEqual({ changed: true });
+  expect(await twin.accept(wanted(4, { logLevel: 'error' }))).toMatchObject({
+    refused: 'ID_REUSE',
+  });
+  expect(twin.settings()).toEqual({ logLevel: 'debug' });
+  // A job may have changed them meanwhile: the twin itself is still the same.
+  await twin.setSettings({ tags: ['a'] });
+  expect(await twin.accept(wanted(4, { logLevel: 'debug' }))).toEqual({ changed: false });
+});
+
+test('what nobody could verify is looked at again', async () => {
+  let isKnown = false;
+  const twin = await openTwin({
+    state: folderWith({}),
+    deviceId: 'pi-7',
+    verify: async (document) => (isKnown ? { signed: document } : refuse('UNVERIFIED', 'no key')),
+    warn: silent,
+  });
+  await twin.accept(wanted(1, { tags: ['a'] }));
+  expect(await twin.retry()).toMatchObject({ refused: 'UNVERIFIED' });
+  isKnown = true;
+  expect(await twin.retry()).toEqual({ changed: true });
+  expect(twin.settings()).toEqual({ tags: ['a'] });
+  expect(await twin.retry()).toEqual({ changed: false });
 });
 
 test.each<[string, object, string]>([

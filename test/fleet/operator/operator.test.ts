@@ -289,3 +289,24 @@ describeWithMosquitto('a lost broker', () => {
     await expect(following).rejects.toMatchObject({ code: 'LOST' });
   });
 });
+
+describeWithMosquitto('a controller that begins to lead late', () => {
+  test('hears the same command again', async () => {
+    const { watcher, channel } = await site();
+    const heard: string[] = [];
+    const sending = sendRolloutCommand(
+      channel,
+      { rolloutId: 'r1', command: 'pause' },
+      { signers: [newSigner()], timeoutMs: 15_000 },
+    );
+    watcher.client.on('message', (topic) => {
+      const [, requestId] = /\/cmd\/(.+)$/.exec(topic) ?? [];
+      if (requestId === undefined || heard.push(requestId) < 2) return;
+      const answer = { schema: 'edgefit/rollout-response/2' };
+      void watcher.client.publishAsync(`${ROOT}/r/r1/rsp/${requestId}`, JSON.stringify(answer));
+    });
+    await expect(sending).rejects.toThrow('it is of another version than this program');
+    expect(heard).toHaveLength(2);
+    expect(heard[0]).toBe(heard[1]);
+  });
+});

@@ -136,6 +136,10 @@ describeWithMosquitto('a fleet link', () => {
       'd',
     ]);
     expect(link.roster.get('a')?.state).toBe('draining');
+    await keep(client, [['edgefit/v1/d/b/dn/revoked', { deviceId: 'b' }]]);
+    await until('b is shut out', () => link.roster.get('b') === undefined);
+    expect(await link.reconcile()).toMatchObject({ devices: 2, complete: true });
+    expect(link.roster.isRevoked('b')).toBe(true);
   }, 30_000);
 
   test('reads exactly what is kept at some topics', async () => {

@@ -167,6 +167,19 @@ describe('a roster', () => {
     expect(roster.size).toBe(0);
   });
 
+  test('leaves out a device that is shut out, until that is taken back', () => {
+    const roster = heard(card('a'), status('a'));
+    const topic = 'edgefit/v1/d/a/dn/revoked';
+    const out = { schema: 'edgefit/revocation/1', deviceId: 'a', ts: at(0), reason: null };
+    roster.apply(seen([topic, out]), { nowMs: NOW_MS });
+    roster.apply(seen(status('a')), { nowMs: NOW_MS + 1000 });
+    expect([roster.get('a'), roster.isRevoked('a')]).toEqual([undefined, true]);
+    const back = readFleetMessage(topic, Buffer.alloc(0));
+    if (back !== null) roster.apply(back, { nowMs: NOW_MS + 2000 });
+    roster.apply(seen(card('a', { session: 1 })), { nowMs: NOW_MS + 3000 });
+    expect(roster.get('a')?.class).toBe('rpi-5');
+  });
+
   test('keeps no more devices than it may', () => {
     const roster = new Roster(1);
     for (const id of ['a', 'b', 'c']) roster.apply(seen(card(id)), { nowMs: NOW_MS });

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publishAgent } from '../../../agent/deploy/agents/publish.ts';
 import type { SigningKey } from '../../../agent/deploy/key-file.ts';
 import { publishPackage } from '../../../agent/deploy/publish.ts';
 import type { Roles } from '../../../agent/deploy/tuf/authority.ts';
@@ -54,10 +55,19 @@ export class Site {
   }
 
   /** Publishes a package with a real, tiny model; `manifest` adds to its manifest. */
-  async publish(version: string, manifest: Readonly<Record<string, unknown>> = {}, name = 'kws') {
+  async publish(
+    version: string,
+    manifest: Readonly<Record<string, unknown>> = {},
+    name = 'kws',
+    files: Readonly<Record<string, Uint8Array>> = {},
+  ) {
     const packageFolder = join(this.folder, `package-${name}-${version}`);
     await mkdir(packageFolder, { recursive: true });
     await writeFile(join(packageFolder, 'model.onnx'), dense(Number.parseFloat(version)));
+    for (const [path, bytes] of Object.entries(files)) {
+      // oxlint-disable-next-line no-await-in-loop -- one or two
+      await writeFile(join(packageFolder, path), bytes);
+    }
     const whole = { schema: 'edgefit/model/1', name, version, model: 'model.onnx', ...manifest };
     await writeFile(join(packageFolder, 'manifest.json'), JSON.stringify(whole));
     return this.publishFolder(packageFolder, name, version);
@@ -71,9 +81,15 @@ export class Site {
   }
 
   /** Lets these keys sign documents too, any one of them alone. */
-  async trust(keys: readonly string[]): Promise<void> {
+  async trust(...keys: readonly string[]): Promise<void> {
     const documents = { keys: [this.operator.public, ...keys], threshold: 1 };
     await changeTargets(this.#options(), { documents });
+  }
+
+  /** Publishes an archive of an agent. */
+  async publishAgent(archive: string) {
+    const { version, releaseCounter } = await publishAgent({ ...this.#options(), archive });
+    return { version, releaseCounter };
   }
 
   /** A signed job; what is given replaces what a good one has. */

@@ -19,7 +19,7 @@ export async function accept(input: PhaseInput, context: WorkContext): Promise<P
     case 'bench':
       return acceptInstalled(document.model.name, context);
     case 'selfupdate':
-      throw new PhaseError('unsupported', 'this agent does not update itself: use its package');
+    // Not here: see selfupdate.ts.
     case 'config':
     case 'collect':
     case 'selfcheck':

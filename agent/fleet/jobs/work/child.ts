@@ -7,8 +7,10 @@ import type { AgentRun, RunAgent } from './context.ts';
 import type { Children } from './children.ts';
 
 export interface ChildOptions {
-  /** The program that is run with this Node: the built command line of the agent. */
+  /** The program that is run: the built command line of the agent. */
   readonly program: string;
+  /** The Node.js that runs it; this one by default. */
+  readonly node?: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where temporary files go: what a killed child leaves there is removed at the next start. */
   readonly scratch: string;
@@ -33,7 +35,7 @@ const NOT_INHERITED =
 export function agentRunner(options: ChildOptions): RunAgent {
   return async (args, signal) => {
     signal.throwIfAborted();
-    const child = spawn(process.execPath, [options.program, ...args], {
+    const child = spawn(options.node ?? process.execPath, [options.program, ...args], {
       cwd: options.scratch,
       env: { ...inheritable(options.env), TMPDIR: options.scratch },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,6 +3,7 @@ import { removeDurably } from '../../../util/durable.ts';
 import { messageOf } from '../../../util/errors.ts';
 import type { PhaseFindings } from '../runner.ts';
 import type { WorkContext } from './context.ts';
+import { dropEvaluations, keepEvaluation } from './evaluation.ts';
 import { packageFolder } from './fetch.ts';
 import type { Wanted } from './stage.ts';
 
@@ -12,7 +13,13 @@ import type { Wanted } from './stage.ts';
  */
 export async function commitDeploy(model: Wanted, context: WorkContext): Promise<PhaseFindings> {
   await context.counters.raiseRelease(model.name, model.releaseCounter);
-  return tidy(model.name, context, packageFolder(model, context));
+  const kept = await keepEvaluation(model, context).then(
+    () => ({}),
+    (error: unknown) => ({ samplesNotKept: messageOf(error) }),
+  );
+  const tidied = await tidy(model.name, context, packageFolder(model, context));
+  const result = { ...kept, ...tidied.result };
+  return Object.keys(result).length === 0 ? {} : { result };
 }
 
 /** The same for a way back: the counter stays. */
@@ -22,7 +29,9 @@ export function commitRollback(model: string, context: WorkContext): Promise<Pha
 
 async function tidy(model: string, context: WorkContext, used?: string): Promise<PhaseFindings> {
   try {
-    await new Slots(context.folders.models, model).collect();
+    const slots = new Slots(context.folders.models, model);
+    await slots.collect();
+    await dropEvaluations(slots, model, context);
     if (used !== undefined) await removeDurably(used);
     return {};
   } catch (error) {

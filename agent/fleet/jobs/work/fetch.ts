@@ -28,15 +28,20 @@ export async function fetchPackage(
   model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
+  return patiently(input.signal, () => fetchOnce(input, model, context));
+}
+
+/** Tries until it works, or fails for a reason that does not pass. */
+export async function patiently<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
   for (let failures = 1; ; failures += 1) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- tries come one after the other
-      return await fetchOnce(input, model, context);
+      return await attempt();
     } catch (error) {
       if (!PASSING.includes(codeOf(error) ?? '')) throw error;
       const ms = pauseMs(failures, PATIENCE.firstPauseMs, Math.random());
       // oxlint-disable-next-line no-await-in-loop -- back-off
-      await pause(ms, input.signal);
+      await pause(ms, signal);
     }
   }
 }
@@ -96,7 +101,7 @@ export async function verifyPackage(
 }
 
 /** As `downloading` left it; a power cut during a later refresh may have mixed two versions. */
-async function trustedNow(
+export async function trustedNow(
   signal: AbortSignal,
   { metadata, repository }: WorkContext,
 ): Promise<TrustedTargets> {
@@ -132,7 +137,7 @@ function digestOf(files: Files): string {
   return createHash('sha256').update(lines.toSorted().join('\n')).digest('hex');
 }
 
-async function isThere(path: string, { bytes, sha256 }: TrustedTarget): Promise<boolean> {
+export async function isThere(path: string, { bytes, sha256 }: TrustedTarget): Promise<boolean> {
   const found = await hashOfFile(path);
   return found?.bytes === bytes && found.sha256 === sha256;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { decisionSchema, type DecisionRecord } from '../../../contracts/fit.ts';
 import type { DeployJob, FitJob, Policy } from '../../../contracts/job.ts';
+import { calibrationSources, type CalibrationSource } from '../../../contracts/manifest.ts';
 import { hashOfFile } from '../../../deploy/hash.ts';
 import { makeFolderDurably, move, removeDurably } from '../../../util/durable.ts';
 import { codeOf, messageOf } from '../../../util/errors.ts';
@@ -13,14 +14,17 @@ import type { WorkContext } from './context.ts';
 import { packageFolder } from './fetch.ts';
 import { needed, readFindings } from './findings.ts';
 import { missedGate, strictest, type Limits } from './limits.ts';
+import { snapshotRecorded, type Snapshot } from './recorded.ts';
 import type { Wanted } from './stage.ts';
 
-const RECORD_FILE = 'decision.json';
+/** Beside the model in a release: what was chosen, and what it was measured against. */
+export const RECORD_FILE = 'decision.json';
 /** Fitted models that are kept in case the same package comes again. */
 const MAX_CACHED = 4;
 
-/** Limits that the package brings; whatever else the manifest says is read by who measures. */
+/** What the package asks of this device; whatever else it says is read by who measures. */
 const manifestSchema = z.looseObject({
+  policy: z.looseObject({ calibration: z.enum(calibrationSources).optional() }).optional(),
   gates: z
     .looseObject({
       maxAccuracyDrop: z.number().optional(),
@@ -42,21 +46,47 @@ export async function fit(
   model: Wanted,
   context: WorkContext,
 ): Promise<PhaseFindings> {
-  const findings = readFindings(input.data);
   const manifest = join(packageFolder(model, context), 'manifest.json');
-  const limits = strictest(job.policy, await gatesOf(manifest));
+  const { gates = {}, policy } = await readManifest(manifest);
+  const limits = strictest(job.policy, gates);
   const options = optionsOf(job.policy, limits);
+  const wanted = job.policy?.calibration ?? policy?.calibration ?? 'package';
+  const recorded = wanted === 'recorded' ? await snapshotRecorded(model.name, context) : null;
+  try {
+    return await fitWith({ job, manifest, limits, options, recorded, wanted }, input, context);
+  } finally {
+    await recorded?.remove();
+  }
+}
+
+interface Fitting {
+  readonly job: DeployJob | FitJob;
+  readonly manifest: string;
+  readonly limits: Limits;
+  readonly options: readonly string[];
+  readonly wanted: CalibrationSource;
+  readonly recorded: Snapshot | null;
+}
+
+async function fitWith(
+  { job, manifest, limits, options, recorded, wanted }: Fitting,
+  input: PhaseInput,
+  context: WorkContext,
+): Promise<PhaseFindings> {
+  const findings = readFindings(input.data);
   const key = hashOf([
     needed(findings.packageDigest, 'packageDigest'),
     ...(await context.deviceClass()),
     ...options,
+    ...(recorded === null ? [] : ['recorded', recorded.digest]),
   ]);
   const cached = join(context.folders.cache, key);
   // A `fit` job asks for new measurements.
   let record = job.jobType === 'fit' ? null : await readFitted(cached);
   const isCached = record !== null;
   if (record === null) {
-    record = await fitAnew(manifest, options, cached, input.signal, context);
+    const all = recorded === null ? options : [...options, '--recorded', recorded.folder];
+    record = await fitAnew(manifest, all, cached, input.signal, context);
   }
   const missed = missedGate(record, limits, job.policy);
   if (missed !== null) throw new PhaseError('gate_missed', missed);
@@ -68,6 +98,7 @@ export async function fit(
     threads: chosen.threads,
     bytes: chosen.bytes,
     cached: isCached,
+    calibration: calibratedWith(record, wanted),
     ...measured(record),
     table: decisionTable(record),
   };
@@ -83,7 +114,7 @@ function decisionTable({ bench }: DecisionRecord): readonly object[] {
   return bench.candidates.slice(0, MAX_ROWS).map((row) => ({
     id: row.id,
     verdict: row.verdict,
-    reason: row.reason.slice(0, MAX_REASON),
+    why: row.reason.slice(0, MAX_REASON),
     bytes: row.bytes,
     p90Ms: row.latencyMs?.p90 ?? null,
     sqnrDb: row.fidelity?.sqnrDb ?? null,
@@ -127,10 +158,9 @@ export async function readFitted(folder: string): Promise<DecisionRecord | null>
   }
 }
 
-async function gatesOf(manifest: string): Promise<Limits> {
+async function readManifest(manifest: string): Promise<z.infer<typeof manifestSchema>> {
   try {
-    const { gates = {} } = manifestSchema.parse(JSON.parse(await readFile(manifest, 'utf8')));
-    return gates;
+    return manifestSchema.parse(JSON.parse(await readFile(manifest, 'utf8')));
   } catch (cause) {
     const message = `the manifest of the package cannot be used: ${messageOf(cause)}`;
     throw new PhaseError('bad_package', message.split('\n')[0] ?? message, { cause });
@@ -148,6 +178,16 @@ function optionsOf(policy: Policy | undefined, limits: Limits): readonly string[
     ...(precision === 'auto' ? [] : ['--precision', precision]),
     ...numbers.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)])),
   ];
+}
+
+/** Whose samples decided the ranges, and how many; why not this device's own, where they were wanted. */
+function calibratedWith({ bench: { samples } }: DecisionRecord, wanted: CalibrationSource) {
+  const { calibration, recorded } = samples;
+  if (recorded?.used === true) return { source: 'recorded', samples: calibration };
+  const source = calibration === 0 ? 'none' : 'package';
+  if (wanted !== 'recorded') return { source, samples: calibration };
+  const why = recorded?.why ?? 'nothing is recorded of this model';
+  return { source, samples: calibration, why };
 }
 
 function measured({ bench, chosen }: DecisionRecord) {

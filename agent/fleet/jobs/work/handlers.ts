@@ -1,4 +1,4 @@
-import type { JobDocument, JobPhase } from '../../../contracts/job.ts';
+import { jobPhases, type JobDocument, type JobPhase } from '../../../contracts/job.ts';
 import { Slots } from '../../../deploy/slots/slots.ts';
 import type { PhaseFindings, PhaseHandler, PhaseInput } from '../runner.ts';
 import { accept } from './accept.ts';
@@ -9,6 +9,7 @@ import { needed, readFindings } from './findings.ts';
 import { fit } from './fit.ts';
 import { probe } from './probe.ts';
 import { bench, collect, configure, selfcheck } from './reports.ts';
+import { selfupdate } from './selfupdate.ts';
 import { stage, type Wanted } from './stage.ts';
 import { activate, rollBack } from './switch.ts';
 import { wait } from './wait.ts';
@@ -17,6 +18,19 @@ const NOTHING: PhaseFindings = {};
 
 /** The work of every phase, for all types of jobs. */
 export function phaseHandlers(context: WorkContext): Readonly<Record<JobPhase, PhaseHandler>> {
+  const handlers = { ...jobHandlers(context) };
+  for (const phase of jobPhases) {
+    const others = handlers[phase];
+    handlers[phase] = async (input) => {
+      const { document } = input;
+      const isOther = document.jobType !== 'selfupdate' || phase === 'waiting';
+      return isOther ? others(input) : selfupdate(phase, input, document, context);
+    };
+  }
+  return handlers;
+}
+
+function jobHandlers(context: WorkContext): Readonly<Record<JobPhase, PhaseHandler>> {
   return {
     accepted: (input) => accept(input, context),
     waiting: async (input) => {

@@ -6,7 +6,8 @@ import type { Slots } from '../../../deploy/slots/slots.ts';
 import { messageOf } from '../../../util/errors.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import { mustEndWell } from './child.ts';
-import type { WorkContext } from './context.ts';
+import type { Measured, WorkContext } from './context.ts';
+import { readFitted } from './fit.ts';
 import { pause } from './wait.ts';
 
 /** Long enough for a few inferences of a slow model, short enough for a probe. */
@@ -49,28 +50,41 @@ export async function tryOut(
   signal: AbortSignal,
   { runAgent }: WorkContext,
 ): Promise<BenchReport> {
-  return benchRelease(slots, release, TRY_SECONDS, signal, runAgent);
+  return benchFile(fileOf(slots, release), release.runtime, TRY_SECONDS, signal, runAgent);
 }
 
-/** The release as it is, measured as long as for a report. */
+function fileOf(slots: Slots, { digest, file }: Release): string {
+  return join(slots.releaseFolder(digest), file);
+}
+
+/**
+ * The release as it is, with the threads it was chosen with, measured as long as for a report; with
+ * the samples of its package where `manifest` describes them.
+ */
 export async function benchOnce(
   slots: Slots,
   release: Release,
   signal: AbortSignal,
-  { runAgent }: WorkContext,
-): Promise<BenchReport> {
-  return benchRelease(slots, release, BENCH_SECONDS, signal, runAgent);
+  { runAgent }: Pick<WorkContext, 'runAgent'>,
+  manifest?: string,
+): Promise<Measured> {
+  const fitted = await readFitted(slots.releaseFolder(release.digest));
+  const threads = fitted === null ? [] : ['--threads', String(fitted.chosen.threads)];
+  const path = manifest ?? fileOf(slots, release);
+  const { runtime } = release;
+  const report = await benchFile(path, runtime, BENCH_SECONDS, signal, runAgent, threads);
+  return { release, report, fitted };
 }
 
-async function benchRelease(
-  slots: Slots,
-  { digest, file, runtime }: Release,
+async function benchFile(
+  path: string,
+  runtime: Release['runtime'],
   seconds: number,
   signal: AbortSignal,
   runAgent: WorkContext['runAgent'],
+  more: readonly string[] = [],
 ): Promise<BenchReport> {
-  const path = join(slots.releaseFolder(digest), file);
-  const options = ['--as-is', '--runtime', runtime, '--min-time', String(seconds)];
+  const options = ['--as-is', '--runtime', runtime, '--min-time', String(seconds), ...more];
   const run = await runAgent(['bench', path, '--json', ...options], signal);
   const { stdout } = mustEndWell('the inference', run);
   try {

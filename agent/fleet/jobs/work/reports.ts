@@ -18,9 +18,9 @@ export async function bench(
   const digest = await slots.current();
   if (digest === null) throw new PhaseError('unknown_model', `${model.name} is not installed here`);
   const release = await slots.verify(digest);
-  const report = await benchOnce(slots, release, input.signal, context);
-  await context.onBench(report);
-  const latencyMs = report.candidates[0]?.latencyMs ?? null;
+  const measured = await benchOnce(slots, release, input.signal, context);
+  await context.onBench(measured);
+  const latencyMs = measured.report.candidates[0]?.latencyMs ?? null;
   return { result: { version: release.version, digest, latencyMs } };
 }
 

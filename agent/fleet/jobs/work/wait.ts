@@ -41,10 +41,14 @@ async function reasonToWait(
   if (window !== undefined && !isOpen(window, nowMs)) return 'outside its maintenance window';
   const { jobType } = document;
   const policy = jobType === 'deploy' || jobType === 'fit' ? document.policy : undefined;
-  return reasonOf(await context.conditions(), policy?.maxCelsius ?? MAX_CELSIUS);
+  return reasonNotNow(await context.conditions(), policy?.maxCelsius);
 }
 
-function reasonOf({ celsius, throttled, lockedBy }: Conditions, limit: number): string | null {
+/** Why the device is not to be disturbed now; null when it may be. */
+export function reasonNotNow(
+  { celsius, throttled, lockedBy }: Conditions,
+  limit = MAX_CELSIUS,
+): string | null {
   if (lockedBy !== null) return `locked by ${lockedBy}`;
   if (celsius !== null && celsius > limit) return `${celsius} °C, above ${limit}`;
   const power = throttled.find((reason) => POWER_REASONS.includes(reason));

@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+// @ts-check
+// A whole fleet on this machine, in one folder: mosquitto with TLS and an access list, a signed model
+// repository, a controller, and two devices. Needs a build, mosquitto and openssl. Ctrl-C stops it.
+//   node scripts/quick-start.js [FOLDER]     the folder must be empty or new; default: a temporary one
+//   node scripts/quick-start.js --check      brings the demo model to both devices, and ends
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { programPath, Site } from './quick-start/site.js';
+
+const DEVICES = /** @type {const} */ ([
+  ['pi-a', ['site-a', 'hall-1']],
+  ['pi-b', ['site-a', 'hall-2']],
+]);
+const MODEL = 'demo-shapes@1.0.0';
+/** Both at once: a check need not be careful. */
+const SPEC = ['--model', MODEL, '--soak', '1s', '--waves', '100%', '--canary-per-class', '0'];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { check: { type: 'boolean', default: false } },
+});
+const isTemporary = positionals[0] === undefined;
+const folder = isTemporary
+  ? mkdtempSync(join(tmpdir(), 'edgefit-fleet-'))
+  : resolve(positionals[0] ?? '');
+
+/** @param {string} text */
+const say = (text) => console.error(text);
+
+/** @param {Site} site */
+async function start(site) {
+  for (const name of ['mosquitto', 'openssl']) programPath(name);
+  mkdirSync(folder, { recursive: true });
+  if (readdirSync(folder).length > 0)
+    throw new Error(`${folder} is not empty: name another folder`);
+  say(`everything is in ${folder}`);
+  await site.prepare();
+  await site.startBroker();
+  say('broker: TLS, certificates, access list');
+  await site.startRepository();
+  say('repository: demo-shapes 1.0.0 and 1.1.0, signed');
+  await site.startController();
+  say('controller: ctl-1');
+  for (const [id, tags] of DEVICES) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, as a person would
+    await site.startDevice(id, tags);
+    say(`device: ${id}`);
+  }
+  await site.untilOnline(DEVICES.length);
+}
+
+/** Brings the demo model to both devices. @param {Site} site */
+async function check(site) {
+  const create = ['fleet', 'rollout', 'create', '--id', 'first', '--approve', '--watch', ...SPEC];
+  console.log((await site.agent(...create)).trimEnd());
+  console.log((await site.agent('fleet', 'ls', '--once')).trimEnd());
+}
+
+const HELP = `
+The fleet is up. In another terminal:
+
+  . ${join(folder, 'operator.env')}
+  agent fleet ls
+  agent fleet rollout plan --model ${MODEL}
+  agent fleet rollout create --model ${MODEL} --soak 10s --approve --watch
+  agent fleet show pi-a
+  agent fleet bench pi-a pi-b
+  agent fleet watch
+  agent fleet revoke pi-b --acl ${join(folder, 'broker', 'acl')} \\
+    --reload 'kill -HUP $(cat ${join(folder, 'broker', 'pid')})'
+  agent dashboard --mqtt "$EDGEFIT_MQTT_URL" --mqtt-ca "$EDGEFIT_MQTT_CA_FILE" \\
+    --mqtt-cert "$EDGEFIT_MQTT_CERT_FILE" --mqtt-key "$EDGEFIT_MQTT_KEY_FILE"
+
+Logs are in ${join(folder, 'log')}. Ctrl-C stops everything.`;
+
+const site = new Site(folder);
+const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => true);
+try {
+  const work = start(site).then(() => (values.check ? check(site) : undefined));
+  const isStopped = await Promise.race([work.then(() => false), stopped]);
+  if (!isStopped && !values.check) {
+    console.log(HELP);
+    await stopped;
+  }
+} catch (error) {
+  const lines = String(error instanceof Error ? error.message : error)
+    .trim()
+    .split('\n');
+  say(`quick-start: ${lines.at(-1) ?? ''}`);
+  process.exitCode = 1;
+} finally {
+  say('stopping');
+  await site.stop();
+  if (isTemporary && process.exitCode !== 1) rmSync(folder, { recursive: true, force: true });
+}
+// A child's pipe or a timer must not keep it.
+process.exit();

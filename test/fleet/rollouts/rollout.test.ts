@@ -1,0 +1,359 @@
+import { describe, expect, test } from '@jest/globals';
+import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
+import { KEY, row, rows, spec, START_MS, Trial } from './support.ts';
+
+describe('a plan', () => {
+  const fleet = [
+    ...rows(90),
+    ...Array.from({ length: 10 }, (_, at) => row(`jetson-${at}`, { class: 'jetson-nano' })),
+  ];
+  const input = { rolloutId: 'r1', rows: fleet, keyId: KEY };
+  const sizes = (waves: readonly number[], canaryPerClass: number) => {
+    const { waves: planned, executions } = makePlan({
+      ...input,
+      spec: spec({ waves: [...waves], canaryPerClass }),
+    });
+    return planned.map((_, wave) => executions.filter((one) => one.wave === wave).length);
+  };
+
+  test('reaches the percentages, canaries included', () => {
+    // 2 canaries; 10 of 100 are reached by 8 more, 50 by 40 more.
+    expect(sizes([10, 50, 100], 1)).toEqual([2, 8, 40, 50]);
+    expect(sizes([10, 50], 1)).toEqual([2, 8, 40]);
+    // 1 % is less than the canaries: there is no such wave.
+    expect(sizes([1, 100], 1)).toEqual([2, 98]);
+    expect(sizes([100], 0)).toEqual([100]);
+  });
+
+  test('is the same for the same devices, in whatever order they are known', () => {
+    const one = makePlan({ ...input, spec: spec({ canaryPerClass: 2, waves: [20, 100] }) });
+    const two = makePlan({
+      ...input,
+      rows: fleet.toReversed(),
+      spec: spec({ canaryPerClass: 2, waves: [20, 100] }),
+    });
+    expect(two).toEqual(one);
+    const canaries = one.executions.filter(({ wave }) => wave === 0);
+    expect(canaries.map((each) => each.class).toSorted()).toEqual([
+      'jetson-nano',
+      'jetson-nano',
+      'rpi-5',
+      'rpi-5',
+    ]);
+  });
+
+  test('prefers canaries that are there', () => {
+    const here = row('here');
+    const away = rows(30, { state: 'offline' });
+    const { executions } = makePlan({
+      ...input,
+      rows: [...away, here],
+      spec: spec({ canaryPerClass: 1 }),
+    });
+    expect(executions[0]?.deviceId).toBe('here');
+  });
+
+  test('says who is left out, and why', () => {
+    const model = { name: 'kws', version: '2', precision: 'int8', digest: '', releaseCounter: 2 };
+    const { left, executions } = makePlan({
+      ...input,
+      spec: spec(),
+      rows: [
+        row('a'),
+        row('b', { model }),
+        row('c', { jobTypes: ['bench'] }),
+        row('d', { keyIds: ['other'] }),
+        row('e', { cloned: true }),
+        row('f', { model: { ...model, version: '1' } }),
+        row('no-card', { class: '' }),
+      ],
+    });
+    expect(executions.map(({ deviceId }) => deviceId).toSorted()).toEqual(['a', 'f']);
+    expect(left).toEqual([
+      { reason: 'already_installed', devices: 1, examples: ['b'] },
+      { reason: 'cloned', devices: 1, examples: ['e'] },
+      { reason: 'does_not_know_the_key', devices: 1, examples: ['d'] },
+      { reason: 'takes_no_deploy_jobs', devices: 1, examples: ['c'] },
+    ]);
+  });
+
+  test('refuses waves that fall, and a selection of nobody', () => {
+    const falling = { ...input, spec: spec({ waves: [50, 10] }) };
+    expect(() => makePlan(falling)).toThrow('waves: 50, 10 do not rise');
+    const nobody = { ...input, spec: spec({ where: 'class=coral' }) };
+    expect(() => makePlan(nobody)).toThrow('no device is in "class=coral"');
+  });
+});
+
+describe('a rollout', () => {
+  test('goes from wave to wave, and waits while a wave soaks', () => {
+    const trial = new Trial(rows(4), { waves: [50, 100], soakSeconds: 60 });
+    trial.step();
+    expect([trial.record.state, trial.waves()]).toEqual(['running', ['running', 'scheduled']]);
+    const first = trial.open();
+    expect(first).toHaveLength(2);
+    first.forEach((id) => trial.succeeds(id));
+    trial.step();
+    expect(trial.waves()).toEqual(['soaking', 'scheduled']);
+    trial.step(59);
+    expect(trial.open()).toEqual([]);
+    trial.step(1);
+    expect(trial.waves()).toEqual(['passed', 'running']);
+    trial.open().forEach((id) => trial.succeeds(id));
+    trial.step();
+    trial.step(60);
+    expect(trial.record).toMatchObject({ state: 'completed', counts: { succeeded: 4 } });
+  });
+
+  test('hands out no more jobs than the rate in any minute', () => {
+    const trial = new Trial(rows(25), { ratePerMinute: 10 });
+    const counts = Array.from({ length: 125 }, () => trial.step().issue.length);
+    // The first second 10, sixty seconds later 10 more, then the last five.
+    expect(counts.map((count, at) => [at, count]).filter(([, count]) => count !== 0)).toEqual([
+      [0, 10],
+      [60, 10],
+      [120, 5],
+    ]);
+  });
+
+  test.each([
+    // [failures, of devices that have ended, limit, stops]
+    [9, 20, { percent: 5, count: 10 }, false],
+    [10, 200, { percent: 5, count: 10 }, true],
+    [10, 300, { percent: 5, count: 10 }, false],
+    [1, 3, { percent: 0, count: 1 }, true],
+    [3, 100, { percent: 0, count: 3 }, true],
+  ])('%i failures of %i with the limit %j', (failures, devices, maxFailed, stops) => {
+    const trial = new Trial(rows(devices), { maxFailed });
+    trial.step();
+    trial.open().forEach((id, at) => {
+      if (at < failures) trial.says(id, 'FAILED', { reason: { code: 'too_hot', text: 'hot' } });
+      else trial.succeeds(id);
+    });
+    trial.step();
+    expect(trial.record.state).toBe(stops ? 'paused' : 'completed');
+  });
+
+  test('does not take the first to end for all: failures come sooner than successes', () => {
+    const trial = new Trial(rows(400));
+    trial.step();
+    const open = trial.open();
+    open.slice(0, 19).forEach((id) => trial.says(id, 'FAILED'));
+    trial.step();
+    // 19 of 400 that have ended or are at work are 4.75 %.
+    expect(trial.record.state).toBe('running');
+    open.slice(19, 20).forEach((id) => trial.says(id, 'REJECTED'));
+    trial.step();
+    expect(trial.record.state).toBe('paused');
+    expect(trial.record.waves[0]?.verdict).toBe('20 of 400 failed (5 %); the limit is 5 % and 10');
+  });
+
+  test('stops when every canary of a hardware class has failed', () => {
+    const fleet = [...rows(20), row('j1', { class: 'jetson-nano' })];
+    const trial = new Trial(fleet, { canaryPerClass: 1 });
+    trial.step();
+    for (const id of trial.open()) {
+      if (id === 'j1') trial.says(id, 'FAILED', { outcome: 'rolled_back' });
+      else trial.succeeds(id);
+    }
+    trial.step();
+    expect(trial.record.reason).toEqual({
+      code: 'wave_failed',
+      text: 'wave 0: every canary of jetson-nano failed (1)',
+    });
+    // Who goes on in spite of it is not asked again.
+    expect(trial.command('resume')).toBeNull();
+    trial.step();
+    expect(trial.waves()).toEqual(['passed', 'running']);
+  });
+
+  test('compares every device with itself: medians of p90, accuracy and temperature', () => {
+    const trial = new Trial(
+      [10, 20, 40].map((p90Ms, at) =>
+        row(`d${at}`, { p90Ms, celsius: 50, accuracy: { metric: 'top1', value: 0.9 } }),
+      ),
+      { compare: { maxP90Ratio: 1.5, maxAccuracyDrop: 0.02 } },
+    );
+    trial.step();
+    // Ratios 1.2, 2 and 1; drops 0.01, 0.02 and 0; rises 5, 10 and 20.
+    const after = (value: number) => ({ accuracy: { metric: 'top1', value } });
+    trial.succeeds('d0', { p90Ms: 12, celsius: 55, ...after(0.89) });
+    trial.succeeds('d1', { p90Ms: 40, celsius: 60, ...after(0.88) });
+    trial.succeeds('d2', { p90Ms: 40, celsius: 70, ...after(0.9) });
+    trial.step();
+    const compared = trial.record.waves[0]?.compared;
+    expect(compared).toMatchObject({ devices: 3, p90Ratio: 1.2, celsiusRise: 10 });
+    expect(compared?.accuracyDrop).toBeCloseTo(0.01, 9);
+    expect(trial.record.state).toBe('completed');
+  });
+
+  test('stops before the next wave when the median got too slow, and goes on when told to', () => {
+    const trial = new Trial(rows(4, { p90Ms: 10 }), { waves: [50, 100] });
+    trial.step();
+    trial.open().forEach((id) => trial.succeeds(id, { p90Ms: 16 }));
+    trial.step();
+    expect(trial.record).toMatchObject({ state: 'paused', reason: { code: 'wave_failed' } });
+    const verdict = 'the median p90 is 1.6 times what it was; the limit is 1.5';
+    expect(trial.record.waves[0]?.verdict).toBe(verdict);
+    expect(trial.issued).toHaveLength(2);
+    trial.command('resume');
+    trial.step();
+    expect(trial.waves()).toEqual(['passed', 'running']);
+  });
+
+  test('judges anew when it is resumed: what failed meanwhile counts first', () => {
+    const trial = new Trial(rows(10), { maxFailed: { percent: 10, count: 2 } });
+    trial.step();
+    const open = trial.open();
+    open.slice(0, 2).forEach((id) => trial.says(id, 'FAILED'));
+    trial.step();
+    expect(trial.record.state).toBe('paused');
+    open.slice(2, 4).forEach((id) => trial.says(id, 'FAILED'));
+    trial.step();
+    expect(trial.command('resume')).toMatchObject({ code: 'thresholds' });
+    expect(trial.record).toMatchObject({ state: 'paused', reason: { code: 'thresholds' } });
+    expect(trial.command('resume')).toBeNull();
+    expect(trial.record.state).toBe('running');
+    open.slice(4).forEach((id) => trial.succeeds(id));
+    trial.step();
+    expect(trial.record).toMatchObject({ state: 'completed', counts: { failed: 4 } });
+  });
+
+  test('hands out nothing while paused, and hears what goes on', () => {
+    const trial = new Trial(rows(4), { waves: [50, 100] });
+    trial.step();
+    trial.command('pause', 'lunch');
+    trial.open().forEach((id) => trial.succeeds(id));
+    trial.step(600);
+    expect(trial.record).toMatchObject({
+      state: 'paused',
+      reason: { code: 'operator', text: 'lunch' },
+      counts: { succeeded: 2, pending: 2 },
+    });
+    trial.command('resume');
+    trial.step();
+    expect(trial.waves()).toEqual(['passed', 'running']);
+  });
+
+  test('takes open jobs back on abort, and waits a while for their ends', () => {
+    const trial = new Trial(rows(6), { waves: [50, 100], onFailed: 'abort' });
+    trial.step();
+    const [silent = '', working = '', done = ''] = trial.open();
+    trial.says(working, 'IN_PROGRESS');
+    trial.succeeds(done);
+    trial.command('abort');
+    expect(trial.record.counts).toMatchObject({ canceled: 3, open: 2, succeeded: 1 });
+    expect(trial.cleared).toHaveLength(2);
+    trial.step(60);
+    expect(trial.executions.get(silent)?.state).toBe('canceled');
+    expect(trial.executions.get(working)?.state).toBe('open');
+    trial.says(working, 'CANCELED');
+    trial.step();
+    expect(trial.record.counts).toMatchObject({ canceled: 5, open: 0, succeeded: 1 });
+    expect(trial.record.state).toBe('aborted');
+  });
+
+  test('undoes what succeeded when a wave fails and it was asked to', () => {
+    const trial = new Trial(rows(4), {
+      maxFailed: { percent: 1, count: 1 },
+      onFailed: 'rollback',
+    });
+    trial.step();
+    const [bad = '', ...good] = trial.open();
+    good.forEach((id) => trial.succeeds(id));
+    trial.says(bad, 'FAILED', { outcome: 'rolled_back' });
+    trial.step();
+    expect(trial.issued.filter(({ kind }) => kind === 'rollback')).toHaveLength(3);
+    good.forEach((id) => trial.says(id, 'SUCCEEDED'));
+    trial.step();
+    expect(trial.record).toMatchObject({
+      state: 'aborted',
+      counts: { succeeded: 3, failed: 1, rolledBack: 4 },
+    });
+  });
+
+  test('ends what nobody is heard of: five minutes after the job expired', () => {
+    const trial = new Trial(rows(2), { jobSeconds: 600 });
+    trial.step();
+    const [silent = '', working = ''] = trial.open();
+    trial.says(working, 'IN_PROGRESS');
+    trial.step(600 + 299);
+    expect(trial.open()).toHaveLength(2);
+    trial.step(1);
+    expect(trial.open()).toEqual([working]);
+    expect(trial.executions.get(silent)?.reason?.code).toBe('no_answer');
+    // Where a device is at work, its own limits end it; four hours are more than all of them.
+    trial.step(4 * 3600);
+    expect(trial.record).toMatchObject({ state: 'completed', counts: { failed: 2 } });
+    // What it says later changes nothing: an end is an end.
+    trial.says(silent, 'SUCCEEDED');
+    trial.step();
+    expect(trial.record.counts).toMatchObject({ failed: 2, succeeded: 0 });
+  });
+
+  test('does not wait for devices that are away, and hears them when they come', () => {
+    const trial = new Trial([...rows(3), row('away', { state: 'offline', lastSeenMs: null })], {
+      waves: [100],
+    });
+    trial.step();
+    ['d0000', 'd0001', 'd0002'].forEach((id) => trial.succeeds(id));
+    trial.step();
+    expect([trial.record.state, trial.waves()]).toEqual(['running', ['passed']]);
+    expect(trial.record.offline).toBe(1);
+    trial.succeeds('away');
+    trial.step();
+    expect(trial.record).toMatchObject({ state: 'completed', counts: { succeeded: 4 } });
+  });
+
+  test('waits no longer for a device that is shut out, and gives it nothing', () => {
+    const trial = new Trial(rows(4), { waves: [50, 100] });
+    trial.step();
+    const [open = '', other = ''] = trial.open();
+    const pending = [...trial.executions.values()].find(({ state }) => state === 'pending');
+    trial.revoked.add(open).add(pending?.deviceId ?? '');
+    trial.succeeds(other);
+    trial.step();
+    expect(trial.waves()).toEqual(['passed', 'running']);
+    expect(trial.issued).toHaveLength(3);
+    expect(trial.record.counts).toMatchObject({ canceled: 2, succeeded: 1, open: 1 });
+  });
+
+  test('waits for a canary that is away: nobody else has tried its class', () => {
+    const trial = new Trial([...rows(3), row('j', { class: 'jetson', state: 'offline' })], {
+      canaryPerClass: 1,
+    });
+    trial.step();
+    trial.open().forEach((id) => id !== 'j' && trial.succeeds(id));
+    trial.step(3600);
+    expect(trial.waves()).toEqual(['running', 'scheduled']);
+  });
+
+  test('takes devices that appear later into the last wave', () => {
+    const trial = new Trial(rows(4), { waves: [50, 100], where: 'class=rpi-5' });
+    trial.step();
+    trial.fleet.set('late', row('late'));
+    trial.fleet.set('other', row('other', { class: 'rpi-4b' }));
+    trial.step(10);
+    expect(trial.executions.get('late')?.wave).toBe(1);
+    expect(trial.executions.has('other')).toBe(false);
+    expect(trial.record.counts.targets).toBe(5);
+  });
+
+  test('keeps frozen who was chosen: no late joiners where they are not wanted', () => {
+    const trial = new Trial(rows(4), { waves: [50, 100], lateJoiners: false });
+    trial.fleet.set('late', row('late'));
+    trial.step(60);
+    expect(trial.record.counts.targets).toBe(4);
+  });
+
+  test('refuses commands that make no sense now', () => {
+    const trial = new Trial(rows(1));
+    trial.step();
+    expect(() => trial.command('approve')).toThrow('r1 is running: approve is for one that is');
+    expect(() => trial.command('resume')).toThrow('r1 is running');
+    trial.succeeds('d0000');
+    trial.step();
+    expect(() => trial.command('abort')).toThrow('r1 is completed');
+    expect(START_MS).toBeLessThan(trial.nowMs);
+  });
+});
