@@ -1,6 +1,6 @@
 // @ts-check
-// Builds dist/ from agent/ with the TypeScript compiler. Plain JavaScript: it runs inside `npm ci`,
-// before anything has been built.
+// Builds dist/: agent/ with the TypeScript compiler, the web page of the dashboard with esbuild. Plain
+// JavaScript: it runs inside `npm ci`, before anything has been built.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -35,6 +35,8 @@ const result = spawnSync(
   { cwd: root, stdio: 'inherit' },
 );
 if (result.status !== 0) process.exit(result.status ?? 1);
+const { buildPage } = await import('./build-page.js');
+await buildPage(join(fresh, 'dashboard'));
 rmSync(dist, { recursive: true, force: true });
 renameSync(fresh, dist);
 chmodSync(main, 0o755);

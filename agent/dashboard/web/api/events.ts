@@ -1,0 +1,115 @@
+import type { DashboardEventName, DashboardEvents } from '../../../contracts/dashboard.ts';
+import { createStore } from '../state/store.ts';
+import { broker, complete, controllers, takeChanges, takeFleet } from '../state/fleet.ts';
+import { getFleet, loadSession } from './client.ts';
+
+/** Whether the server is there: `lost` is shown to the reader. */
+export const link = createStore<'opening' | 'open' | 'lost'>('opening');
+
+/** How often the server has come back: what a page has loaded is then loaded again. */
+export const recoveries = createStore(0);
+
+type Listener<Name extends DashboardEventName> = (data: DashboardEvents[Name]) => void;
+
+/** Calls `listener` with each event of a name. */
+function on<Name extends DashboardEventName>(
+  source: EventSource,
+  name: Name,
+  listener: Listener<Name>,
+): void {
+  source.addEventListener(name, (event: MessageEvent<string>) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as in client.ts
+    listener(JSON.parse(event.data) as DashboardEvents[Name]);
+  });
+}
+
+export type DeviceListeners = {
+  readonly [Name in 'telemetry' | 'job' | 'bench']: Listener<Name>;
+};
+
+const rolloutListeners = new Set<Listener<'rollout'>>();
+
+/** Calls `listener` with every rollout that changes. */
+export function onRollout(listener: Listener<'rollout'>): () => void {
+  rolloutListeners.add(listener);
+  return () => rolloutListeners.delete(listener);
+}
+
+/** A browser retries by itself, but gives up for good on an answer that is not an event stream. */
+const RETRY_MS = 3000;
+
+const ignore = () => undefined;
+
+interface Stream {
+  readonly close: () => void;
+}
+
+function keepOpen(
+  path: string,
+  listen: (source: EventSource) => void,
+  opened: () => void = ignore,
+  lost: () => void = ignore,
+): Stream {
+  let source: EventSource;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  const open = () => {
+    source = new EventSource(path);
+    source.addEventListener('open', opened);
+    source.addEventListener('error', () => {
+      lost();
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
+    });
+    listen(source);
+  };
+  open();
+  return {
+    close: () => {
+      clearTimeout(retry);
+      source.close();
+    },
+  };
+}
+
+function listenToFleet(source: EventSource): void {
+  on(source, 'devices', ({ changed, gone }) => takeChanges(changed, gone));
+  on(source, 'broker', (state) => broker.set(state));
+  on(source, 'controllers', (data) => controllers.set(data.controllers));
+  on(source, 'complete', (data) => complete.set(data.complete));
+  on(source, 'rollout', (data) => {
+    for (const listener of rolloutListeners) listener(data);
+  });
+}
+
+/** The stream first, then the whole: nothing falls between the two. */
+function readFleet(): void {
+  getFleet().then(
+    (fleet) => {
+      takeFleet(fleet);
+      if (link.get() === 'lost') recoveries.set(recoveries.get() + 1);
+      link.set('open');
+    },
+    () => link.set('lost'),
+  );
+}
+
+/** Of a session that has ended, a stream tells no more than that it fails. */
+function loseLink(): void {
+  link.set('lost');
+  loadSession().catch(() => undefined);
+}
+
+/** Follows the fleet until it is closed. What was missed in a gap is read anew. */
+export function followFleet(): Stream {
+  return keepOpen('api/events', listenToFleet, readFleet, loseLink);
+}
+
+/** Follows what only one device says. */
+export function followDevice(deviceId: string, listeners: DeviceListeners): Stream {
+  const listen = (source: EventSource) => {
+    on(source, 'telemetry', listeners.telemetry);
+    on(source, 'job', listeners.job);
+    on(source, 'bench', listeners.bench);
+  };
+  const path = `api/events?device=${encodeURIComponent(deviceId)}`;
+  return keepOpen(path, listen);
+}

@@ -1,0 +1,127 @@
+import type { BenchLine, Compare } from '../../../contracts/dashboard.ts';
+import { compare, comparePath, getBenches } from '../api/client.ts';
+import { goTo, linkTo } from '../state/router.ts';
+import { Empty } from '../ui/empty.tsx';
+import { formatTime, toMs } from '../ui/format.ts';
+import { useLoaded } from '../ui/use-loaded.ts';
+import { ComparedTable } from './compared-table.tsx';
+import { conditionsOf } from './conditions.ts';
+
+const idOf = (bench: BenchLine) => `${bench.deviceId}/${bench.benchId}`;
+
+function nameOf(bench: BenchLine): string {
+  const time = formatTime(toMs(bench.ts)).slice(0, 16);
+  return `${bench.deviceId}: ${bench.model.name}, ${bench.chosen?.precision ?? 'none chosen'}, ${time}`;
+}
+
+interface PickProps {
+  readonly label: string;
+  readonly value: string;
+  readonly benches: readonly BenchLine[];
+  readonly onPick: (id: string) => void;
+}
+
+function Pick({ label, value, benches, onPick }: PickProps) {
+  const known = benches.some((bench) => idOf(bench) === value);
+  return (
+    <label class="field">
+      <span class="field-label">{label}</span>
+      <select value={value} onChange={(event) => onPick(event.currentTarget.value)}>
+        <option value="">Pick a report</option>
+        {value !== '' && !known && <option value={value}>{value}</option>}
+        {benches.map((bench) => (
+          <option key={idOf(bench)} value={idOf(bench)}>
+            {nameOf(bench)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What the figures depend on, where the two differ. */
+function Conditions({ compared }: { readonly compared: Compare }) {
+  return (
+    <div class="table-scroll card" tabIndex={0} role="group" aria-label="The two reports">
+      <table class="data conditions">
+        <thead>
+          <tr>
+            <td />
+            <th scope="col">left</th>
+            <th scope="col">right</th>
+          </tr>
+        </thead>
+        <tbody>
+          {conditionsOf(compared.left, compared.right).map(({ name, left, right }) => (
+            <tr key={name} class={left === right ? '' : 'differs'}>
+              <th scope="row">{name}</th>
+              <td>{left}</td>
+              <td>{right}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Compared({ left, right }: { readonly left: string; readonly right: string }) {
+  const { value, problem } = useLoaded(`${left} ${right}`, (signal) =>
+    compare(left, right, signal),
+  );
+  if (problem !== null) return <p class="problem">{problem}</p>;
+  if (value === null) return <p class="loading">Loading</p>;
+  return (
+    <>
+      <div class="form-buttons">
+        <a class="button" href={`api/${comparePath(left, right, 'csv')}`} download="compare.csv">
+          Export CSV
+        </a>
+        <a class="button" href={`api/${comparePath(left, right, 'json')}`} download="compare.json">
+          Export JSON
+        </a>
+      </div>
+      <Conditions compared={value} />
+      <ComparedTable rows={value.rows} />
+    </>
+  );
+}
+
+/** Any two benchmark reports side by side: two devices, or one before and after. */
+export function ComparePage({ query }: { readonly query: URLSearchParams }) {
+  const left = query.get('left') ?? '';
+  const right = query.get('right') ?? '';
+  const { value, problem } = useLoaded('benches', getBenches);
+  const benches = value?.benches ?? [];
+  const pick = (picked: { left?: string; right?: string }) =>
+    goTo(linkTo(['compare'], { left, right, ...picked }));
+  return (
+    <div class="page">
+      <h1>Compare benchmarks</h1>
+      {problem !== null && <p class="problem">{problem}</p>}
+      <div class="picks card">
+        <Pick label="Left" value={left} benches={benches} onPick={(id) => pick({ left: id })} />
+        <button
+          type="button"
+          class="button"
+          disabled={left === '' && right === ''}
+          onClick={() => pick({ left: right, right: left })}
+        >
+          Swap
+        </button>
+        <Pick label="Right" value={right} benches={benches} onPick={(id) => pick({ right: id })} />
+      </div>
+      {left !== '' && right !== '' ? (
+        <Compared left={left} right={right} />
+      ) : (
+        <Empty
+          title={
+            value !== null && benches.length === 0 ? 'No report has come yet' : 'Pick two reports'
+          }
+        >
+          Two devices, or one device before and after a new version.
+        </Empty>
+      )}
+    </div>
+  );
+}

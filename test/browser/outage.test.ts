@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectAsync } from 'mqtt';
+import { cardShard } from '../../agent/fleet/protocol/topics.ts';
+import { freePort, startMosquitto, type Mosquitto } from '../fleet/support/mosquitto.ts';
+import { describeIf } from '../support/available.ts';
+import {
+  expectShown,
+  goTo,
+  startBrowser,
+  visitAs,
+  type TestBrowser,
+  type Visit,
+} from './support/browser.ts';
+import { addUsers, startDashboard, type Dashboard } from '../../scripts/dashboard-stage/stack.js';
+
+const START_MS = 120_000;
+const DEVICE = 'site-north-hall-07-camera-inspection-0001';
+const EVIL = '<img src=x onerror="globalThis.pwned=1">';
+
+const now = () => new Date().toISOString();
+
+/** What a device keeps at the broker, with HTML wherever a text may stand. */
+function messages(): (readonly [topic: string, value: unknown])[] {
+  const common = { deviceId: DEVICE, ts: now() };
+  const settings = { counter: null, applied: {}, refused: null };
+  const model = { name: EVIL, version: EVIL, precision: 'int8', digest: EVIL, releaseCounter: 1 };
+  const status = { state: 'online', session: 1, bootId: null, since: now(), agent: EVIL };
+  const card = { session: 1, agent: EVIL, class: EVIL, board: EVIL, arch: 'arm64', tags: ['a'] };
+  const abilities = { precisions: [], runtimes: [], accelerators: [], jobTypes: [], keyIds: [] };
+  return [
+    ['status', { schema: 'edgefit/status/1', ...common, ...status, cause: null }],
+    [
+      `card/${cardShard(DEVICE)}`,
+      { schema: 'edgefit/card/1', ...common, ...card, ...abilities, memoryBytes: 1 },
+    ],
+    [
+      'twin',
+      {
+        schema: 'edgefit/twin/1',
+        ...common,
+        rev: 1,
+        activeModel: model,
+        settings: { ...settings, refused: { counter: 1, code: 'bad', text: EVIL } },
+        lastBench: null,
+      },
+    ],
+    [
+      'job/j1',
+      {
+        schema: 'edgefit/job/1',
+        ...common,
+        jobId: 'j1',
+        jobType: EVIL,
+        rolloutId: null,
+        digest: null,
+        seq: 1,
+        status: 'FAILED',
+        phase: EVIL,
+        attempt: 1,
+        outcome: null,
+        reason: { code: EVIL, text: EVIL },
+        progress: null,
+        result: { [EVIL]: EVIL },
+        phases: { [EVIL]: 1000 },
+        mono: 1,
+        bootId: null,
+      },
+    ],
+  ];
+}
+
+async function publishDevice(port: number): Promise<void> {
+  const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 });
+  for (const [topic, value] of messages()) {
+    const full = `edgefit/v1/d/${DEVICE}/up/${topic}`;
+    // oxlint-disable-next-line no-await-in-loop -- in order
+    await client.publishAsync(full, JSON.stringify(value), { qos: 1, retain: true });
+  }
+  await client.endAsync();
+}
+
+let mqttPort = 0;
+let httpPort = 0;
+let folder = '';
+let broker: Mosquitto;
+let dashboard: Dashboard;
+let browser: TestBrowser;
+let visit: Visit;
+
+const OPEN = ['allow_anonymous true'];
+
+describeIf('chromium', 'mosquitto')('the page in bad times', () => {
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'edgefit-browser-outage-'));
+    [mqttPort, httpPort] = await Promise.all([freePort(), freePort()]);
+    broker = await startMosquitto(OPEN, mqttPort);
+    await publishDevice(mqttPort);
+    await addUsers(folder);
+    dashboard = await startDashboard({
+      broker: `mqtt://127.0.0.1:${mqttPort}`,
+      port: httpPort,
+      folder,
+    });
+    browser = await startBrowser();
+    visit = await visitAs(browser, dashboard.url, 'operator');
+  }, START_MS);
+
+  afterAll(async () => {
+    await browser?.stop();
+    await dashboard?.stop();
+    await broker?.stop();
+    await rm(folder, { recursive: true, force: true });
+  }, START_MS);
+
+  test('HTML in what devices say is shown as text', async () => {
+    const { page } = visit;
+    await page.getByRole('link', { name: DEVICE }).waitFor();
+    await page.locator('.table-body .cell.class', { hasText: EVIL }).waitFor();
+    await goTo(page, `#/devices/${DEVICE}`);
+    await page.locator('.job-reason', { hasText: EVIL }).waitFor();
+    await page.getByText(`Settings were refused: ${EVIL}`).waitFor();
+    await page.getByText('Result', { exact: true }).click();
+    expect(await page.locator('main img').count()).toBe(0);
+    expect(await page.evaluate('globalThis.pwned')).toBeUndefined();
+    await goTo(page, `#/devices/${encodeURIComponent(EVIL)}`);
+    await page.locator('.crumb', { hasText: EVIL }).waitFor();
+    await page.getByText('Is the id right?').waitFor();
+    expect(visit.errors).toEqual([]);
+  });
+
+  test('without a key nobody can act, and the page says why', async () => {
+    const { page } = visit;
+    await goTo(page, `#/devices/${DEVICE}`);
+    await expectShown(page.getByText('Nobody can act here').first());
+  });
+
+  test('a lost broker is told, and so is its return', async () => {
+    const { page } = visit;
+    await goTo(page, '#/fleet');
+    await broker.stop();
+    await expectShown(page.getByText('The broker is not connected'));
+    await page.locator('.connection', { hasText: 'Broker lost' }).waitFor();
+    // What was known stays on the screen.
+    await page.getByRole('link', { name: DEVICE }).waitFor();
+    broker = await startMosquitto(OPEN, mqttPort);
+    await publishDevice(mqttPort);
+    await page.locator('.connection', { hasText: 'Live' }).waitFor({ timeout: 60_000 });
+    await page.getByText('The broker is not connected').waitFor({ state: 'detached' });
+  }, 120_000);
+
+  test('a lost server is told; the page comes back by itself or asks who one is', async () => {
+    const { page } = visit;
+    await dashboard.stop();
+    await page.getByText('The server cannot be reached').waitFor();
+    dashboard = await startDashboard({
+      broker: `mqtt://127.0.0.1:${mqttPort}`,
+      port: httpPort,
+      folder,
+    });
+    const live = page.locator('.connection', { hasText: 'Live' });
+    await expectShown(live.or(page.getByLabel('Password')).first(), 60_000);
+  }, 120_000);
+});
