@@ -141,7 +141,7 @@ export function messageOfRecord(deviceId: string, record: JobRecord): OutgoingMe
 function refusedRecord(
   jobId: string,
   { signed }: UnverifiedDocument,
-  { refused, why }: Refusal,
+  { refused, why, lowestCounter }: Refusal,
   { deviceId, moment }: PortOptions,
 ): JobRecord {
   const type: unknown =
@@ -160,7 +160,8 @@ function refusedRecord(
     outcome: 'no_state_change',
     reason: { code: refused.toLowerCase(), text: why },
     progress: null,
-    result: null,
+    // Whoever issued it can issue it again.
+    result: lowestCounter === undefined ? null : { lowestCounter },
     phases: {},
     ...moment(),
   };
