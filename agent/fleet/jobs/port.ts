@@ -55,8 +55,9 @@ export function openPort(options: PortOptions): JobsDoor {
     onJob,
     onCleared: async (jobId) => {
       postponed.delete(jobId);
-      // Whoever gave it has its end: nobody needs the broker to keep it.
-      if (await runner.clear(jobId)) publish(emptyRecord(deviceId, jobId));
+      // Whoever gave it has its end, or its refusal: nobody needs the broker to keep it.
+      const isOver = await runner.clear(jobId);
+      if (isOver || !runner.isKnown(jobId)) publish(emptyRecord(deviceId, jobId));
     },
     openRecords: async function* records() {
       for (const { jobId } of runner.unarchived()) {

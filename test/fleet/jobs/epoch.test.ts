@@ -45,7 +45,7 @@ async function door() {
   });
   const give = (jobId: string, more: Readonly<Record<string, unknown>>) =>
     port.onJob(jobId, JSON.parse(site.job(jobId, { jobType: 'selfcheck', ...more })));
-  return { state, runner, records, refused, give };
+  return { state, runner, records, refused, port, give };
 }
 
 test('a job of a controller that does not lead any more is refused', async () => {
@@ -75,4 +75,15 @@ test('a replay says which counter would do, and the same job is taken with it', 
   expect(await give('mine', { counter: lowestCounter })).toBeNull();
   await runner.idle();
   expect(records.findLast(({ jobId }) => jobId === 'mine')).toMatchObject({ status: 'SUCCEEDED' });
+});
+
+test('the record of a job that was refused goes with its document', async () => {
+  const { refused, port, give } = await door();
+  expect(await give('other', { deviceId: 'pi-8' })).toMatchObject({ refused: 'FOREIGN_DEVICE' });
+  await port.onCleared('other');
+  const topic = 'edgefit/v1/d/pi-7/up/job/other';
+  expect(refused).toMatchObject([
+    { topic, payload: expect.stringContaining('REJECTED') },
+    { topic, payload: '', retain: true },
+  ]);
 });
