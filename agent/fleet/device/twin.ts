@@ -67,6 +67,8 @@ export interface TwinStore {
   readonly setSettings: (settings: Settings) => Promise<void>;
   readonly activeModel: () => ActiveModel | null;
   readonly setActiveModel: (model: ActiveModel | null) => Promise<void>;
+  /** Of what runs here: a switch sets it anew. */
+  readonly lastBench: () => Twin['lastBench'];
   readonly setLastBench: (bench: Twin['lastBench']) => Promise<void>;
 }
 
@@ -134,6 +136,7 @@ export async function openTwin(options: {
     setSettings: (settings) => change({ settings: { ...stored.settings, ...settings } }),
     activeModel: () => stored.activeModel,
     setActiveModel: (activeModel) => change({ activeModel }),
+    lastBench: () => stored.lastBench,
     setLastBench: (lastBench) => change({ lastBench }),
   };
 }

@@ -55,6 +55,8 @@ test('a parsed topic names its ids', () => {
 });
 
 test.each([
+  '.',
+  '..',
   ['', 'empty'],
   ['a/b', 'slash'],
   ['+', 'single-level wildcard'],
@@ -71,6 +73,7 @@ test.each([
 
 test('64 characters are an id', () => {
   expect(isId('x'.repeat(64))).toBe(true);
+  expect(['...', '.a', 'a..'].map(isId)).toEqual([true, true, true]);
 });
 
 test('telemetry has three streams and no more', () => {
