@@ -50,8 +50,9 @@ export function startLeadership(options: LeadershipOptions): Leadership {
     sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
   const isValid = () => held !== null && performance.now() < held.untilMs;
 
+  /** For good: a renewal that is on its way must not bring it back. */
   const lose = () => {
-    if (held !== null) held.untilMs = Number.NEGATIVE_INFINITY;
+    held = null;
   };
 
   const tryLead = async (): Promise<number | null> => {
@@ -81,7 +82,7 @@ export function startLeadership(options: LeadershipOptions): Leadership {
         return null;
       });
       if (ok === false) return;
-      if (ok === true && held !== null) held.untilMs = askedMs + validMs;
+      if (ok === true && held?.epoch === epoch) held.untilMs = askedMs + validMs;
       /* oxlint-enable no-await-in-loop */
     }
   };
