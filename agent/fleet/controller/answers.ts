@@ -1,7 +1,7 @@
 import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { RolloutError } from '../rollouts/error.ts';
-import type { Change } from '../rollouts/state.ts';
+import type { Change, RolloutState } from '../rollouts/state.ts';
 import type { Case } from './case.ts';
 
 const MAX_ANSWERED = 50;
@@ -14,6 +14,24 @@ export function again({ state }: Case, error: { code: string; text: string } | n
 
 function isKnownCode(code: string): code is RolloutError['code'] {
   return code === 'thresholds' || code === 'bad_state';
+}
+
+/** They only stop: whoever asks for them with a clock that is behind must not be turned away. */
+const STOPPING: readonly RolloutCommand['command'][] = ['pause', 'abort'];
+
+/**
+ * A command that comes after a newer one was held back on its way, and is not what its sender wants any
+ * more. Throws RolloutError `bad_state`.
+ */
+export function checkCounter(state: RolloutState, { command, counter }: RolloutCommand): void {
+  if (counter <= state.forgotten) {
+    throw new RolloutError('bad_state', `counter: ${counter} was used up long ago`);
+  }
+  const highest = Math.max(...state.answered.map((one) => one.counter));
+  if (counter < highest && !STOPPING.includes(command)) {
+    const text = `counter: ${counter} is below ${highest}, that of an earlier command`;
+    throw new RolloutError('bad_state', `${text}: is the clock of one of the senders wrong?`);
+  }
 }
 
 /** The change with the answer to its request, so that the request is not obeyed twice. */

@@ -1,16 +1,17 @@
-import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
+import { rolloutSchema, type Rollout, type RolloutCommand } from '../../contracts/rollout.ts';
 import { Lane } from '../jobs/lane.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFor } from '../protocol/topics.ts';
+import { ReportError } from '../report-error.ts';
 import type { FleetLink } from '../roster/fleet-link.ts';
 import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
-import { command, createRollout } from '../rollouts/commands.ts';
+import { command, createRollout, type Ordered } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import { withRecord, type Execution } from '../rollouts/execution.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
 import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
-import { isSettled, step } from '../rollouts/step.ts';
-import { again, withAnswer } from './answers.ts';
+import { isHistory, isSettled, step } from '../rollouts/step.ts';
+import { again, checkCounter, withAnswer } from './answers.ts';
 import { MAX_PATIENCE_MS, newCase, PATIENCE_MS, type Case } from './case.ts';
 import { documentMessage, recordMessage } from './documents.ts';
 import { Papers } from './papers.ts';
@@ -40,6 +41,7 @@ export interface DeskOptions {
   readonly now: () => number;
 }
 
+const revisionSchema = rolloutSchema.pick({ rev: true });
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
 /**
@@ -55,6 +57,8 @@ export class Desk {
   readonly #history = new Map<string, RolloutState>();
   readonly #jobs = new Map<string, { readonly rolloutId: string; readonly deviceId: string }>();
   readonly #papers: Papers;
+  /** What it broke off with: from then on what it has in mind may not be what is kept. */
+  #failure: { readonly error: unknown } | null = null;
 
   private constructor(options: DeskOptions, papers: Papers) {
     this.#options = options;
@@ -121,6 +125,7 @@ export class Desk {
         one.told = null;
         /* oxlint-enable no-await-in-loop */
       }
+      await this.#tellHistory();
     });
   }
 
@@ -140,24 +145,37 @@ export class Desk {
       const known = await this.#find(rolloutId);
       const before = known?.state.answered.find(({ requestId }) => requestId === asked.requestId);
       if (known !== null && before !== undefined) return again(known, before.error);
-      if (known !== null && asked.counter <= known.state.forgotten) {
-        throw new RolloutError('bad_state', `counter: ${asked.counter} was used up long ago`);
-      }
+      if (known !== null) checkCounter(known.state, asked);
       if (name === 'create') return this.#create(rolloutId, asked, known);
       if (known === null) {
         throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}`);
       }
-      const { change, error } = command(this.#inputOf(known), name, asked.reason);
+      const { change, error } = this.#commanded(known, name, asked.reason);
       await this.#apply(known, withAnswer(change, asked, error));
       if (error !== null) throw error;
       return known.state.record;
     });
   }
 
+  /** A refusal is an answer, too: what was refused once is not obeyed when it comes again. */
+  #commanded(one: Case, name: Ordered, reason: string | undefined) {
+    try {
+      return command(this.#inputOf(one), name, reason);
+    } catch (error) {
+      if (!(error instanceof RolloutError)) throw error;
+      const nothing = { changed: new Map(), issue: [], clear: [], events: [] };
+      return { change: { ...nothing, state: one.state }, error };
+    }
+  }
+
   async #load(state: RolloutState): Promise<void> {
     const { rolloutId } = state.record;
-    const executions = await readExecutions(this.#options.store, rolloutId);
     const documents = await readDocuments(this.#options.store, rolloutId);
+    if (documents.size === 0 && isHistory(state)) {
+      this.#history.set(rolloutId, state);
+      return;
+    }
+    const executions = await readExecutions(this.#options.store, rolloutId);
     if (isSettled(state, executions) && documents.size === 0) this.#history.set(rolloutId, state);
     else this.#open(state, executions, documents).kept = JSON.stringify(state);
   }
@@ -286,6 +304,17 @@ export class Desk {
     this.#options.publisher.send(recordMessage(record));
   }
 
+  /** Records of the past that the broker does not have as they were at last. */
+  async #tellHistory(): Promise<void> {
+    const records = [...this.#history.values()].map(({ record }) => recordMessage(record));
+    if (records.length === 0) return;
+    const there = await this.#options.link.readRetained(records.map(({ topic }) => topic));
+    for (const record of records) {
+      if (revOf(there.get(record.topic)) === revOf(record.payload)) continue;
+      this.#options.publisher.send(record);
+    }
+  }
+
   async #lookWhenQuiet(one: Case): Promise<void> {
     const nowMs = this.#options.now();
     if (nowMs < one.lookMs) return;
@@ -328,10 +357,30 @@ export class Desk {
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     const leave = await this.#lane.enter();
     try {
+      if (this.#failure !== null) throw this.#failure.error;
       return await work();
+    } catch (error) {
+      if (!isHarmless(error)) this.#failure ??= { error };
+      throw error;
     } finally {
       leave();
     }
+  }
+}
+
+/** Refusals change nothing, and what the broker does not give is asked for again. */
+function isHarmless(error: unknown): boolean {
+  return error instanceof RolloutError || error instanceof ReportError;
+}
+
+/** A record's revision; null where there is none that can be read. */
+function revOf(payload: Buffer | string | undefined): number | null {
+  if (payload === undefined) return null;
+  try {
+    return revisionSchema.parse(JSON.parse(payload.toString())).rev;
+  } catch {
+    // Whatever somebody has left there.
+    return null;
   }
 }
 

@@ -80,7 +80,7 @@ const EMPTY_WAVE: Omit<Wave, 'index' | 'kind' | 'percent'> = {
   verdict: null,
 };
 
-type Ordered = Exclude<RolloutCommand['command'], 'create' | 'plan'>;
+export type Ordered = Exclude<RolloutCommand['command'], 'create' | 'plan'>;
 
 /**
  * What an operator's command changes. Throws RolloutError `bad_state` where it makes no sense, and

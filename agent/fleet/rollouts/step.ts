@@ -367,6 +367,11 @@ export function isSettled(state: RolloutState, executions: Executions): boolean 
   return true;
 }
 
+/** Whether a state alone says that it is settled: nobody has to read thousands of executions for it. */
+export function isHistory({ record, undo }: RolloutState): boolean {
+  return hasEnded(record) && !undo && record.counts.pending + record.counts.open === 0;
+}
+
 /** For commands: a step that has not run yet. */
 export function beginStep(input: StepInput): Step {
   return new Step(input);

@@ -185,6 +185,12 @@ export class Operator {
     return until(`the answer to ${command}`, () => this.#answers.get(id));
   }
 
+  /** Leaves a record at the broker, as an earlier moment left it. */
+  async keep(record: Rollout): Promise<void> {
+    const topic = `edgefit/v1/r/${record.rolloutId}/state`;
+    await this.#client.publishAsync(topic, JSON.stringify(record), { ...QOS1, retain: true });
+  }
+
   reaches(rolloutId: string, state: Rollout['state'], timeoutMs?: number): Promise<Rollout> {
     return until(
       `${rolloutId} is ${state}`,
