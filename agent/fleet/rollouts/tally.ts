@@ -6,6 +6,7 @@ export interface ClassTally {
   readonly targets: number;
   readonly ended: number;
   readonly failed: number;
+  readonly canceled: number;
 }
 
 export interface WaveTally {
@@ -90,12 +91,13 @@ function count(counts: JobCounts, { state, rolledBack, back }: Execution): void 
 }
 
 function countClass(classes: Map<string, ClassTally>, execution: Execution): void {
-  const before = classes.get(execution.class) ?? { targets: 0, ended: 0, failed: 0 };
+  const before = classes.get(execution.class) ?? { targets: 0, ended: 0, failed: 0, canceled: 0 };
   const isEnded = execution.state === 'succeeded' || isFailure(execution);
   classes.set(execution.class, {
     targets: before.targets + 1,
     ended: before.ended + (isEnded ? 1 : 0),
     failed: before.failed + (isFailure(execution) ? 1 : 0),
+    canceled: before.canceled + (execution.state === 'canceled' ? 1 : 0),
   });
 }
 
