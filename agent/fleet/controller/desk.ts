@@ -95,7 +95,7 @@ export class Desk {
     one.executions.set(known.deviceId, next);
     one.heard.add(known.deviceId);
     one.patienceMs = PATIENCE_MS;
-    one.lookMs = this.#options.now() + PATIENCE_MS;
+    one.lookMs = performance.now() + PATIENCE_MS;
   }
 
   /** Every rollout goes on by one step. Throws StoreError. */
@@ -257,7 +257,7 @@ export class Desk {
 
   /** Keeps a change, and then tells it. */
   async #apply(one: Case, change: Change): Promise<void> {
-    const { store, epoch, publisher, now } = this.#options;
+    const { store, epoch, publisher } = this.#options;
     const { rolloutId } = change.state.record;
     for (const execution of change.changed.values()) {
       one.executions.set(execution.deviceId, execution);
@@ -292,7 +292,7 @@ export class Desk {
     for (const document of documents) publisher.send(documentMessage(document));
     for (const { jobId } of change.clear) this.#papers.clear(one, jobId);
     for (const deviceId of touched) this.#papers.clearEnded(one, deviceId);
-    this.#tell(one, now());
+    this.#tell(one, performance.now());
   }
 
   #tell(one: Case, nowMs: number): void {
@@ -316,7 +316,7 @@ export class Desk {
   }
 
   async #lookWhenQuiet(one: Case): Promise<void> {
-    const nowMs = this.#options.now();
+    const nowMs = performance.now();
     if (nowMs < one.lookMs) return;
     // Longer and longer, unless something is heard.
     const patienceMs = one.patienceMs;
