@@ -109,13 +109,18 @@ export function startLeadership(options: LeadershipOptions): Leadership {
   };
 
   const loop = async (): Promise<void> => {
+    let said = '';
     while (!stopping.signal.aborted) {
       /* oxlint-disable no-await-in-loop -- one attempt after the other */
       try {
         const epoch = await tryLead();
+        said = '';
         if (epoch !== null) await leadOnce(epoch);
       } catch (error) {
-        log.warn({ why: messageOf(error) }, 'cannot lead');
+        // A database that is away for an hour is said once.
+        const why = messageOf(error);
+        if (why !== said) log.warn({ why }, 'cannot lead');
+        said = why;
       }
       await pause(pollMs);
       /* oxlint-enable no-await-in-loop */
