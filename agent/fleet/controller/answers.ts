@@ -1,7 +1,9 @@
 import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
+import { command, type Ordered } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import type { Change, RolloutState } from '../rollouts/state.ts';
+import type { StepInput } from '../rollouts/step.ts';
 import type { Case } from './case.ts';
 
 const MAX_ANSWERED = 50;
@@ -31,6 +33,17 @@ export function checkCounter(state: RolloutState, { command, counter }: RolloutC
   if (counter < highest && !STOPPING.includes(command)) {
     const text = `counter: ${counter} is below ${highest}, that of an earlier command`;
     throw new RolloutError('bad_state', `${text}: is the clock of one of the senders wrong?`);
+  }
+}
+
+/** A refusal is an answer, too: what was refused once is not obeyed when it comes again. */
+export function commanded(input: StepInput, name: Ordered, reason: string | undefined) {
+  try {
+    return command(input, name, reason);
+  } catch (error) {
+    if (!(error instanceof RolloutError)) throw error;
+    const nothing = { changed: new Map(), issue: [], clear: [], events: [] };
+    return { change: { ...nothing, state: input.state }, error };
   }
 }
 

@@ -1,19 +1,19 @@
-import { rolloutSchema, type Rollout, type RolloutCommand } from '../../contracts/rollout.ts';
+import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
 import { Lane } from '../jobs/lane.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFor } from '../protocol/topics.ts';
 import { ReportError } from '../report-error.ts';
 import type { FleetLink } from '../roster/fleet-link.ts';
 import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
-import { command, createRollout, type Ordered } from '../rollouts/commands.ts';
+import { createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import { withRecord, type Execution } from '../rollouts/execution.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
 import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
 import { isHistory, isSettled, step } from '../rollouts/step.ts';
-import { again, checkCounter, withAnswer } from './answers.ts';
+import { again, checkCounter, commanded, withAnswer } from './answers.ts';
 import { MAX_PATIENCE_MS, newCase, PATIENCE_MS, type Case } from './case.ts';
-import { documentMessage, recordMessage } from './documents.ts';
+import { documentMessage, recordMessage, revOf } from './documents.ts';
 import { Papers } from './papers.ts';
 import type { Publisher } from './publisher.ts';
 import {
@@ -41,7 +41,9 @@ export interface DeskOptions {
   readonly now: () => number;
 }
 
-const revisionSchema = rolloutSchema.pick({ rev: true });
+type Release = Awaited<ReturnType<ControllerTrust['release']>>;
+type Looked = PromiseSettledResult<Release | null>;
+
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
 /**
@@ -138,34 +140,25 @@ export class Desk {
   }
 
   /** Does what an operator asks; the record as it is then. Throws RolloutError, StoreError. */
-  obey(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
+  async obey(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
+    const name = asked.command;
+    // Before it is its turn: nobody waits for a slow repository but who asked.
+    const [release] = await Promise.allSettled([this.#releaseFor(rolloutId, asked)]);
     return this.#alone(async () => {
-      const name = asked.command;
-      if (name === 'plan') return this.#dryRun(rolloutId, asked);
+      if (name === 'plan') return this.#dryRun(rolloutId, asked, release);
       const known = await this.#find(rolloutId);
       const before = known?.state.answered.find(({ requestId }) => requestId === asked.requestId);
       if (known !== null && before !== undefined) return again(known, before.error);
       if (known !== null) checkCounter(known.state, asked);
-      if (name === 'create') return this.#create(rolloutId, asked, known);
+      if (name === 'create') return this.#create(rolloutId, asked, known, release);
       if (known === null) {
         throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}`);
       }
-      const { change, error } = this.#commanded(known, name, asked.reason);
+      const { change, error } = commanded(this.#inputOf(known), name, asked.reason);
       await this.#apply(known, withAnswer(change, asked, error));
       if (error !== null) throw error;
       return known.state.record;
     });
-  }
-
-  /** A refusal is an answer, too: what was refused once is not obeyed when it comes again. */
-  #commanded(one: Case, name: Ordered, reason: string | undefined) {
-    try {
-      return command(this.#inputOf(one), name, reason);
-    } catch (error) {
-      if (!(error instanceof RolloutError)) throw error;
-      const nothing = { changed: new Map(), issue: [], clear: [], events: [] };
-      return { change: { ...nothing, state: one.state }, error };
-    }
   }
 
   async #load(state: RolloutState): Promise<void> {
@@ -215,8 +208,19 @@ export class Desk {
     return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
   }
 
-  async #new(rolloutId: string, asked: RolloutCommand): Promise<Change> {
-    const { link, trust, signer, now } = this.#options;
+  /** The release of a command that makes a plan. Throws RolloutError. */
+  async #releaseFor(rolloutId: string, asked: RolloutCommand): Promise<Release | null> {
+    if (asked.command !== 'create' && asked.command !== 'plan') return null;
+    const spec = asked.spec ?? this.#recordOf(rolloutId)?.spec;
+    return spec === undefined ? null : this.#options.trust.release(spec.model);
+  }
+
+  #recordOf(rolloutId: string): Rollout | undefined {
+    return (this.#cases.get(rolloutId)?.state ?? this.#history.get(rolloutId))?.record;
+  }
+
+  async #new(rolloutId: string, asked: RolloutCommand, release: Looked): Promise<Change> {
+    const { link, signer, now } = this.#options;
     if (asked.spec === undefined) {
       throw new RolloutError('bad_spec', `spec: ${asked.command} needs one`);
     }
@@ -224,10 +228,10 @@ export class Desk {
       const message = 'the fleet has not been read completely yet: ask again in a moment';
       throw new RolloutError('not_complete', message);
     }
-    const spec = { ...asked.spec, model: await trust.release(asked.spec.model) };
+    if (release.status === 'rejected') throw release.reason;
     return createRollout({
       rolloutId,
-      spec,
+      spec: { ...asked.spec, model: release.value ?? asked.spec.model },
       fleet: fleetOf(link.roster),
       keyId: signer.keyId,
       nowMs: now(),
@@ -236,22 +240,26 @@ export class Desk {
     });
   }
 
-  async #create(rolloutId: string, asked: RolloutCommand, known: Case | null): Promise<Rollout> {
+  async #create(
+    rolloutId: string,
+    asked: RolloutCommand,
+    known: Case | null,
+    release: Looked,
+  ): Promise<Rollout> {
     if (known !== null) throw new RolloutError('exists', `there is a rollout ${rolloutId} already`);
-    const change = withAnswer(await this.#new(rolloutId, asked), asked, null);
+    const change = withAnswer(await this.#new(rolloutId, asked, release), asked, null);
     const one = this.#open(change.state, new Map(), new Map());
     await this.#apply(one, change);
     return one.state.record;
   }
 
   /** What would become of it; nothing is kept. */
-  async #dryRun(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
-    const known = this.#cases.get(rolloutId)?.state ?? this.#history.get(rolloutId);
-    const spec = asked.spec ?? known?.record.spec;
+  async #dryRun(rolloutId: string, asked: RolloutCommand, release: Looked): Promise<Rollout> {
+    const spec = asked.spec ?? this.#recordOf(rolloutId)?.spec;
     if (spec === undefined) {
       throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}: give a spec`);
     }
-    const { state } = await this.#new(rolloutId, { ...asked, spec });
+    const { state } = await this.#new(rolloutId, { ...asked, spec }, release);
     return state.record;
   }
 
@@ -306,13 +314,11 @@ export class Desk {
 
   /** Records of the past that the broker does not have as they were at last. */
   async #tellHistory(): Promise<void> {
-    const records = [...this.#history.values()].map(({ record }) => recordMessage(record));
-    if (records.length === 0) return;
-    const there = await this.#options.link.readRetained(records.map(({ topic }) => topic));
-    for (const record of records) {
-      if (revOf(there.get(record.topic)) === revOf(record.payload)) continue;
-      this.#options.publisher.send(record);
-    }
+    const messages = [...this.#history.values()].map(({ record }) => recordMessage(record));
+    if (messages.length === 0) return;
+    const there = await this.#options.link.readRetained(messages.map(({ topic }) => topic));
+    const missing = messages.filter((one) => revOf(there.get(one.topic)) !== revOf(one.payload));
+    for (const message of missing) this.#options.publisher.send(message);
   }
 
   async #lookWhenQuiet(one: Case): Promise<void> {
@@ -371,17 +377,6 @@ export class Desk {
 /** Refusals change nothing, and what the broker does not give is asked for again. */
 function isHarmless(error: unknown): boolean {
   return error instanceof RolloutError || error instanceof ReportError;
-}
-
-/** A record's revision; null where there is none that can be read. */
-function revOf(payload: Buffer | string | undefined): number | null {
-  if (payload === undefined) return null;
-  try {
-    return revisionSchema.parse(JSON.parse(payload.toString())).rev;
-  } catch {
-    // Whatever somebody has left there.
-    return null;
-  }
 }
 
 function fleetOf(roster: FleetLink['roster']): Fleet {

@@ -32,7 +32,10 @@ export function receive(
   // It would be asked again of every controller that starts.
   if (packet.retain) return failure('retained', 'commands must not be retained');
   if (keyring.keys.size === 0) {
-    return failure('unsigned', 'the controller cannot read or believe the repository now: try again');
+    return failure(
+      'unsigned',
+      'the controller cannot read or believe the repository now: try again',
+    );
   }
   const options = { type: 'rollout' as const, deviceId: rolloutId, keyring, nowMs, minCounter: 0 };
   try {

@@ -186,9 +186,9 @@ export class Operator {
   }
 
   /** Leaves a record at the broker, as an earlier moment left it. */
-  async keep(record: Rollout): Promise<void> {
-    const topic = `edgefit/v1/r/${record.rolloutId}/state`;
-    await this.#client.publishAsync(topic, JSON.stringify(record), { ...QOS1, retain: true });
+  async keep(rollout: Rollout): Promise<void> {
+    const topic = `edgefit/v1/r/${rollout.rolloutId}/state`;
+    await this.#client.publishAsync(topic, JSON.stringify(rollout), { ...QOS1, retain: true });
   }
 
   reaches(rolloutId: string, state: Rollout['state'], timeoutMs?: number): Promise<Rollout> {
