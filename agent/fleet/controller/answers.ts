@@ -25,12 +25,13 @@ const STOPPING: readonly RolloutCommand['command'][] = ['pause', 'abort'];
  * A command that comes after a newer one was held back on its way, and is not what its sender wants any
  * more. Throws RolloutError `bad_state`.
  */
-export function checkCounter(state: RolloutState, { command, counter }: RolloutCommand): void {
+export function checkCounter(state: RolloutState, asked: RolloutCommand): void {
+  const { counter } = asked;
   if (counter <= state.forgotten) {
     throw new RolloutError('bad_state', `counter: ${counter} was used up long ago`);
   }
   const highest = Math.max(...state.answered.map((one) => one.counter));
-  if (counter < highest && !STOPPING.includes(command)) {
+  if (counter < highest && !STOPPING.includes(asked.command)) {
     const text = `counter: ${counter} is below ${highest}, that of an earlier command`;
     throw new RolloutError('bad_state', `${text}: is the clock of one of the senders wrong?`);
   }

@@ -14,7 +14,7 @@ import { withTally } from './record.ts';
 import { parseSelector } from './selector.ts';
 import { hasEnded, Overlay } from './state.ts';
 import type { Change, Fleet, Issue, RolloutEvent, RolloutState, WaveMemo } from './state.ts';
-import { endedOf, tallyOf, type Tally } from './tally.ts';
+import { endedOf, NO_ANSWER, tallyOf, type Tally } from './tally.ts';
 
 export interface StepInput {
   readonly state: RolloutState;
@@ -143,7 +143,7 @@ class Step {
   #endSilent(): void {
     const { nowMs } = this.#input;
     const isAborted = this.#state.record.state === 'aborted';
-    const reason = { code: 'no_answer', text: 'no end of the job was heard of in time' };
+    const reason = { code: NO_ANSWER, text: 'no end of the job was heard of in time' };
     const ended = isAborted ? 'canceled' : 'failed';
     for (const execution of this.#executions.all()) {
       const { deviceId, back } = execution;
@@ -222,8 +222,7 @@ class Step {
 
   #failWave(wave: Wave, why: string): void {
     const { nowMs } = this.#input;
-    const counts = this.#tally().waves[wave.index]?.counts ?? wave.counts;
-    const stoppedAt = { failed: counts.failed + counts.rejected, ended: endedOf(counts) };
+    const stoppedAt = this.#tally().waves[wave.index]?.judged ?? null;
     const stoppedIn = wave.state === 'running' || wave.state === 'soaking' ? wave.state : 'passed';
     const endedAt = new Date(nowMs).toISOString();
     this.#setWave(wave.index, { state: 'failed', verdict: why, endedAt }, { stoppedAt, stoppedIn });
@@ -252,13 +251,13 @@ class Step {
   #soak({ index, kind }: Wave): boolean {
     const tally = this.#tally().waves[index];
     if (tally === undefined || tally.counts.pending > 0 || tally.busy > 0) return false;
-    const { classes, counts } = tally;
+    const { classes, counts, judged } = tally;
     const isTried =
       kind === 'canary'
         ? [...classes.values()].every(
             ({ ended, targets, canceled }) => ended > 0 || canceled === targets,
           )
-        : endedOf(counts) > 0 || counts.targets === counts.canceled;
+        : judged.ended > 0 || counts.open === 0;
     if (!isTried) return false;
     this.#setSoak(index);
     return true;

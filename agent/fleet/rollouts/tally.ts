@@ -9,11 +9,18 @@ export interface ClassTally {
   readonly canceled: number;
 }
 
+/** What limits go by: a device that never spoke of its job says nothing of the release. */
+export interface Judged {
+  readonly failed: number;
+  readonly ended: number;
+}
+
 export interface WaveTally {
   readonly counts: JobCounts;
   readonly classes: ReadonlyMap<string, ClassTally>;
   /** Open jobs of devices that are there. */
   readonly busy: number;
+  readonly judged: Judged;
 }
 
 export interface Tally {
@@ -46,10 +53,6 @@ export function endedOf({ succeeded, failed, rejected }: JobCounts): number {
   return succeeded + failed + rejected;
 }
 
-export function failedOf({ failed, rejected }: JobCounts): number {
-  return failed + rejected;
-}
-
 /** Counts the executions of a rollout, in one pass. */
 export function tallyOf(
   executions: Iterable<Execution>,
@@ -61,6 +64,7 @@ export function tallyOf(
     counts: { ...NONE },
     classes: new Map<string, ClassTally>(),
     busy: 0,
+    judged: { failed: 0, ended: 0 },
   }));
   const failures = new Map<string, Rollout['failures'][number]>();
   const total = { ...NONE };
@@ -75,9 +79,24 @@ export function tallyOf(
     if (row?.state !== 'online' && row?.state !== 'draining') offline += 1;
     if (execution.state === 'open' && !isAway(row, nowMs)) tally.busy += 1;
     if (isFailure(execution)) countFailure(failures, execution);
+    if (!isSilent(execution)) countJudged(tally.judged, execution);
   }
   const frequent = [...failures.values()].toSorted((a, b) => b.devices - a.devices);
   return { counts: total, waves: tallies, offline, failures: frequent.slice(0, MAX_FAILURES) };
+}
+
+/** Why a job has failed that nobody was heard of in time. */
+export const NO_ANSWER = 'no_answer';
+
+/** A device that was away or switched off all the time that its job was valid. */
+function isSilent({ state, seq, reason }: Execution): boolean {
+  return state === 'failed' && seq === 0 && reason?.code === NO_ANSWER;
+}
+
+function countJudged(judged: { failed: number; ended: number }, execution: Execution): void {
+  const isFailed = isFailure(execution);
+  judged.failed += isFailed ? 1 : 0;
+  judged.ended += isFailed || execution.state === 'succeeded' ? 1 : 0;
 }
 
 function isFailure({ state }: Execution): boolean {

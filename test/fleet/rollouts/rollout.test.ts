@@ -291,6 +291,32 @@ describe('a rollout', () => {
     expect(trial.record.counts).toMatchObject({ failed: 2, succeeded: 0 });
   });
 
+  test('does not take devices that were off all the time for failures of the release', () => {
+    const away = { state: 'offline', lastSeenMs: null } as const;
+    const off = Array.from({ length: 20 }, (_, at) => row(`off-${at}`, away));
+    const trial = new Trial([...rows(80), ...off], { jobSeconds: 600, onFailed: 'rollback' });
+    trial.step();
+    const open = trial.open();
+    open.filter((id) => id.startsWith('d')).forEach((id) => trial.succeeds(id));
+    trial.step();
+    trial.step(900);
+    expect(trial.record).toMatchObject({
+      state: 'completed',
+      counts: { succeeded: 80, failed: 20, rolledBack: 0 },
+      failures: [{ code: 'no_answer', devices: 20 }],
+    });
+  });
+
+  test('takes devices that fell silent at work for failures', () => {
+    const trial = new Trial(rows(20), { jobSeconds: 600, maxFailed: { percent: 5, count: 10 } });
+    trial.step();
+    const open = trial.open();
+    open.slice(0, 10).forEach((id) => trial.says(id, 'IN_PROGRESS'));
+    open.slice(10).forEach((id) => trial.succeeds(id));
+    trial.step(5 * 3600);
+    expect(trial.record.reason?.text).toContain('10 of 20 failed (50 %)');
+  });
+
   test('does not wait for devices that are away, and hears them when they come', () => {
     const trial = new Trial([...rows(3), row('away', { state: 'offline', lastSeenMs: null })], {
       waves: [100],
