@@ -14,7 +14,7 @@ import { isHistory, isSettled, step } from '../rollouts/step.ts';
 import { again, checkCounter, commanded, withAnswer } from './answers.ts';
 import { MAX_PATIENCE_MS, newCase, PATIENCE_MS, type Case } from './case.ts';
 import { documentMessage, recordMessage, revOf } from './documents.ts';
-import { Papers } from './papers.ts';
+import { keptEntries, Papers } from './papers.ts';
 import type { Publisher } from './publisher.ts';
 import {
   entries,
@@ -93,7 +93,7 @@ export class Desk {
     const execution = one?.executions.get(known.deviceId);
     if (one === undefined || execution === undefined) return;
     const next = withRecord(execution, record);
-    if (next === execution) return;
+    if (next === execution || this.#papers.judgeReplay(one, record) !== null) return;
     one.executions.set(known.deviceId, next);
     one.heard.add(known.deviceId);
     one.patienceMs = PATIENCE_MS;
@@ -106,6 +106,7 @@ export class Desk {
       for (const [rolloutId, one] of this.#cases) {
         /* oxlint-disable no-await-in-loop -- one write after the other */
         await this.#lookWhenQuiet(one);
+        await this.#papers.issueAgain(one);
         await this.#apply(one, step(this.#inputOf(one)));
         /* oxlint-enable no-await-in-loop */
         if (this.#isDone(one)) this.#archive(rolloutId, one);
@@ -285,10 +286,7 @@ export class Desk {
         const execution = one.executions.get(deviceId);
         return execution === undefined ? [] : [entries.execution(rolloutId, execution)];
       }),
-      ...documents.flatMap((document) => [
-        entries.document(document),
-        entries.counter(document.deviceId, document.counter),
-      ]),
+      ...documents.flatMap(keptEntries),
     ];
     const remove = [...one.gone].map((jobId) => entries.documentKey(rolloutId, jobId));
     one.gone.clear();

@@ -15,7 +15,7 @@ export interface DocumentInput {
 }
 
 /** The signed job of a rollout for one device. */
-export function jobDocument(input: DocumentInput, signer: Signer): KeptDocument {
+export function jobDocument(input: DocumentInput, signer: Signer): Omit<KeptDocument, 'isSecond'> {
   const { issue, record, counter, epoch } = input;
   const { deviceId, jobId } = issue;
   const text = JSON.stringify(signDocument(signedPart(input), [signer]));

@@ -133,6 +133,29 @@ describeWithMosquitto('a controller', () => {
     expect(fleet.jobs.filter(({ jobType }) => jobType === 'rollback')).toHaveLength(5);
   });
 
+  test('issues a job again, once, that a device has taken for a replay', async () => {
+    const { site, port, fleet, operator } = await world(3);
+    const lowestCounter = 1_790_000_000_000;
+    fleet.behaviour = ({ deviceId, counter }) => {
+      if (deviceId === 'device-0') return counter < lowestCounter ? { lowestCounter } : 'succeeds';
+      // There is no end to what this one wants.
+      if (deviceId === 'device-1') return { lowestCounter: counter + 1000 };
+      return deviceId === 'device-2' ? { lowestCounter: Number.MAX_SAFE_INTEGER } : 'succeeds';
+    };
+    const controller = await start(site, port);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0, maxFailed: { count: 9, percent: 90 } };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    const done = await operator.reaches('r1', 'completed');
+    expect(done.counts).toMatchObject({ targets: 3, succeeded: 1, rejected: 2 });
+    expect(done.failures).toMatchObject([{ code: 'replayed' }]);
+    const given = (id: string) => fleet.jobs.filter(({ deviceId }) => deviceId === id);
+    const [first, second, ...more] = given('device-0');
+    expect([second?.jobId, more]).toEqual([first?.jobId, []]);
+    expect(second?.counter).toBeGreaterThan(lowestCounter);
+    expect([given('device-1').length, given('device-2').length]).toEqual([2, 1]);
+    expect(controller.epoch()).not.toBeNull();
+  });
+
   test('refuses commands that are not signed by whom the repository names', async () => {
     const { site, port, operator } = await world(2);
     await start(site, port);
