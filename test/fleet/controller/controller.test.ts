@@ -10,7 +10,7 @@ import { ControllerTrust } from '../../../agent/fleet/controller/trust.ts';
 import { temporaryFolder, until } from '../../daemon/support.ts';
 import { newKey } from '../../deploy/support/keys.ts';
 import { Site } from '../support/site.ts';
-import { record, twin } from '../roster/messages.ts';
+import { record, status, twin } from '../roster/messages.ts';
 import { afterThisTest, mosquitto } from '../support/harness.ts';
 import { describeWithMosquitto } from '../support/mosquitto.ts';
 import { FakeFleet, Operator } from './support.ts';
@@ -260,6 +260,23 @@ describeWithMosquitto('a controller', () => {
     expect(controller.epoch()).toBe(7);
     await operator.ask('r1', 'create', { spec: SPEC, approve: true });
     await operator.reaches('r1', 'completed');
+  });
+
+  test('signs jobs again for devices that are away: beside one of a later epoch they were refused', async () => {
+    const { site, port, fleet, operator } = await world(3);
+    fleet.behaviour = () => null;
+    await fleet.keep(status('device-2', { state: 'offline' }));
+    const state = temporaryFolder();
+    const first = await start(site, port, state);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0 };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    await until('all have a job', () => fleet.jobs.length === 3);
+    await first.stop();
+    const second = await start(site, port, state);
+    await until('one is signed again', () => fleet.jobs.length === 4);
+    const [one, again] = fleet.jobs.filter(({ deviceId }) => deviceId === 'device-2');
+    expect(again).toMatchObject({ jobId: one?.jobId, epoch: second.epoch() });
+    expect(again?.counter).toBeGreaterThan(one?.counter ?? 0);
   });
 
   test('goes on after a restart where it was, and hands out no job twice', async () => {
