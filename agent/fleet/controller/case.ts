@@ -18,7 +18,10 @@ export interface Case {
   readonly clearing: Set<string>;
   /** Documents that are gone from the broker and may go from the store. */
   readonly gone: Set<string>;
-  /** When it is looked for ends that nobody has heard, and the wait before the look after that. */
+  /**
+   * When it is looked for ends that nobody has heard, and the wait before the look after that; by a
+   * clock that nobody sets, like `toldMs`.
+   */
   lookMs: number;
   patienceMs: number;
   /** What the broker has. */

@@ -86,8 +86,11 @@ export class Papers {
     const there = await link.readRetained(topics);
     const isThere = (document: KeptDocument) =>
       there.get(documentMessage(document).topic)?.equals(Buffer.from(document.text)) === true;
-    const missing = needed.filter((document) => !isThere(document));
-    // Signed by an earlier leader, a device that has heard of a later one would refuse it.
+    const isOutdated = ({ epoch: of, deviceId }: KeptDocument) =>
+      of !== epoch && link.roster.get(deviceId)?.state !== 'online';
+    // Signed by an earlier leader, a device that has heard of a later one would refuse it: one that is
+    // away may find a job of that one beside it. One that is here has taken it long since.
+    const missing = needed.filter((document) => isOutdated(document) || !isThere(document));
     const fresh = missing.map((document) =>
       document.epoch === epoch ? document : this.#signAgain(one, document),
     );

@@ -197,6 +197,12 @@ export class Operator {
     return until(`the answer to ${command}`, () => this.#answers.get(id));
   }
 
+  /** Leaves a record at the broker, as an earlier moment left it. */
+  async keep(rollout: Rollout): Promise<void> {
+    const topic = `edgefit/v1/r/${rollout.rolloutId}/state`;
+    await this.#client.publishAsync(topic, JSON.stringify(rollout), { ...QOS1, retain: true });
+  }
+
   reaches(rolloutId: string, state: Rollout['state'], timeoutMs?: number): Promise<Rollout> {
     return until(
       `${rolloutId} is ${state}`,
