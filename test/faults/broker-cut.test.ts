@@ -37,7 +37,7 @@ describeWithMosquitto('a broker that goes away, with all that it knew', () => {
     const watcher = await watch(port);
     const recordsOf = (jobId: string) =>
       watcher.seen
-        .filter(({ topic }) => topic.endsWith(`/up/job/${jobId}`))
+        .filter(({ topic, document }) => topic.endsWith(`/up/job/${jobId}`) && 'schema' in document)
         .map(({ document }) => jobRecordSchema.parse(document));
 
     const outcomes: [JobPhase | 'first', string][] = [];

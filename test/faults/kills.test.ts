@@ -72,9 +72,10 @@ function watchSwitches(state: string): readonly string[] {
   return switches;
 }
 
+/** Without the empty message that takes the record of a finished job away. */
 function recordsOf({ seen }: Watcher, jobId: string): readonly JobRecord[] {
   return seen
-    .filter(({ topic }) => topic.endsWith(`/up/job/${jobId}`))
+    .filter(({ topic, document }) => topic.endsWith(`/up/job/${jobId}`) && 'schema' in document)
     .map(({ document }) => jobRecordSchema.parse(document));
 }
 

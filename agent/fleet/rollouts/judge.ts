@@ -10,7 +10,8 @@ type Medians = NonNullable<Wave['compared']>;
  * Why a wave must stop, going by its failures; null: it may go on. Judged at any moment: a number, and
  * a share of those that have ended or are at work, both beyond what an operator has already gone on
  * after. Those at work count because failures come sooner than successes: the first to end may all
- * have failed. A canary wave also stops when every canary of a hardware class has failed.
+ * have failed. A wave that is over also stops when none of several has succeeded, and one of canaries when
+ * every canary of a hardware class has failed.
  */
 export function judgeFailures(
   tally: WaveTally,
@@ -25,7 +26,10 @@ export function judgeFailures(
     const limit = `${maxFailed.percent} % and ${maxFailed.count}`;
     return `${failed} of ${tried} failed (${round(percent)} %); the limit is ${limit}`;
   }
-  if (kind !== 'canary' || waived) return null;
+  if (waived) return null;
+  const isOver = tally.counts.pending + tally.counts.open === 0;
+  if (isOver && failed > 1 && failed === tried) return `none of ${tried} succeeded`;
+  if (kind !== 'canary') return null;
   for (const [name, { targets, failed: lost }] of tally.classes) {
     if (targets > 0 && lost === targets) return `every canary of ${name} failed (${lost})`;
   }

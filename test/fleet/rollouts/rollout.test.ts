@@ -148,6 +148,17 @@ describe('a rollout', () => {
     expect(trial.record.waves[0]?.verdict).toBe('20 of 400 failed (5 %); the limit is 5 % and 10');
   });
 
+  test('stops when none of a wave succeeded, though fewer failed than the limit counts', () => {
+    const trial = new Trial(rows(8), { maxFailed: { percent: 5, count: 10 } });
+    trial.step();
+    for (const id of trial.open().slice(1)) trial.says(id, 'FAILED');
+    trial.step();
+    expect(trial.record.state).toBe('running');
+    for (const id of trial.open()) trial.says(id, 'FAILED');
+    trial.step();
+    expect(trial.record.reason?.text).toBe('wave 0: none of 8 succeeded');
+  });
+
   test('stops when every canary of a hardware class has failed', () => {
     const fleet = [...rows(20), row('j1', { class: 'jetson-nano' })];
     const trial = new Trial(fleet, { canaryPerClass: 1 });
