@@ -95,12 +95,15 @@ function fileFor(files: PageFiles, path: string): PageFile | undefined {
   return files.get(path) ?? (last.includes('.') ? undefined : files.get(INDEX));
 }
 
+/** Of any target that a request may have (RFC 9112, section 3.2): `URL` throws at `//`. */
+const PATH = /^(?:https?:\/\/[^/?#]*)?([^?#]*)/i;
+
 const NOT_BUILT = 'The page has not been built (npm run build). The API is at /api.\n';
 
 /** Serves the page from memory. */
 export function addPage(app: FastifyInstance, files: PageFiles): void {
   app.get('/*', { config: { access: 'open' } }, (request, reply) => {
-    const { pathname } = new URL(request.url, 'http://page.invalid');
+    const pathname = PATH.exec(request.url)?.[1] ?? '';
     const file = pathname.startsWith('/api/') ? undefined : fileFor(files, pathname);
     if (file !== undefined) return send(file, request, reply);
     if (files.size === 0 && pathname === '/') return reply.type('text/plain').send(NOT_BUILT);

@@ -1,3 +1,4 @@
+import { get, type IncomingMessage } from 'node:http';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -234,6 +235,26 @@ describeWithMosquitto('the API, with a broker and devices', () => {
     const outside = await new Client(dashboard).fetch('/..%2fusers.json');
     expect(outside.status).toBe(404);
     expect(await outside.text()).not.toContain('scrypt');
+  });
+
+  test.each([
+    ['//', 200],
+    ['//[', 200],
+    ['//a:b:c/x.js', 404],
+    ['/%zz', 400],
+    ['/../../etc/passwd', 200],
+    ['/..%2fusers.json', 404],
+  ])('the odd address %s is answered, %d, and does not fill the log', async (path, status) => {
+    const { port } = dashboard;
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      get({ host: '127.0.0.1', port, path }, resolve).on('error', reject);
+    });
+    const chunks = await answer.toArray();
+    const text = Buffer.concat(chunks).toString();
+    expect(answer.statusCode).toBe(status);
+    expect(text).toMatch(status === 200 ? /^<!doctype html>/ : /^\{"error":\{"code":/);
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    expect(dashboard.warnings.filter((line) => line.includes('a request failed'))).toEqual([]);
   });
 
   test('whoever guesses is turned away after a while, and others are not', async () => {

@@ -76,6 +76,10 @@ describeIf('openssl')('where the dashboard stands', () => {
     expect(JSON.parse(bob.body)).toMatchObject({ user: 'bob', role: 'viewer' });
     expect((await ask({})).status).toBe(401);
     expect((await ask({ 'x-forwarded-user': 'ann', host: 'evil.example' })).status).toBe(403);
+    const rebound = { host: 'evil.example', 'x-forwarded-host': 'dash.example.com' };
+    expect((await ask({ 'x-forwarded-user': 'ann', ...rebound })).status).toBe(403);
+    const byProxy = { host: `127.0.0.1:${port}`, 'x-forwarded-host': 'dash.example.com' };
+    expect((await ask({ 'x-forwarded-user': 'ann', ...byProxy })).status).toBe(200);
     const { csrf } = JSON.parse(ann.body) as { csrf: string };
     const act = (headers: Record<string, string>) =>
       ask(
