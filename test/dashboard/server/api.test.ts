@@ -67,6 +67,8 @@ describeWithMosquitto('the API, with a broker and devices', () => {
     ['GET', '/api/models', 401, 200, 200],
     ['GET', '/api/devices/pi-1', 401, 200, 200],
     ['GET', '/api/devices/pi-1/history?metrics=socCelsius', 401, 200, 200],
+    ['GET', '/api/devices/pi-1/history?metrics=a%00', 401, 400, 400],
+    ['GET', '/api/devices/pi-1/history?metrics=a&from=-1e300&to=1e300', 401, 400, 400],
     ['GET', '/api/devices/none', 401, 404, 404],
     ['GET', '/api/rollouts', 401, 200, 200],
     ['GET', '/api/rollouts/none', 401, 404, 404],

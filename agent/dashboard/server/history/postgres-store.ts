@@ -7,7 +7,7 @@ import { messageOf } from '../../../util/errors.ts';
 import { DashboardError } from '../error.ts';
 import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.ts';
 import { parsedJson } from './documents.ts';
-import { MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
+import { keptValue, MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import { DAY_MS, ROLLED_MS } from './keys.ts';
 import { METRIC_NAME } from './names.ts';
 import {
@@ -15,6 +15,7 @@ import {
   dropOld,
   INSERT_VALUES,
   READ_LATEST,
+  READ_OLDEST,
   READ_STEPS,
   ROLL_UP,
   SCHEMA,
@@ -52,6 +53,7 @@ const latestRow = z.object({
   ts: z.coerce.number(),
   value: z.number().nullable(),
 });
+const oldestRow = z.object({ ts: z.coerce.number().nullable() });
 const textRow = z.object({ text: z.string() });
 
 /** The address without what is secret. */
@@ -153,7 +155,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
       return line === undefined || report === undefined ? null : { line, report };
     },
     prune: async (now) => {
-      await pool.query(ROLL_UP, [now - rawMs, ROLLED_MS]);
+      await rollUp(pool, Math.floor(now - rawMs));
       await pool.query(`delete from ${SCHEMA}.rolled_values where ts < $1`, [now - keepMs]);
     },
     close: () => pool.end(),
@@ -173,10 +175,23 @@ async function writeValues(pool: Pool, samples: readonly Sample[]): Promise<void
       devices.push(sample.deviceId);
       metrics.push(metric);
       times.push(Math.round(sample.ts));
-      values.push(value);
+      values.push(keptValue(value));
     }
   }
   if (devices.length > 0) await pool.query(INSERT_VALUES, [devices, metrics, times, values]);
+}
+
+/** A step at a time: all that has come since the last time could take longer than a statement may. */
+async function rollUp(pool: Pool, beforeMs: number): Promise<void> {
+  for (;;) {
+    /* oxlint-disable no-await-in-loop -- one step after the other */
+    const { rows } = await pool.query(READ_OLDEST);
+    const oldest = oldestRow.parse(rows[0]).ts;
+    if (oldest === null || oldest >= beforeMs) return;
+    const end = (Math.floor(oldest / ROLLED_MS) + 1) * ROLLED_MS;
+    await pool.query(ROLL_UP, [Math.min(end, beforeMs), ROLLED_MS]);
+    /* oxlint-enable no-await-in-loop */
+  }
 }
 
 async function writeBench(pool: Pool, { line, report }: BenchArrival): Promise<void> {

@@ -6,6 +6,7 @@ import type { JobRecord } from '../../../contracts/job.ts';
 import { messageOf } from '../../../util/errors.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
+import { METRIC_NAME } from '../history/names.ts';
 import { modelsOf } from '../models.ts';
 import type { FleetView, HistoryStore, Operator } from '../ports.ts';
 import { fleetText, type RowTexts } from '../row-texts.ts';
@@ -26,14 +27,18 @@ const DAY_MS = 86_400_000;
 const MAX_METRICS = 20;
 const MAX_POINTS = 2000;
 
+/** What a date can be. */
+const MAX_TIME_MS = 8.64e15;
+const time = z.coerce.number().min(-MAX_TIME_MS).max(MAX_TIME_MS);
+
 const historySchema = z.object({
   metrics: z
     .string()
     .max(2000)
     .transform((text) => text.split(',').filter((name) => name !== ''))
-    .pipe(z.array(z.string().max(64)).min(1).max(MAX_METRICS)),
-  from: z.coerce.number().optional(),
-  to: z.coerce.number().optional(),
+    .pipe(z.array(z.string().regex(METRIC_NAME, 'it is no metric')).min(1).max(MAX_METRICS)),
+  from: time.optional(),
+  to: time.optional(),
   points: z.coerce.number().int().min(10).max(MAX_POINTS).default(500),
 });
 

@@ -85,6 +85,19 @@ describeIf('postgres')('the history in PostgreSQL', () => {
     expect(await read('speed', NOON, NOON + HOUR)).toEqual([]);
   });
 
+  test('values that no sum can hold are gaps, and do not keep the rest from being tidied', async () => {
+    const samples = [0, 1, 2].map((at) => sample(NOON + at, { odd: at === 2 ? 5 : 1.7e308 }));
+    await store.write({ ...EMPTY, samples: [...samples, sample(NOON + HOUR, { odd: -1.7e308 })] });
+    now = NOON + HOUR;
+    expect(await read('odd', NOON - 1000, NOON + 1000, 10)).toEqual([[NOON + 1, 5, 5, 5]]);
+    now = NOON + 3 * DAY;
+    await store.prune(now);
+    expect(await read('odd', NOON, NOON + 2 * HOUR)).toEqual([
+      [NOON + 150_000, 5, 5, 5],
+      [NOON + HOUR + 150_000, null, null, null],
+    ]);
+  });
+
   test('keeps twenty reports of a device, whatever stands in them', async () => {
     const benches = Array.from({ length: 22 }, (_, at) => {
       const report = benchReport({ p90: at + 1, reason: 'odd \u0000 text' });
