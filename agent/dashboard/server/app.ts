@@ -45,9 +45,12 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     requestTimeout: REQUEST_MS,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
-    frameworkErrors: (_error, _request, reply) => {
-      const refusal = answer('bad_request', 'it is no address of a page');
-      void reply.code(400).headers(SECURITY_HEADERS).send(refusal);
+    frameworkErrors: (_error, _request, { raw }) => {
+      raw.writeHead(400, {
+        ...SECURITY_HEADERS,
+        'content-type': 'application/json; charset=utf-8',
+      });
+      raw.end(JSON.stringify(answer('bad_request', 'it is no address of a page')));
     },
     trustProxy: parts.proxyFrom.length === 0 ? false : [...parts.proxyFrom],
     ...(parts.tls === null ? {} : { https: { ...parts.tls, minVersion: 'TLSv1.2' as const } }),

@@ -134,3 +134,45 @@ describeIf('postgres')('the history in PostgreSQL', () => {
     });
   });
 });
+
+describeIf('postgres')('a PostgreSQL that wants a password', () => {
+  const PASSWORD = 'a/b#c%41 ü';
+  let postgres: Postgres;
+  beforeAll(async () => {
+    postgres = await startPostgres(PASSWORD);
+  }, 60_000);
+  afterAll(() => postgres.stop());
+  const open = (url: string, password?: string) => {
+    const rest = { rawMs: DAY, keepMs: DAY, nowMs: Date.now, warn: () => undefined };
+    return openPostgresStore({ url, password, ...rest });
+  };
+
+  test('takes it from beside the URL or from within it', async () => {
+    const withOne = new URL(postgres.url);
+    withOne.password = encodeURIComponent(PASSWORD);
+    const other = new URL(postgres.url);
+    other.password = 'wrong';
+    const stores = [
+      await open(postgres.url, PASSWORD),
+      await open(withOne.href),
+      await open(other.href, PASSWORD),
+    ];
+    for (const store of stores) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      expect(await store.benches(null)).toEqual([]);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await store.close();
+    }
+  });
+
+  test.each([undefined, 'wrong'])(
+    '%j is refused in one line that does not say it',
+    async (given) => {
+      const opening = open(postgres.url, given);
+      await expect(opening).rejects.toThrow(
+        /^PostgreSQL cannot be reached at postgres:[^\n]*assword/,
+      );
+      await expect(opening).rejects.not.toThrow(/wrong/);
+    },
+  );
+});
