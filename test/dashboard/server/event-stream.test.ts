@@ -13,6 +13,7 @@ const REASON = 'x'.repeat(1024 * 1024);
 const fleet: FleetView = {
   rows: () => [],
   row: () => null,
+  isRevoked: () => false,
   isComplete: () => true,
   broker: () => ({ connected: false, since: '', url: '', reason: REASON }),
   controllers: () => [],

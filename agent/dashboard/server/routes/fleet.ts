@@ -63,7 +63,7 @@ export function addFleetRoutes(app: FastifyInstance, parts: FleetParts): void {
   app.post('/api/devices/:id/actions', { config: { access: 'operator' } }, (request) => {
     const { id } = checked(idSchema, request.params);
     const action = checked(actionSchema, request.body);
-    if (parts.fleet.row(id) === null) throw new ApiFailure('not_found', `there is no device ${id}`);
+    if (parts.fleet.row(id) === null) throw noDevice(parts, id);
     return operatorOf(parts).act(id, action, request.identity?.user ?? '');
   });
 }
@@ -74,10 +74,16 @@ export function operatorOf({ operator }: { readonly operator: Operator | null })
   throw new ApiFailure('read_only', 'this dashboard was started without --key: it can only look');
 }
 
+function noDevice({ fleet }: FleetParts, deviceId: string): ApiFailure {
+  const revoked = `${deviceId} is revoked: nothing that it says is heard`;
+  const text = fleet.isRevoked(deviceId) ? revoked : `there is no device ${deviceId}`;
+  return new ApiFailure('not_found', text);
+}
+
 async function describeDevice(parts: FleetParts, deviceId: string): Promise<Device> {
   const { fleet, history } = parts;
   const row = fleet.row(deviceId);
-  if (row === null) throw new ApiFailure('not_found', `there is no device ${deviceId}`);
+  if (row === null) throw noDevice(parts, deviceId);
   const stored = Promise.all([
     history.jobs(deviceId),
     history.benches(deviceId),
