@@ -70,7 +70,7 @@ function Body({ device, live }: { readonly device: Device; readonly live: Live }
           This device is not in the fleet any more: it was revoked or taken away.
         </p>
       )}
-      <DeviceHead row={current} twin={device.twin} />
+      <DeviceHead row={current} isGone={isGone} twin={device.twin} />
       <div class="device-grid">
         <Decision deviceId={device.row.deviceId} benches={benches} />
         <LiveCharts deviceId={device.row.deviceId} latest={device.latest} samples={live.samples} />
