@@ -471,6 +471,34 @@ describeIf('chromium', 'mosquitto')('the web page of the dashboard', () => {
       120_000,
     );
 
+    test(
+      'a page that is not seen gives its connections back, and catches up afterwards',
+      async () => {
+        const { page } = visit;
+        const show = (isHidden: boolean) =>
+          page.evaluate(`Object.defineProperty(document, 'hidden', {
+          value: ${isHidden}, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'))`);
+        await goTo(page, '#/devices/sim-00001');
+        await page.getByRole('button', { name: 'Bench' }).waitFor();
+        const streams = [/\/api\/events$/, /\/api\/events\?device=/];
+        const ended = streams.map((address) =>
+          page.waitForEvent('requestfailed', {
+            predicate: (request) => address.test(request.url()),
+          }),
+        );
+        await show(true);
+        await Promise.all(ended);
+        const again = [...streams, /\/api\/fleet$/, /\/api\/devices\/sim-00001$/].map((address) =>
+          page.waitForRequest(address),
+        );
+        await show(false);
+        await Promise.all(again);
+        await expectShown(page.getByText('Live', { exact: true }).first());
+      },
+      SLOW_MS,
+    );
+
     test('the choice of colours is remembered', async () => {
       const { page } = visit;
       await page.getByLabel('Colours').selectOption('dark');
