@@ -34,7 +34,7 @@ function run() {
   // The report goes to a file; what jest tells people goes to stderr.
   const done = spawnSync(process.execPath, jest, {
     cwd: root,
-    env: { ...process.env, EDGEFIT_REQUIRE: 'chromium,mosquitto' },
+    env: { ...process.env, EDGEFIT_BROWSER: '1', EDGEFIT_REQUIRE: 'chromium,mosquitto' },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const { passed, failed } = figures();

@@ -18,10 +18,16 @@ export async function checkSchedules({ telemetry }: Config): Promise<readonly Is
   if (others.length === 0) return [];
   const { validateDetailed } = await import('node-cron');
   return others.flatMap((key) => {
-    const [error] = validateDetailed(telemetry[key]).errors;
+    const error = tooLong(telemetry[key]) ?? validateDetailed(telemetry[key]).errors[0];
     if (error === undefined) return [];
     const line = JSON.stringify(telemetry[key]);
     const where = error.field === 'expression' ? '' : ` (${error.field} ${error.value ?? ''})`;
     return [{ path: ['telemetry', key], message: `${line} is no schedule${where}: ${HOW}` }];
   });
+}
+
+/** The parser writes out every range before it looks at its ends: a long one would end the process. */
+function tooLong(line: string) {
+  const [value] = /\d{3,}/.exec(line) ?? [];
+  return value === undefined ? undefined : { field: 'number', value };
 }

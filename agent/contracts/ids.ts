@@ -1,5 +1,8 @@
-/** What names a device, a job, a benchmark or a group; it stands in topics and file names. */
-export const ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
+/**
+ * What names a device, a job, a benchmark or a group. It stands in topics and file names, so it is
+ * neither `.` nor `..`.
+ */
+export const ID_PATTERN = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 
 /** The same for people. */
 export const ID_RULE = '1 to 64 of A-Z a-z 0-9 . _ and -';

@@ -67,11 +67,19 @@ export async function openInferState(options: {
       const deployed = fitted === null ? null : rowOf(fitted.bench);
       const row = rowOf(report);
       const known = models.get(model);
-      const wasDrifting = known?.digest === digest ? known.drifting : [];
-      const [now, then] = [figuresOf(row, deployed), figuresOf(deployed)];
-      const { p90Ratio, beyond } = driftOf(now, then, limits);
-      const values = valuesOf(row, deployed, p90Ratio);
-      models.set(model, { ...stateOf(release), values, drifting: [...beyond] });
+      const last = known?.digest === digest ? known : null;
+      const then = figuresOf(deployed, null);
+      const now = figuresOf(row, last?.values['accuracy'] ?? then.accuracy);
+      const { p90Ratio, beyond: found } = driftOf(now, then, limits);
+      const wasDrifting = last?.drifting ?? [];
+      // Without a figure it stands as it stood.
+      const isBeyond = (kind: DriftKind) =>
+        (kind === 'latency' ? p90Ratio : now.accuracy) === null
+          ? wasDrifting.includes(kind)
+          : found.includes(kind);
+      const beyond = driftKinds.filter(isBeyond);
+      const values = valuesOf(row, deployed, p90Ratio, now.accuracy);
+      models.set(model, { ...stateOf(release), values, drifting: beyond });
       await save();
       return driftKinds
         .filter((kind) => beyond.includes(kind) !== wasDrifting.includes(kind))
@@ -90,7 +98,8 @@ export async function openInferState(options: {
       else {
         const row = fitted === null ? null : rowOf(fitted.bench);
         const isMeasured = (row?.latencyMs ?? null) !== null;
-        const values = valuesOf(row, row, isMeasured ? 1 : null);
+        const { accuracy } = figuresOf(row, null);
+        const values = valuesOf(row, row, isMeasured ? 1 : null, accuracy);
         models.set(model, { ...stateOf(release), values, drifting: [] });
       }
       await save();
@@ -102,9 +111,9 @@ function stateOf({ version, precision, runtime, digest }: Release) {
   return { version, precision, runtime, digest };
 }
 
-/** The accuracy of a bench without samples is that of the same file before. */
-function figuresOf(row: CandidateRow | null, before: CandidateRow | null = null) {
-  const accuracy = row?.accuracy?.value ?? before?.accuracy?.value ?? null;
+/** A bench without samples leaves the accuracy at what it was. */
+function figuresOf(row: CandidateRow | null, accuracyBefore: number | null) {
+  const accuracy = row?.accuracy?.value ?? accuracyBefore;
   return { p90Ms: row?.latencyMs?.p90 ?? null, accuracy };
 }
 
@@ -112,6 +121,7 @@ function valuesOf(
   row: CandidateRow | null,
   deployed: CandidateRow | null,
   driftRatio: number | null,
+  accuracy: number | null,
 ): Values & Record<string, number | null> {
   const { p50 = null, p90 = null, p99 = null } = row?.latencyMs ?? {};
   return {
@@ -119,7 +129,7 @@ function valuesOf(
     p90Ms: p90,
     p99Ms: p99,
     driftRatio,
-    accuracy: figuresOf(row, deployed).accuracy,
+    accuracy,
     // Against the float model, which is not here any more: as it was when that was.
     sqnrDb: deployed?.fidelity?.sqnrDb ?? null,
     energyMillijoules: row?.energyPerInferenceMillijoules ?? null,

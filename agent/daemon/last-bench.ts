@@ -33,8 +33,8 @@ export function rowOf(report: BenchReport): CandidateRow | null {
 
 /**
  * Sends a report, and says in the twin where it went and what it found, if it is of the model that the
- * twin names. `known` is the accuracy where the report has none: the same file on the same runtime has
- * the same.
+ * twin names. Where the report has no accuracy, the last one that was measured stands, else `known`, that
+ * of the fit.
  */
 export async function tellBench(
   parts: DeviceParts,
@@ -44,7 +44,7 @@ export async function tellBench(
   const { outbox, twin, session } = parts;
   const benchId = benchIdOf(report);
   const row = rowOf(report);
-  const accuracy = row?.accuracy ?? known;
+  const accuracy = row?.accuracy ?? twin.lastBench()?.accuracy ?? known;
   const { topic, schema } = benchMessage(deviceId, report, benchId);
   await outbox.add({ topic, schema, retain: false, priority: 'low', document: report });
   if (twin.activeModel()?.name !== model) return;

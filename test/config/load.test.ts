@@ -139,6 +139,13 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   [
+    'a range that would fill the memory',
+    'telemetry:\n  schedule: "1-999999999 * * * *"\n',
+    [
+      'FILE:2:3: telemetry.schedule: "1-999999999 * * * *" is no schedule (number 999999999): use "minute hour day month weekday", with seconds before them if you like, or off',
+    ],
+  ],
+  [
     'addresses that are none',
     'metrics:\n  listen: "9464"\n',
     ['FILE:2:3: metrics.listen: use HOST:PORT, not "9464"'],

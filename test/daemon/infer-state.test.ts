@@ -117,6 +117,9 @@ describe('figures of deployed models', () => {
     ]);
     const { infer: again } = await open(state);
     expect(await again.measured(slow)).toEqual([]);
+    // The daily one has no samples: nobody has seen the accuracy rise again.
+    expect(await again.measured({ release, report: report(16), fitted })).toEqual([]);
+    expect(again.models().get('kws')?.values).toMatchObject({ accuracy: 0.88 });
     expect(await again.measured({ release, report: report(11, 0.9), fitted })).toEqual([
       expect.objectContaining({ kind: 'latency', beyond: false, now: 11 }),
       expect.objectContaining({ kind: 'accuracy', beyond: false, now: 0.9 }),

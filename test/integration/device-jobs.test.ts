@@ -188,8 +188,13 @@ describeWithMosquitto('a device', () => {
     const bench = { jobType: 'bench', model: { name: 'nothing' } };
     await send(watcher, 'n1', site.job('n1', { ...bench, counter: 1000 }));
     expect(await endOf(watcher, 'n1')).toMatchObject({ reason: { code: 'unknown_model' } });
+    // Whoever counts on from the twin is told.
+    await watcher.find('/up/twin', ({ document }) => Object(document['counters']).job === 1000);
     await send(watcher, 'r1', site.job('r1', { ...deploy, counter: 900 }));
-    expect(await endOf(watcher, 'r1')).toMatchObject({ reason: { code: 'replayed' } });
+    expect(await endOf(watcher, 'r1')).toMatchObject({
+      reason: { code: 'replayed' },
+      result: { lowestCounter: 937 },
+    });
     // The repository gives out another model than the one that was signed.
     site.server.intercept = ({ path, response }) => {
       if (!path.endsWith('model.onnx')) return false;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { ID_PATTERN } from '../../contracts/ids.ts';
 import type { ModelInput } from '../../contracts/recorded.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import type { InputPlan } from '../samples/types.ts';
@@ -85,6 +86,10 @@ export class Recorder {
   }
 
   async #current(model: string): Promise<Open> {
+    // Those are ids, too, and lead out of the folder.
+    if (!ID_PATTERN.test(model) || /^\.+$/.test(model)) {
+      throw new RecordError('UNKNOWN_MODEL', `${JSON.stringify(model)} cannot name a model`);
+    }
     const { release, inputs } = await this.#options.installed(model);
     const known = this.#open.get(model);
     if (known?.release === release && (await known.store.isThere())) return known;

@@ -81,7 +81,17 @@ export async function controllerSettings(
   if (repository === undefined) throw missing('--repository URL', 'the signed repository');
   if (key === undefined) throw missing('--key FILE', 'the key that it signs jobs with');
   if (state === undefined) throw missing('--state DIR', 'a folder for what it must remember');
+  checkUrl('--repository', repository, ['http:', 'https:'], 'https://HOST/PATH');
+  if (all.postgres !== undefined) {
+    checkUrl('--postgres', all.postgres, ['postgres:', 'postgresql:'], 'postgres://HOST/DATABASE');
+  }
   return { ...all, id, mqtt, repository, key, state };
+}
+
+/** Never shows the text: it may hold a password. Throws UsageError. */
+function checkUrl(flag: string, url: string, protocols: readonly string[], like: string): void {
+  if (URL.canParse(url) && protocols.includes(new URL(url).protocol)) return;
+  throw new UsageError(`${flag}: not a URL of this kind: write ${like}`);
 }
 
 function missing(flag: string, what: string): UsageError {

@@ -12,11 +12,16 @@ export interface Case {
   readonly documents: Map<string, KeptDocument>;
   /** Devices that have spoken since it was written last. */
   readonly heard: Set<string>;
+  /** Jobs that were taken for replays, and the lowest counter that the device would have taken. */
+  readonly replayed: Map<string, number>;
   /** Documents that are being taken away from the broker. */
   readonly clearing: Set<string>;
   /** Documents that are gone from the broker and may go from the store. */
   readonly gone: Set<string>;
-  /** When it is looked for ends that nobody has heard, and the wait before the look after that. */
+  /**
+   * When it is looked for ends that nobody has heard, and the wait before the look after that; by a
+   * clock that nobody sets, like `toldMs`.
+   */
   lookMs: number;
   patienceMs: number;
   /** What the broker has. */
@@ -39,6 +44,7 @@ export function newCase(
     executions,
     documents,
     heard: new Set(),
+    replayed: new Map(),
     clearing: new Set(),
     gone: new Set(),
     lookMs: Number.NEGATIVE_INFINITY,

@@ -6,6 +6,7 @@ import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFilter, topicFor } from '../protocol/topics.ts';
 import { startFleetLink, type FleetLink } from '../roster/fleet-link.ts';
+import { RolloutError } from '../rollouts/error.ts';
 import { Desk } from './desk.ts';
 import { addressOf, receive, type Addressed } from './inbox.ts';
 import { startLeadership, type Leadership } from './leadership.ts';
@@ -79,12 +80,13 @@ export function startController(options: ControllerOptions): Controller {
   };
 
   /** Whatever the store or the broker says: nothing more is done by a desk that cannot be kept. */
-  const carryOn = async (work: Promise<void>, what: string): Promise<void> => {
+  const carryOn = async (of: Desk, work: Promise<void>, what: string): Promise<void> => {
     try {
       await work;
     } catch (error) {
       log.warn({ why: messageOf(error), code: codeOf(error) }, what);
-      if (codeOf(error) !== 'UNREACHABLE' && codeOf(error) !== 'TIMEOUT') leadership?.lose();
+      const isPassing = codeOf(error) === 'UNREACHABLE' || codeOf(error) === 'TIMEOUT';
+      if (!isPassing && of === desk) leadership?.lose();
     }
   };
   const publisher = new Publisher({
@@ -98,11 +100,11 @@ export function startController(options: ControllerOptions): Controller {
     if (current === null || epoch() === null) return;
     if (link.connected() && !recovering && publisher.takeFailed()) {
       recovering = true;
-      await carryOn(current.recover(), 'what the broker has cannot be compared');
+      await carryOn(current, current.recover(), 'what the broker has cannot be compared');
       recovering = false;
     }
     // A fleet that is not known completely is not judged.
-    if (link.complete()) await carryOn(current.tick(), 'the rollouts cannot go on');
+    if (link.complete()) await carryOn(current, current.tick(), 'the rollouts cannot go on');
   };
 
   const link = startFleetLink({
@@ -121,13 +123,15 @@ export function startController(options: ControllerOptions): Controller {
     onConnected: () => {
       sayStatus();
       const current = desk;
-      if (current !== null) void carryOn(current.recover(), 'the broker cannot be compared');
+      if (current !== null)
+        void carryOn(current, current.recover(), 'the broker cannot be compared');
     },
     onReconciled: ({ devices, seconds, complete }) => {
       log.info({ devices, seconds, complete }, 'the fleet is read');
       sayStatus();
       const current = desk;
-      if (current !== null) void carryOn(current.catchUp(), 'the ends of jobs cannot be read');
+      if (current !== null)
+        void carryOn(current, current.catchUp(), 'the ends of jobs cannot be read');
     },
   });
 
@@ -152,7 +156,8 @@ export function startController(options: ControllerOptions): Controller {
       return { ...base, ok: true, rollout, error: null };
     } catch (error) {
       const code = codeOf(error) ?? 'unexpected';
-      if (code === 'FENCED') leadership?.lose();
+      // Anything else is no refusal: what the desk has in mind may not be what is kept.
+      if (!(error instanceof RolloutError) && current === desk) leadership?.lose();
       return { ...base, ok: false, rollout: null, error: { code, text: messageOf(error) } };
     }
   };
@@ -161,7 +166,7 @@ export function startController(options: ControllerOptions): Controller {
     store,
     controllerId,
     log,
-    ready: () => (link.complete() ? highestEpoch(link) : null),
+    ready: () => (link.complete() ? lowestEpoch(link) : null),
     able: () => link.connected(),
     onLead: async (newEpoch) => {
       const opened = await Desk.open({ ...options, epoch: newEpoch, link, publisher, now });
@@ -170,7 +175,7 @@ export function startController(options: ControllerOptions): Controller {
       await opened.recover();
       const repeat = async (): Promise<void> => {
         await tick();
-        if (desk !== null) ticking = setTimeout(() => void repeat(), options.tickMs ?? TICK_MS);
+        if (desk === opened) ticking = setTimeout(() => void repeat(), options.tickMs ?? TICK_MS);
       };
       void repeat();
       sayStatus();
@@ -197,10 +202,19 @@ export function startController(options: ControllerOptions): Controller {
   };
 }
 
-/** Devices refuse what is older than the highest epoch that they have seen. */
-function highestEpoch({ roster }: FleetLink): number {
+/** No fleet gets so far by changing its leader; a device that says so is not believed. */
+const MAX_EPOCH = 2 ** 40;
+
+/**
+ * Devices refuse what is older than the highest epoch that they have seen. What they report is not
+ * signed: one that made up the largest number would leave none for any leader after this one.
+ */
+function lowestEpoch({ roster }: FleetLink): number {
   let highest = 0;
-  for (const { counters } of roster.rows()) highest = Math.max(highest, counters?.epoch ?? 0);
+  for (const { counters } of roster.rows()) {
+    const epoch = counters?.epoch ?? 0;
+    if (epoch <= MAX_EPOCH) highest = Math.max(highest, epoch);
+  }
   return highest + 1;
 }
 

@@ -2,18 +2,19 @@ import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
 import { Lane } from '../jobs/lane.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFor } from '../protocol/topics.ts';
+import { ReportError } from '../report-error.ts';
 import type { FleetLink } from '../roster/fleet-link.ts';
 import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
-import { command, createRollout } from '../rollouts/commands.ts';
+import { createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import { withRecord, type Execution } from '../rollouts/execution.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
 import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
-import { isSettled, step } from '../rollouts/step.ts';
-import { again, withAnswer } from './answers.ts';
+import { isHistory, isSettled, step } from '../rollouts/step.ts';
+import { again, checkCounter, commanded, withAnswer } from './answers.ts';
 import { MAX_PATIENCE_MS, newCase, PATIENCE_MS, type Case } from './case.ts';
-import { documentMessage, recordMessage } from './documents.ts';
-import { Papers } from './papers.ts';
+import { documentMessage, recordMessage, revOf } from './documents.ts';
+import { keptEntries, Papers } from './papers.ts';
 import type { Publisher } from './publisher.ts';
 import {
   entries,
@@ -40,6 +41,9 @@ export interface DeskOptions {
   readonly now: () => number;
 }
 
+type Release = Awaited<ReturnType<ControllerTrust['release']>>;
+type Looked = PromiseSettledResult<Release | null>;
+
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
 /**
@@ -55,6 +59,8 @@ export class Desk {
   readonly #history = new Map<string, RolloutState>();
   readonly #jobs = new Map<string, { readonly rolloutId: string; readonly deviceId: string }>();
   readonly #papers: Papers;
+  /** What it broke off with: from then on what it has in mind may not be what is kept. */
+  #failure: { readonly error: unknown } | null = null;
 
   private constructor(options: DeskOptions, papers: Papers) {
     this.#options = options;
@@ -87,11 +93,11 @@ export class Desk {
     const execution = one?.executions.get(known.deviceId);
     if (one === undefined || execution === undefined) return;
     const next = withRecord(execution, record);
-    if (next === execution) return;
+    if (next === execution || this.#papers.judgeReplay(one, record) !== null) return;
     one.executions.set(known.deviceId, next);
     one.heard.add(known.deviceId);
     one.patienceMs = PATIENCE_MS;
-    one.lookMs = this.#options.now() + PATIENCE_MS;
+    one.lookMs = performance.now() + PATIENCE_MS;
   }
 
   /** Every rollout goes on by one step. Throws StoreError. */
@@ -100,6 +106,7 @@ export class Desk {
       for (const [rolloutId, one] of this.#cases) {
         /* oxlint-disable no-await-in-loop -- one write after the other */
         await this.#lookWhenQuiet(one);
+        await this.#papers.issueAgain(one);
         await this.#apply(one, step(this.#inputOf(one)));
         /* oxlint-enable no-await-in-loop */
         if (this.#isDone(one)) this.#archive(rolloutId, one);
@@ -121,6 +128,7 @@ export class Desk {
         one.told = null;
         /* oxlint-enable no-await-in-loop */
       }
+      await this.#tellHistory();
     });
   }
 
@@ -133,21 +141,21 @@ export class Desk {
   }
 
   /** Does what an operator asks; the record as it is then. Throws RolloutError, StoreError. */
-  obey(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
+  async obey(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
+    const name = asked.command;
+    // Before it is its turn: nobody waits for a slow repository but who asked.
+    const [release] = await Promise.allSettled([this.#releaseFor(rolloutId, asked)]);
     return this.#alone(async () => {
-      const name = asked.command;
-      if (name === 'plan') return this.#dryRun(rolloutId, asked);
+      if (name === 'plan') return this.#dryRun(rolloutId, asked, release);
       const known = await this.#find(rolloutId);
       const before = known?.state.answered.find(({ requestId }) => requestId === asked.requestId);
       if (known !== null && before !== undefined) return again(known, before.error);
-      if (known !== null && asked.counter <= known.state.forgotten) {
-        throw new RolloutError('bad_state', `counter: ${asked.counter} was used up long ago`);
-      }
-      if (name === 'create') return this.#create(rolloutId, asked, known);
+      if (known !== null) checkCounter(known.state, asked);
+      if (name === 'create') return this.#create(rolloutId, asked, known, release);
       if (known === null) {
         throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}`);
       }
-      const { change, error } = command(this.#inputOf(known), name, asked.reason);
+      const { change, error } = commanded(this.#inputOf(known), name, asked.reason);
       await this.#apply(known, withAnswer(change, asked, error));
       if (error !== null) throw error;
       return known.state.record;
@@ -156,8 +164,12 @@ export class Desk {
 
   async #load(state: RolloutState): Promise<void> {
     const { rolloutId } = state.record;
-    const executions = await readExecutions(this.#options.store, rolloutId);
     const documents = await readDocuments(this.#options.store, rolloutId);
+    if (documents.size === 0 && isHistory(state)) {
+      this.#history.set(rolloutId, state);
+      return;
+    }
+    const executions = await readExecutions(this.#options.store, rolloutId);
     if (isSettled(state, executions) && documents.size === 0) this.#history.set(rolloutId, state);
     else this.#open(state, executions, documents).kept = JSON.stringify(state);
   }
@@ -197,8 +209,19 @@ export class Desk {
     return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
   }
 
-  async #new(rolloutId: string, asked: RolloutCommand): Promise<Change> {
-    const { link, trust, signer, now } = this.#options;
+  /** The release of a command that makes a plan. Throws RolloutError. */
+  async #releaseFor(rolloutId: string, asked: RolloutCommand): Promise<Release | null> {
+    if (asked.command !== 'create' && asked.command !== 'plan') return null;
+    const spec = asked.spec ?? this.#recordOf(rolloutId)?.spec;
+    return spec === undefined ? null : this.#options.trust.release(spec.model);
+  }
+
+  #recordOf(rolloutId: string): Rollout | undefined {
+    return (this.#cases.get(rolloutId)?.state ?? this.#history.get(rolloutId))?.record;
+  }
+
+  async #new(rolloutId: string, asked: RolloutCommand, release: Looked): Promise<Change> {
+    const { link, signer, now } = this.#options;
     if (asked.spec === undefined) {
       throw new RolloutError('bad_spec', `spec: ${asked.command} needs one`);
     }
@@ -206,10 +229,10 @@ export class Desk {
       const message = 'the fleet has not been read completely yet: ask again in a moment';
       throw new RolloutError('not_complete', message);
     }
-    const spec = { ...asked.spec, model: await trust.release(asked.spec.model) };
+    if (release.status === 'rejected') throw release.reason;
     return createRollout({
       rolloutId,
-      spec,
+      spec: { ...asked.spec, model: release.value ?? asked.spec.model },
       fleet: fleetOf(link.roster),
       keyId: signer.keyId,
       nowMs: now(),
@@ -218,28 +241,32 @@ export class Desk {
     });
   }
 
-  async #create(rolloutId: string, asked: RolloutCommand, known: Case | null): Promise<Rollout> {
+  async #create(
+    rolloutId: string,
+    asked: RolloutCommand,
+    known: Case | null,
+    release: Looked,
+  ): Promise<Rollout> {
     if (known !== null) throw new RolloutError('exists', `there is a rollout ${rolloutId} already`);
-    const change = withAnswer(await this.#new(rolloutId, asked), asked, null);
+    const change = withAnswer(await this.#new(rolloutId, asked, release), asked, null);
     const one = this.#open(change.state, new Map(), new Map());
     await this.#apply(one, change);
     return one.state.record;
   }
 
   /** What would become of it; nothing is kept. */
-  async #dryRun(rolloutId: string, asked: RolloutCommand): Promise<Rollout> {
-    const known = this.#cases.get(rolloutId)?.state ?? this.#history.get(rolloutId);
-    const spec = asked.spec ?? known?.record.spec;
+  async #dryRun(rolloutId: string, asked: RolloutCommand, release: Looked): Promise<Rollout> {
+    const spec = asked.spec ?? this.#recordOf(rolloutId)?.spec;
     if (spec === undefined) {
       throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}: give a spec`);
     }
-    const { state } = await this.#new(rolloutId, { ...asked, spec });
+    const { state } = await this.#new(rolloutId, { ...asked, spec }, release);
     return state.record;
   }
 
   /** Keeps a change, and then tells it. */
   async #apply(one: Case, change: Change): Promise<void> {
-    const { store, epoch, publisher, now } = this.#options;
+    const { store, epoch, publisher } = this.#options;
     const { rolloutId } = change.state.record;
     for (const execution of change.changed.values()) {
       one.executions.set(execution.deviceId, execution);
@@ -259,10 +286,7 @@ export class Desk {
         const execution = one.executions.get(deviceId);
         return execution === undefined ? [] : [entries.execution(rolloutId, execution)];
       }),
-      ...documents.flatMap((document) => [
-        entries.document(document),
-        entries.counter(document.deviceId, document.counter),
-      ]),
+      ...documents.flatMap(keptEntries),
     ];
     const remove = [...one.gone].map((jobId) => entries.documentKey(rolloutId, jobId));
     one.gone.clear();
@@ -274,7 +298,7 @@ export class Desk {
     for (const document of documents) publisher.send(documentMessage(document));
     for (const { jobId } of change.clear) this.#papers.clear(one, jobId);
     for (const deviceId of touched) this.#papers.clearEnded(one, deviceId);
-    this.#tell(one, now());
+    this.#tell(one, performance.now());
   }
 
   #tell(one: Case, nowMs: number): void {
@@ -286,8 +310,17 @@ export class Desk {
     this.#options.publisher.send(recordMessage(record));
   }
 
+  /** Records of the past that the broker does not have as they were at last. */
+  async #tellHistory(): Promise<void> {
+    const messages = [...this.#history.values()].map(({ record }) => recordMessage(record));
+    if (messages.length === 0) return;
+    const there = await this.#options.link.readRetained(messages.map(({ topic }) => topic));
+    const missing = messages.filter((one) => revOf(there.get(one.topic)) !== revOf(one.payload));
+    for (const message of missing) this.#options.publisher.send(message);
+  }
+
   async #lookWhenQuiet(one: Case): Promise<void> {
-    const nowMs = this.#options.now();
+    const nowMs = performance.now();
     if (nowMs < one.lookMs) return;
     // Longer and longer, unless something is heard.
     const patienceMs = one.patienceMs;
@@ -328,11 +361,20 @@ export class Desk {
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     const leave = await this.#lane.enter();
     try {
+      if (this.#failure !== null) throw this.#failure.error;
       return await work();
+    } catch (error) {
+      if (!isHarmless(error)) this.#failure ??= { error };
+      throw error;
     } finally {
       leave();
     }
   }
+}
+
+/** Refusals change nothing, and what the broker does not give is asked for again. */
+function isHarmless(error: unknown): boolean {
+  return error instanceof RolloutError || error instanceof ReportError;
 }
 
 function fleetOf(roster: FleetLink['roster']): Fleet {

@@ -1,4 +1,4 @@
-import type { Rollout } from '../../contracts/rollout.ts';
+import { rolloutSchema, type Rollout } from '../../contracts/rollout.ts';
 import type { SignedPart } from '../../contracts/signed.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { signDocument, type Signer } from '../protocol/signed.ts';
@@ -15,7 +15,7 @@ export interface DocumentInput {
 }
 
 /** The signed job of a rollout for one device. */
-export function jobDocument(input: DocumentInput, signer: Signer): KeptDocument {
+export function jobDocument(input: DocumentInput, signer: Signer): Omit<KeptDocument, 'isSecond'> {
   const { issue, record, counter, epoch } = input;
   const { deviceId, jobId } = issue;
   const text = JSON.stringify(signDocument(signedPart(input), [signer]));
@@ -70,4 +70,17 @@ export function recordMessage(record: Rollout): OutgoingMessage {
     retain: true,
     schema: record.schema,
   };
+}
+
+const revisionSchema = rolloutSchema.pick({ rev: true });
+
+/** A record's revision; null where there is none that can be read. */
+export function revOf(payload: Buffer | string | undefined): number | null {
+  if (payload === undefined) return null;
+  try {
+    return revisionSchema.parse(JSON.parse(payload.toString())).rev;
+  } catch {
+    // Whatever somebody has left there.
+    return null;
+  }
 }

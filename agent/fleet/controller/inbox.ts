@@ -31,6 +31,12 @@ export function receive(
 ): Received {
   // It would be asked again of every controller that starts.
   if (packet.retain) return failure('retained', 'commands must not be retained');
+  if (keyring.keys.size === 0) {
+    return failure(
+      'unsigned',
+      'the controller cannot read or believe the repository now: try again',
+    );
+  }
   const options = { type: 'rollout' as const, deviceId: rolloutId, keyring, nowMs, minCounter: 0 };
   try {
     const { signed } = verifyDocument(Buffer.from(packet.payload), options);

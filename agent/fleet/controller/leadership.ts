@@ -50,8 +50,9 @@ export function startLeadership(options: LeadershipOptions): Leadership {
     sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
   const isValid = () => held !== null && performance.now() < held.untilMs;
 
+  /** For good: a renewal that is on its way must not bring it back. */
   const lose = () => {
-    if (held !== null) held.untilMs = Number.NEGATIVE_INFINITY;
+    held = null;
   };
 
   const tryLead = async (): Promise<number | null> => {
@@ -81,7 +82,7 @@ export function startLeadership(options: LeadershipOptions): Leadership {
         return null;
       });
       if (ok === false) return;
-      if (ok === true && held !== null) held.untilMs = askedMs + validMs;
+      if (ok === true && held?.epoch === epoch) held.untilMs = askedMs + validMs;
       /* oxlint-enable no-await-in-loop */
     }
   };
@@ -108,13 +109,18 @@ export function startLeadership(options: LeadershipOptions): Leadership {
   };
 
   const loop = async (): Promise<void> => {
+    let said = '';
     while (!stopping.signal.aborted) {
       /* oxlint-disable no-await-in-loop -- one attempt after the other */
       try {
         const epoch = await tryLead();
+        said = '';
         if (epoch !== null) await leadOnce(epoch);
       } catch (error) {
-        log.warn({ why: messageOf(error) }, 'cannot lead');
+        // A database that is away for an hour is said once.
+        const why = messageOf(error);
+        if (why !== said) log.warn({ why }, 'cannot lead');
+        said = why;
       }
       await pause(pollMs);
       /* oxlint-enable no-await-in-loop */

@@ -1,12 +1,13 @@
 import type { Signer } from '../protocol/signed.ts';
 import type { FleetLink } from '../roster/fleet-link.ts';
+import { MAX_COUNTER, type SeenRecord } from '../roster/read.ts';
 import { isOver } from '../rollouts/execution.ts';
 import type { Issue } from '../rollouts/state.ts';
 import { jobOf, type Case } from './case.ts';
 import { clearMessage, documentMessage, jobDocument } from './documents.ts';
 import type { Publisher } from './publisher.ts';
 import { entries, type KeptDocument } from './store/rollouts.ts';
-import type { Store } from './store/store.ts';
+import type { Entry, Store } from './store/store.ts';
 
 export interface PapersOptions {
   readonly store: Store;
@@ -15,6 +16,11 @@ export interface PapersOptions {
   readonly publisher: Publisher;
   readonly signer: Signer;
   readonly now: () => number;
+}
+
+/** A signed document, as the store keeps it. */
+export function keptEntries(document: KeptDocument): readonly Entry[] {
+  return [entries.document(document), entries.counter(document.deviceId, document.counter)];
 }
 
 /** The job documents of a leader: signed, brought to the broker, and taken away again. */
@@ -28,7 +34,7 @@ export class Papers {
     this.#counters = counters;
   }
 
-  sign(one: Case, issue: Issue): KeptDocument {
+  sign(one: Case, issue: Issue, isSecond = false): KeptDocument {
     const { link, epoch, signer, now } = this.#options;
     const { deviceId } = issue;
     const reported = link.roster.get(deviceId)?.counters?.job;
@@ -38,7 +44,7 @@ export class Papers {
     this.#counters.set(deviceId, counter);
     const issuedMs = jobOf(one.executions.get(deviceId), issue.jobId)?.issuedMs ?? now();
     const input = { issue, record: one.state.record, counter, epoch, issuedMs };
-    const document = jobDocument(input, signer);
+    const document = { ...jobDocument(input, signer), isSecond };
     one.documents.set(document.jobId, document);
     return document;
   }
@@ -80,22 +86,59 @@ export class Papers {
     const there = await link.readRetained(topics);
     const isThere = (document: KeptDocument) =>
       there.get(documentMessage(document).topic)?.equals(Buffer.from(document.text)) === true;
-    const missing = needed.filter((document) => !isThere(document));
-    // Signed by an earlier leader, a device that has heard of a later one would refuse it.
+    const isOutdated = ({ epoch: of, deviceId }: KeptDocument) =>
+      of !== epoch && link.roster.get(deviceId)?.state !== 'online';
+    // Signed by an earlier leader, a device that has heard of a later one would refuse it: one that is
+    // away may find a job of that one beside it. One that is here has taken it long since.
+    const missing = needed.filter((document) => isOutdated(document) || !isThere(document));
     const fresh = missing.map((document) =>
       document.epoch === epoch ? document : this.#signAgain(one, document),
     );
-    const put = fresh.flatMap((document) => [
-      entries.document(document),
-      entries.counter(document.deviceId, document.counter),
-    ]);
+    const put = fresh.flatMap(keptEntries);
     if (put.length > 0) await store.write(epoch, { put, remove: [] });
     for (const document of fresh) publisher.send(documentMessage(document));
   }
 
-  #signAgain(one: Case, { deviceId, jobId }: KeptDocument): KeptDocument {
+  /**
+   * What a refusal as a replay means for a job: `ignore` where it is of a document before this one,
+   * `issue` where the job is to be issued again, null where it stands. Somebody else has signed jobs
+   * for the device with higher counters than it had told; once that is mended, not for ever.
+   */
+  judgeReplay(one: Case, { jobId, result, reason }: SeenRecord): 'ignore' | 'issue' | null {
+    const document = one.documents.get(jobId);
+    const lowest = result?.['lowestCounter'];
+    if (document === undefined || reason?.code !== 'replayed') return null;
+    if (one.clearing.has(jobId) || !isCounter(lowest)) return null;
+    if (document.counter >= lowest) return 'ignore';
+    if (document.isSecond) return null;
+    one.replayed.set(jobId, lowest);
+    return 'issue';
+  }
+
+  /** Issues jobs again that were taken for replays, if they are still wanted. Throws StoreError. */
+  async issueAgain(one: Case): Promise<void> {
+    const { store, epoch, publisher } = this.#options;
+    const fresh: KeptDocument[] = [];
+    for (const [jobId, lowest] of one.replayed) {
+      const document = one.documents.get(jobId);
+      if (document === undefined || one.clearing.has(jobId)) continue;
+      const { deviceId } = document;
+      this.#counters.set(deviceId, Math.max(lowest, this.#counters.get(deviceId) ?? 0));
+      fresh.push(this.#signAgain(one, { ...document, isSecond: true }));
+    }
+    one.replayed.clear();
+    if (fresh.length === 0) return;
+    await store.write(epoch, { put: fresh.flatMap(keptEntries), remove: [] });
+    for (const document of fresh) publisher.send(documentMessage(document));
+  }
+
+  #signAgain(one: Case, { deviceId, jobId, isSecond }: KeptDocument): KeptDocument {
     const execution = one.executions.get(deviceId);
     const kind = execution?.back?.jobId === jobId ? 'rollback' : 'deploy';
-    return this.sign(one, { deviceId, jobId, kind, wave: execution?.wave ?? 0 });
+    return this.sign(one, { deviceId, jobId, kind, wave: execution?.wave ?? 0 }, isSecond);
   }
+}
+
+function isCounter(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) <= MAX_COUNTER;
 }

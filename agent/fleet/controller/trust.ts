@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { releaseOf } from './release.ts';
 import type { ReleaseAsked } from './release.ts';
 import { refresh, trustedOffline } from '../../deploy/tuf/refresh.ts';
@@ -21,6 +22,8 @@ export interface TrustOptions {
 /** A look at the repository costs at most one in this time. */
 const FRESH_MS = 10_000;
 const LIMIT_MS = 20_000;
+/** A command is judged by what was believed last when the repository takes longer. */
+const PATIENCE_MS = 3000;
 const NOBODY: Keyring = { keys: new Map(), threshold: 1 };
 
 /** Whom the controller believes and which releases there are: the repository, verified. */
@@ -57,7 +60,11 @@ export class ControllerTrust {
 
   /** Who may sign documents now; nobody when the repository cannot be believed. */
   async keyring(): Promise<Keyring> {
-    return (await this.#newest())?.documentKeys() ?? NOBODY;
+    const newest = this.#newest();
+    const early = await Promise.race([newest, sleep(PATIENCE_MS, 'slow' as const, { ref: false })]);
+    // A repository that hangs must not hold up who wants to stop a rollout.
+    const trusted = early === 'slow' ? ((await this.#offline()) ?? (await newest)) : early;
+    return trusted?.documentKeys() ?? NOBODY;
   }
 
   /**

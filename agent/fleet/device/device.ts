@@ -69,6 +69,11 @@ const EVERYBODY = 'all';
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 /** What a waiting message costs beside its payload. */
 const MESSAGE_OVERHEAD_BYTES = 1024;
+/**
+ * The twin is told again when jobs have moved its counters on by more: whoever counts on from it must
+ * stay far above what is refused as a replay.
+ */
+const UNTOLD_JOBS = 8;
 
 /** Starts a device at its broker: presence, twin, requests, jobs, outbox. Throws FileError. */
 export async function startDevice(options: DeviceOptions): Promise<Device> {
@@ -190,6 +195,8 @@ async function handle(incoming: Incoming, raw: RawMessage, device: Handling): Pr
     case 'job': {
       const refusal = await jobs.onJob(incoming.jobId, incoming.document);
       if (refusal !== null) refusals.count(refusal, raw.topic);
+      const untold = refusal?.refused === 'REPLAYED' ? 0 : UNTOLD_JOBS;
+      if (twin.isBehind(untold)) void session.publish(twin.message(new Date()));
       return;
     }
     case 'twin': {

@@ -4,6 +4,8 @@ import type { RefusalCode } from '../../contracts/fleet-request.ts';
 export interface Refusal {
   readonly refused: RefusalCode;
   readonly why: string;
+  /** Of a job that was refused as a replay: the lowest counter that would be taken. */
+  readonly lowestCounter?: number;
 }
 
 export function refuse(refused: RefusalCode, why: string): Refusal {

@@ -55,6 +55,8 @@ export type ReadCounters = () => Omit<NonNullable<Twin['counters']>, 'twin'>;
 export interface TwinStore {
   readonly settings: () => Settings;
   readonly message: (now: Date) => OutgoingMessage;
+  /** Whether the counters of jobs have moved on by more than this since the last message. */
+  readonly isBehind: (by: number) => boolean;
   /** Takes a desired twin over when it is verified and newer. True when anything has changed. */
   readonly accept: (
     document: UnverifiedDocument,
@@ -65,6 +67,8 @@ export interface TwinStore {
   readonly setSettings: (settings: Settings) => Promise<void>;
   readonly activeModel: () => ActiveModel | null;
   readonly setActiveModel: (model: ActiveModel | null) => Promise<void>;
+  /** Of what runs here: a switch sets it anew. */
+  readonly lastBench: () => Twin['lastBench'];
   readonly setLastBench: (bench: Twin['lastBench']) => Promise<void>;
 }
 
@@ -86,6 +90,7 @@ export async function openTwin(options: {
   let stored = await readStored(path, warn);
   let refused: Twin['settings']['refused'] = null;
   let postponed: UnverifiedDocument | null = null;
+  let told: ReturnType<ReadCounters> | null = null;
   const change = async (part: Partial<Stored>) => {
     stored = { ...stored, ...part, rev: stored.rev + 1 };
     await writeFileDurably(path, `${JSON.stringify(stored)}\n`);
@@ -119,10 +124,19 @@ export async function openTwin(options: {
     accept,
     retry: async () => (postponed === null ? { changed: false } : accept(postponed)),
     settings: () => stored.settings,
-    message: (now) => twinMessage({ deviceId, stored, refused, counters, now }),
+    message: (now) => {
+      told = counters?.() ?? null;
+      return twinMessage({ deviceId, stored, refused, counters: told, now });
+    },
+    isBehind: (by) => {
+      const current = counters?.();
+      if (told === null || current === undefined) return false;
+      return current.job - told.job > by || current.epoch !== told.epoch;
+    },
     setSettings: (settings) => change({ settings: { ...stored.settings, ...settings } }),
     activeModel: () => stored.activeModel,
     setActiveModel: (activeModel) => change({ activeModel }),
+    lastBench: () => stored.lastBench,
     setLastBench: (lastBench) => change({ lastBench }),
   };
 }
@@ -151,7 +165,7 @@ interface Told {
   readonly deviceId: string;
   readonly stored: Stored;
   readonly refused: Twin['settings']['refused'];
-  readonly counters: ReadCounters | undefined;
+  readonly counters: ReturnType<ReadCounters> | null;
   readonly now: Date;
 }
 
@@ -163,7 +177,7 @@ function twinMessage({ deviceId, stored, refused, counters, now }: Told): Outgoi
     rev: Math.max(1, stored.rev),
     activeModel: stored.activeModel,
     settings: { counter: stored.counter, applied: stored.settings, refused },
-    ...(counters === undefined ? {} : { counters: { ...counters(), twin: stored.counter ?? 0 } }),
+    ...(counters === null ? {} : { counters: { ...counters, twin: stored.counter ?? 0 } }),
     lastBench: stored.lastBench,
   };
   return {

@@ -98,7 +98,8 @@ export class DocumentTrust {
       const code = CODES.get(codeOf(error) ?? '') ?? 'UNVERIFIED';
       const isBlind = code === 'UNSIGNED' && keyring.keys.size === 0;
       if (isBlind) return refuse('UNVERIFIED', 'this device knows no keys that may sign documents');
-      return refuse(code, messageOf(error));
+      const refusal = refuse(code, messageOf(error));
+      return code === 'REPLAYED' ? { ...refusal, lowestCounter: minCounter } : refusal;
     }
   }
 

@@ -55,8 +55,9 @@ export function openPort(options: PortOptions): JobsDoor {
     onJob,
     onCleared: async (jobId) => {
       postponed.delete(jobId);
-      // Whoever gave it has its end: nobody needs the broker to keep it.
-      if (await runner.clear(jobId)) publish(emptyRecord(deviceId, jobId));
+      // Whoever gave it has its end, or its refusal: nobody needs the broker to keep it.
+      const isOver = await runner.clear(jobId);
+      if (isOver || !runner.isKnown(jobId)) publish(emptyRecord(deviceId, jobId));
     },
     openRecords: async function* records() {
       for (const { jobId } of runner.unarchived()) {
@@ -141,7 +142,7 @@ export function messageOfRecord(deviceId: string, record: JobRecord): OutgoingMe
 function refusedRecord(
   jobId: string,
   { signed }: UnverifiedDocument,
-  { refused, why }: Refusal,
+  { refused, why, lowestCounter }: Refusal,
   { deviceId, moment }: PortOptions,
 ): JobRecord {
   const type: unknown =
@@ -160,7 +161,8 @@ function refusedRecord(
     outcome: 'no_state_change',
     reason: { code: refused.toLowerCase(), text: why },
     progress: null,
-    result: null,
+    // Whoever issued it can issue it again.
+    result: lowestCounter === undefined ? null : { lowestCounter },
     phases: {},
     ...moment(),
   };

@@ -80,7 +80,7 @@ const EMPTY_WAVE: Omit<Wave, 'index' | 'kind' | 'percent'> = {
   verdict: null,
 };
 
-type Ordered = Exclude<RolloutCommand['command'], 'create' | 'plan'>;
+export type Ordered = Exclude<RolloutCommand['command'], 'create' | 'plan'>;
 
 /**
  * What an operator's command changes. Throws RolloutError `bad_state` where it makes no sense, and
@@ -149,11 +149,7 @@ function resume(input: StepInput) {
     const why = judgeFailures(own, wave.kind, record.spec, next);
     if (why === null) return next;
     problems.push(`wave ${index}: ${why}`);
-    const { failed, rejected, succeeded } = own.counts;
-    return {
-      ...next,
-      stoppedAt: { failed: failed + rejected, ended: failed + rejected + succeeded },
-    };
+    return { ...next, stoppedAt: own.judged };
   });
   const isBad = problems.length > 0;
   const waves = isBad ? record.waves : record.waves.map((wave, at) => revived(wave, memos[at]));

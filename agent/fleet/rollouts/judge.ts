@@ -2,7 +2,7 @@ import type { RolloutSpec, Wave } from '../../contracts/rollout.ts';
 import type { DeviceRow } from '../roster/row.ts';
 import { valuesOf, type Execution } from './execution.ts';
 import type { Fleet, WaveMemo } from './state.ts';
-import { endedOf, failedOf, type WaveTally } from './tally.ts';
+import type { WaveTally } from './tally.ts';
 
 type Medians = NonNullable<Wave['compared']>;
 
@@ -18,8 +18,8 @@ export function judgeFailures(
   { maxFailed }: RolloutSpec,
   { forgiven, waived }: WaveMemo,
 ): string | null {
-  const failed = failedOf(tally.counts) - forgiven.failed;
-  const tried = endedOf(tally.counts) - forgiven.ended + tally.busy;
+  const failed = tally.judged.failed - forgiven.failed;
+  const tried = tally.judged.ended - forgiven.ended + tally.busy;
   const percent = tried === 0 ? 0 : (failed / tried) * 100;
   if (failed >= maxFailed.count && percent >= maxFailed.percent) {
     const limit = `${maxFailed.percent} % and ${maxFailed.count}`;

@@ -14,7 +14,7 @@ import { withTally } from './record.ts';
 import { parseSelector } from './selector.ts';
 import { hasEnded, Overlay } from './state.ts';
 import type { Change, Fleet, Issue, RolloutEvent, RolloutState, WaveMemo } from './state.ts';
-import { endedOf, tallyOf, type Tally } from './tally.ts';
+import { endedOf, NO_ANSWER, tallyOf, type Tally } from './tally.ts';
 
 export interface StepInput {
   readonly state: RolloutState;
@@ -36,6 +36,8 @@ const TAKEN_BACK_WORKING_MS = 3_600_000;
 const LOOK_MS = 10_000;
 /** Jobs in one step, so that a step stays short. */
 const MAX_BATCH = 500;
+
+const REPLACED = { code: 'replaced', text: 'a later release runs on the device' };
 
 /** The next state of a rollout, and what is to be done. Pure; called again and again. */
 export function step(input: StepInput): Change {
@@ -141,7 +143,7 @@ class Step {
   #endSilent(): void {
     const { nowMs } = this.#input;
     const isAborted = this.#state.record.state === 'aborted';
-    const reason = { code: 'no_answer', text: 'no end of the job was heard of in time' };
+    const reason = { code: NO_ANSWER, text: 'no end of the job was heard of in time' };
     const ended = isAborted ? 'canceled' : 'failed';
     for (const execution of this.#executions.all()) {
       const { deviceId, back } = execution;
@@ -194,7 +196,7 @@ class Step {
     const last = record.waves.at(-1);
     const isOpen = last?.state === 'scheduled' || last?.state === 'running';
     if (!record.spec.lateJoiners || !isOpen || last.percent !== 100) return;
-    if (nowMs - lookedMs < LOOK_MS) return;
+    if (Math.abs(nowMs - lookedMs) < LOOK_MS) return;
     this.#state = { ...this.#state, lookedMs: nowMs };
     const selects = parseSelector(record.spec.where);
     for (const row of fleet.rows()) {
@@ -220,8 +222,7 @@ class Step {
 
   #failWave(wave: Wave, why: string): void {
     const { nowMs } = this.#input;
-    const counts = this.#tally().waves[wave.index]?.counts ?? wave.counts;
-    const stoppedAt = { failed: counts.failed + counts.rejected, ended: endedOf(counts) };
+    const stoppedAt = this.#tally().waves[wave.index]?.judged ?? null;
     const stoppedIn = wave.state === 'running' || wave.state === 'soaking' ? wave.state : 'passed';
     const endedAt = new Date(nowMs).toISOString();
     this.#setWave(wave.index, { state: 'failed', verdict: why, endedAt }, { stoppedAt, stoppedIn });
@@ -250,21 +251,30 @@ class Step {
   #soak({ index, kind }: Wave): boolean {
     const tally = this.#tally().waves[index];
     if (tally === undefined || tally.counts.pending > 0 || tally.busy > 0) return false;
-    const { classes, counts } = tally;
+    const { classes, counts, judged } = tally;
     const isTried =
       kind === 'canary'
-        ? [...classes.values()].every(({ ended }) => ended > 0)
-        : endedOf(counts) > 0 || counts.targets === counts.canceled;
+        ? [...classes.values()].every(
+            ({ ended, targets, canceled }) => ended > 0 || canceled === targets,
+          )
+        : judged.ended > 0 || counts.open === 0;
     if (!isTried) return false;
+    this.#setSoak(index);
+    return true;
+  }
+
+  #setSoak(index: number): void {
     const untilMs = this.#input.nowMs + this.#state.record.spec.soakSeconds * 1000;
     this.#setWave(index, { state: 'soaking', soakUntil: new Date(untilMs).toISOString() });
-    return true;
   }
 
   #pass(wave: Wave): boolean {
     const { fleet, nowMs } = this.#input;
-    if (wave.soakUntil !== null && nowMs < Date.parse(wave.soakUntil)) return false;
     const { spec } = this.#state.record;
+    const restMs = wave.soakUntil === null ? 0 : Date.parse(wave.soakUntil) - nowMs;
+    // A clock that was set back must not make a wave wait for as long.
+    if (restMs > spec.soakSeconds * 1000) this.#setSoak(wave.index);
+    if (restMs > 0) return false;
     const own = [...this.#executions.all()].filter((one) => one.wave === wave.index);
     const compared = compare(own, spec, fleet);
     const why = judgeComparison(compared, spec);
@@ -319,11 +329,26 @@ class Step {
       if (this.#input.fleet.isRevoked(deviceId)) continue;
       const back = execution.back ?? handedOut(jobIdFor(rolloutId, deviceId, 'rollback'));
       if (back.state !== 'pending') continue;
+      if (this.#isReplaced(deviceId)) {
+        this.#executions.set({
+          ...execution,
+          back: { ...back, state: 'canceled', reason: REPLACED },
+        });
+        continue;
+      }
       this.#executions.set({ ...execution, back: this.#opened(back) });
       this.#issue.push({ deviceId, jobId: back.jobId, kind: 'rollback', wave });
       allowed -= 1;
     }
     this.#noteIssued();
+  }
+
+  /** Whether a later release runs there by now: going back from that would bring this one back. */
+  #isReplaced(deviceId: string): boolean {
+    const { name, releaseCounter } = this.#state.record.spec.model;
+    const model = this.#input.fleet.get(deviceId)?.model;
+    if (model?.name !== name || releaseCounter === undefined) return false;
+    return model.releaseCounter > releaseCounter;
   }
 
   #opened<T extends HandedOut>(job: T): T {
@@ -335,7 +360,11 @@ class Step {
   /** Jobs that may be handed out now, so that no minute sees more than the rate. */
   #allowed(): number {
     const { issued, record } = this.#state;
-    const recent = issued.filter(({ atMs }) => this.#input.nowMs - atMs < MINUTE_MS);
+    const { nowMs } = this.#input;
+    const recent = issued
+      // A clock that was set back: they were handed out a moment ago at the latest.
+      .map(({ atMs, count }) => ({ atMs: Math.min(atMs, nowMs), count }))
+      .filter(({ atMs }) => nowMs - atMs < MINUTE_MS);
     const spent = recent.reduce((sum, { count }) => sum + count, 0);
     this.#state = { ...this.#state, issued: recent };
     return Math.max(0, Math.min(MAX_BATCH, record.spec.ratePerMinute - spent));
@@ -345,9 +374,11 @@ class Step {
     const { nowMs } = this.#input;
     const count = this.#issue.length;
     if (count === 0) return;
-    const others = this.#state.issued.filter(({ atMs }) => atMs !== nowMs);
-    const same = this.#input.state.issued.find(({ atMs }) => atMs === nowMs)?.count ?? 0;
-    this.#state = { ...this.#state, issued: [...others, { atMs: nowMs, count: count + same }] };
+    const { issued } = this.#state;
+    const others = issued.filter(({ atMs }) => atMs !== nowMs);
+    const same = issued.filter(({ atMs }) => atMs === nowMs);
+    const sum = same.reduce((all, one) => all + one.count, count);
+    this.#state = { ...this.#state, issued: [...others, { atMs: nowMs, count: sum }] };
   }
 }
 
@@ -365,6 +396,11 @@ export function isSettled(state: RolloutState, executions: Executions): boolean 
     if (state.undo && execution.state === 'succeeded' && execution.back === null) return false;
   }
   return true;
+}
+
+/** Whether a state alone says that it is settled: nobody has to read thousands of executions for it. */
+export function isHistory({ record, undo }: RolloutState): boolean {
+  return hasEnded(record) && !undo && record.counts.pending + record.counts.open === 0;
 }
 
 /** For commands: a step that has not run yet. */

@@ -6,6 +6,13 @@ export interface ClassTally {
   readonly targets: number;
   readonly ended: number;
   readonly failed: number;
+  readonly canceled: number;
+}
+
+/** What limits go by: a device that never spoke of its job says nothing of the release. */
+export interface Judged {
+  readonly failed: number;
+  readonly ended: number;
 }
 
 export interface WaveTally {
@@ -13,6 +20,7 @@ export interface WaveTally {
   readonly classes: ReadonlyMap<string, ClassTally>;
   /** Open jobs of devices that are there. */
   readonly busy: number;
+  readonly judged: Judged;
 }
 
 export interface Tally {
@@ -45,10 +53,6 @@ export function endedOf({ succeeded, failed, rejected }: JobCounts): number {
   return succeeded + failed + rejected;
 }
 
-export function failedOf({ failed, rejected }: JobCounts): number {
-  return failed + rejected;
-}
-
 /** Counts the executions of a rollout, in one pass. */
 export function tallyOf(
   executions: Iterable<Execution>,
@@ -60,6 +64,7 @@ export function tallyOf(
     counts: { ...NONE },
     classes: new Map<string, ClassTally>(),
     busy: 0,
+    judged: { failed: 0, ended: 0 },
   }));
   const failures = new Map<string, Rollout['failures'][number]>();
   const total = { ...NONE };
@@ -74,9 +79,24 @@ export function tallyOf(
     if (row?.state !== 'online' && row?.state !== 'draining') offline += 1;
     if (execution.state === 'open' && !isAway(row, nowMs)) tally.busy += 1;
     if (isFailure(execution)) countFailure(failures, execution);
+    if (!isSilent(execution)) countJudged(tally.judged, execution);
   }
   const frequent = [...failures.values()].toSorted((a, b) => b.devices - a.devices);
   return { counts: total, waves: tallies, offline, failures: frequent.slice(0, MAX_FAILURES) };
+}
+
+/** Why a job has failed that nobody was heard of in time. */
+export const NO_ANSWER = 'no_answer';
+
+/** A device that was away or switched off all the time that its job was valid. */
+function isSilent({ state, seq, reason }: Execution): boolean {
+  return state === 'failed' && seq === 0 && reason?.code === NO_ANSWER;
+}
+
+function countJudged(judged: { failed: number; ended: number }, execution: Execution): void {
+  const isFailed = isFailure(execution);
+  judged.failed += isFailed ? 1 : 0;
+  judged.ended += isFailed || execution.state === 'succeeded' ? 1 : 0;
 }
 
 function isFailure({ state }: Execution): boolean {
@@ -90,12 +110,13 @@ function count(counts: JobCounts, { state, rolledBack, back }: Execution): void 
 }
 
 function countClass(classes: Map<string, ClassTally>, execution: Execution): void {
-  const before = classes.get(execution.class) ?? { targets: 0, ended: 0, failed: 0 };
+  const before = classes.get(execution.class) ?? { targets: 0, ended: 0, failed: 0, canceled: 0 };
   const isEnded = execution.state === 'succeeded' || isFailure(execution);
   classes.set(execution.class, {
     targets: before.targets + 1,
     ended: before.ended + (isEnded ? 1 : 0),
     failed: before.failed + (isFailure(execution) ? 1 : 0),
+    canceled: before.canceled + (execution.state === 'canceled' ? 1 : 0),
   });
 }
 

@@ -108,7 +108,8 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
       unreadable += 1;
       return;
     }
-    const arrival = { nowMs: now(), ...(readMs === undefined ? {} : { readMs }) };
+    const times = { nowMs: now(), steadyMs: performance.now() };
+    const arrival = readMs === undefined ? times : { ...times, readMs };
     if (roster.apply(message, arrival)) told([message.deviceId]);
     options.onMessage?.(message, arrival);
   };
@@ -130,12 +131,12 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
   };
 
   const readEverything = async (): Promise<Reading> => {
-    const [startMs, start] = [now(), performance.now()];
+    const startMs = performance.now();
     let readMs = startMs;
     const reader = await openReader((packet) => take(packet, readMs), 'reader');
     try {
       const { cut } = await reader.readCards();
-      readMs = now();
+      readMs = performance.now();
       const idsOf = () => [...roster.rows()].map(({ deviceId }) => deviceId);
       if (!(await reader.readTopics([topicFilter('revocation')]))) {
         await reader.readTopics(idsOf().map((device) => topicFor('revocation', { device })));
@@ -146,7 +147,7 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
         log.warn({ shard }, 'more cards than the broker queues (mosquitto: max_queued_messages)');
       }
       isComplete = cut.length === 0 && roster.left === 0;
-      const seconds = (performance.now() - start) / 1000;
+      const seconds = (performance.now() - startMs) / 1000;
       return { devices: roster.size, seconds, complete: isComplete };
     } finally {
       await reader.close();

@@ -6,7 +6,7 @@ export interface Presence {
   readonly status: SeenStatus | null;
   /** The machine's boots that have spoken, the current one last. */
   readonly boots: readonly Boot[];
-  /** When sessions went backwards, newest last. */
+  /** When sessions went backwards the last two times, newest last. */
   readonly backwardsMs: readonly number[];
   readonly clonedAtMs: number | null;
 }
@@ -39,7 +39,7 @@ export function withStatus(before: Presence, status: SeenStatus, nowMs: number):
   if (last !== null && isHistory(last, status)) return null;
   const isBackwards = last !== null && status.session < last.session;
   const backwardsMs = isBackwards
-    ? [...before.backwardsMs.filter((ms) => nowMs - ms < BACKWARDS_MS), nowMs]
+    ? [...before.backwardsMs.filter((ms) => nowMs - ms < BACKWARDS_MS), nowMs].slice(-2)
     : before.backwardsMs;
   const isClone = cameBack(before.boots, status) || backwardsMs.length > 1;
   return {

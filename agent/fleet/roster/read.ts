@@ -13,6 +13,9 @@ const id = z.string().regex(ID_PATTERN);
 const text = z.string().max(200);
 const texts = z.array(text).max(100);
 const whole = z.int().nonnegative();
+/** One device that claims more must not leave a controller nothing to count on to. */
+export const MAX_COUNTER = 2 ** 52;
+const counter = whole.max(MAX_COUNTER);
 
 const statusReader = z.object({
   deviceId: id,
@@ -50,7 +53,10 @@ const twinReader = z.object({
   deviceId: id,
   rev: z.int().positive(),
   activeModel: modelReader.nullable(),
-  counters: z.object({ job: whole, twin: whole, epoch: whole.optional() }).optional(),
+  counters: z
+    .object({ job: counter, twin: counter, epoch: counter.optional() })
+    .optional()
+    .catch(undefined),
   lastBench: z
     .object({
       p90Ms: z.number().nullish(),

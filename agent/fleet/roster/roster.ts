@@ -15,8 +15,9 @@ const REPORT_MS = 60_000;
 export const SILENT_MS = 3 * REPORT_MS;
 /** Devices beyond this number are counted and not kept. */
 const MAX_DEVICES = 200_000;
-/** Lists that are kept once for all devices that have the same. */
+/** Lists that are kept once for all devices that have the same; for good, so none that is long. */
 const MAX_LISTS = 10_000;
+const MAX_LIST_CHARACTERS = 1000;
 
 /** Which metric of telemetry goes into which column, and how. */
 type Column = (value: number | null) => Partial<DeviceRow>;
@@ -31,15 +32,21 @@ interface Entry {
   readonly twinRev: number;
   readonly cardSession: number;
   readonly jobSeq: number;
-  /** When its card was last there, live or retained; of a device without one, anything. */
+  /**
+   * When its card was last there, live or retained; of a device without one, anything. By the steady
+   * clock: a step of the machine's clock must not make the fleet look gone.
+   */
   readonly thereMs: number;
-  /** When a live message came; what is read from the broker's memory never replaces it. */
+  /** When a live message came, by the same clock; what is read from the broker's memory never replaces it. */
   readonly liveMs: Readonly<Partial<Record<FleetMessage['kind'], number>>>;
 }
 
-/** Where a message came from: `readMs` is when the reading of retained messages began. */
+/** When a message came, and where from. */
 export interface Arrival {
   readonly nowMs: number;
+  /** Where the clock may be set: the same moment by one that only goes on. */
+  readonly steadyMs?: number;
+  /** Of one that was read from the broker's memory: when that began, by the steady clock. */
   readonly readMs?: number;
 }
 
@@ -111,7 +118,7 @@ export class Roster {
     return changed;
   }
 
-  /** Forgets devices of which nothing has been there since a time; their ids. */
+  /** Forgets devices of which nothing has been there since a time of the steady clock; their ids. */
   forget(sinceMs: number): readonly string[] {
     const gone = [...this.#entries].filter(([, { thereMs }]) => thereMs < sinceMs);
     for (const [deviceId] of gone) this.#entries.delete(deviceId);
@@ -150,7 +157,9 @@ export class Roster {
     const share = (list: string[]): string[] => {
       const key = JSON.stringify(list);
       const known = this.#lists.get(key);
-      if (known === undefined && this.#lists.size < MAX_LISTS) this.#lists.set(key, list);
+      const isShort = key.length <= MAX_LIST_CHARACTERS;
+      if (known === undefined && isShort && this.#lists.size < MAX_LISTS)
+        this.#lists.set(key, list);
       return known ?? list;
     };
     return {
@@ -181,12 +190,13 @@ function isOvertaken(
 }
 
 /** Whatever comes live is a sign of life, but for a will and what others take away. */
-function heard(entry: Entry, { kind, value }: FleetMessage, { nowMs, readMs }: Arrival): Entry {
+function heard(entry: Entry, { kind, value }: FleetMessage, arrival: Arrival): Entry {
+  const { nowMs, steadyMs = nowMs, readMs } = arrival;
   const counts = value !== null && (kind === 'card' || entry.cardSession === 0);
-  const thereMs = counts ? nowMs : entry.thereMs;
+  const thereMs = counts ? steadyMs : entry.thereMs;
   const isGone = value === null || entry.presence.status?.state === 'offline';
   const lastSeenMs = isGone || readMs !== undefined ? entry.row.lastSeenMs : nowMs;
-  const liveMs = readMs === undefined ? { ...entry.liveMs, [kind]: nowMs } : entry.liveMs;
+  const liveMs = readMs === undefined ? { ...entry.liveMs, [kind]: steadyMs } : entry.liveMs;
   const row = lastSeenMs === entry.row.lastSeenMs ? entry.row : { ...entry.row, lastSeenMs };
   return { ...entry, thereMs, liveMs, row: withTime(row, entry.presence, nowMs) };
 }

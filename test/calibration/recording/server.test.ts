@@ -284,3 +284,21 @@ test('a socket that a killed daemon has left is taken over', async () => {
   socket.write(good);
   expect(await answer()).toMatchObject({ ok: true });
 });
+
+test('a name that leads out of the folder is no model, whoever claims that it is installed', async () => {
+  // So deep that whatever goes wrong stays in the folder of this test.
+  const state = join(folder, 'deep', 'state');
+  const recorder = new Recorder({
+    folder: join(state, 'recorded'),
+    installed: async () => ({ release, inputs: INPUTS }),
+    limits: { maxSamples: 4, maxBytes: 10_000, maxPerSecond: 1000 },
+    random: () => 0,
+    now: () => new Date('2026-06-01T00:00:00Z'),
+    monotonicMs: () => 0,
+  });
+  for (const name of ['..', '.', '../x', '']) {
+    // oxlint-disable-next-line no-await-in-loop -- four
+    await expect(recorder.describe(name)).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' });
+  }
+  expect(readdirSync(folder)).toEqual([]);
+});

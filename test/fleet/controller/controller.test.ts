@@ -3,12 +3,14 @@ import { expect, test } from '@jest/globals';
 import { parseBrokerUrl } from '../../../agent/fleet/broker-url.ts';
 import { startController, type Controller } from '../../../agent/fleet/controller/controller.ts';
 import { figuresOf } from '../../../agent/fleet/controller/figures.ts';
+import { StoreError } from '../../../agent/fleet/controller/error.ts';
 import { openLevelStore } from '../../../agent/fleet/controller/store/level.ts';
+import type { Store } from '../../../agent/fleet/controller/store/store.ts';
 import { ControllerTrust } from '../../../agent/fleet/controller/trust.ts';
 import { temporaryFolder, until } from '../../daemon/support.ts';
 import { newKey } from '../../deploy/support/keys.ts';
 import { Site } from '../support/site.ts';
-import { record } from '../roster/messages.ts';
+import { record, status, twin } from '../roster/messages.ts';
 import { afterThisTest, mosquitto } from '../support/harness.ts';
 import { describeWithMosquitto } from '../support/mosquitto.ts';
 import { FakeFleet, Operator } from './support.ts';
@@ -24,7 +26,12 @@ async function openSite(): Promise<Site> {
   return site;
 }
 
-async function start(site: Site, port: number, state = temporaryFolder()): Promise<Controller> {
+async function start(
+  site: Site,
+  port: number,
+  state = temporaryFolder(),
+  around: (store: Store) => Store = (store) => store,
+): Promise<Controller> {
   const trust = await ControllerTrust.open({
     url: site.url,
     folder: join(state, 'tuf'),
@@ -36,7 +43,7 @@ async function start(site: Site, port: number, state = temporaryFolder()): Promi
     agent: '0.1.0',
     broker: { address: parseBrokerUrl(`mqtt://127.0.0.1:${port}`).address },
     timeoutMs: 10_000,
-    store: await openLevelStore(state),
+    store: around(await openLevelStore(state)),
     trust,
     signer: site.operator,
     tickMs: 20,
@@ -126,6 +133,29 @@ describeWithMosquitto('a controller', () => {
     expect(fleet.jobs.filter(({ jobType }) => jobType === 'rollback')).toHaveLength(5);
   });
 
+  test('issues a job again, once, that a device has taken for a replay', async () => {
+    const { site, port, fleet, operator } = await world(3);
+    const lowestCounter = 1_790_000_000_000;
+    fleet.behaviour = ({ deviceId, counter }) => {
+      if (deviceId === 'device-0') return counter < lowestCounter ? { lowestCounter } : 'succeeds';
+      // There is no end to what this one wants.
+      if (deviceId === 'device-1') return { lowestCounter: counter + 1000 };
+      return deviceId === 'device-2' ? { lowestCounter: Number.MAX_SAFE_INTEGER } : 'succeeds';
+    };
+    const controller = await start(site, port);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0, maxFailed: { count: 9, percent: 90 } };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    const done = await operator.reaches('r1', 'completed');
+    expect(done.counts).toMatchObject({ targets: 3, succeeded: 1, rejected: 2 });
+    expect(done.failures).toMatchObject([{ code: 'replayed' }]);
+    const given = (id: string) => fleet.jobs.filter(({ deviceId }) => deviceId === id);
+    const [first, second, ...more] = given('device-0');
+    expect([second?.jobId, more]).toEqual([first?.jobId, []]);
+    expect(second?.counter).toBeGreaterThan(lowestCounter);
+    expect([given('device-1').length, given('device-2').length]).toEqual([2, 1]);
+    expect(controller.epoch()).not.toBeNull();
+  });
+
   test('refuses commands that are not signed by whom the repository names', async () => {
     const { site, port, operator } = await world(2);
     await start(site, port);
@@ -154,6 +184,99 @@ describeWithMosquitto('a controller', () => {
     expect([first.ok, second.ok]).toEqual([true, true]);
     expect((await operator.ask('r1', 'create', { spec: SPEC })).error?.code).toBe('exists');
     expect((await operator.ask('r1', 'resume')).error?.code).toBe('bad_state');
+  });
+
+  test('does not obey later what it refused, or what was overtaken on its way', async () => {
+    const { site, port, operator } = await world(2);
+    await start(site, port);
+    const asked = Date.now();
+    await operator.ask('r1', 'create', { spec: SPEC, counter: asked });
+    const early = { requestId: 'early', counter: asked + 1 };
+    expect((await operator.ask('r1', 'resume', early)).error?.code).toBe('bad_state');
+    expect((await operator.ask('r1', 'approve', { counter: asked + 2 })).ok).toBe(true);
+    expect((await operator.ask('r1', 'pause', { counter: asked + 3 })).ok).toBe(true);
+    // Now it would make sense, but its sender was told that it was refused.
+    const replayed = await operator.ask('r1', 'resume', early);
+    expect(replayed.error?.text).toBe('r1 is planned: resume is for one that is paused');
+    const late = await operator.ask('r1', 'resume', { counter: asked + 2 });
+    expect(late.error).toEqual({
+      code: 'bad_state',
+      text: `counter: ${asked + 2} is below ${asked + 3}, that of an earlier command: is the clock of one of the senders wrong?`,
+    });
+    // Stopping is possible with a clock that is behind.
+    expect((await operator.ask('r1', 'abort', { counter: asked })).ok).toBe(true);
+  });
+
+  test('does not go on with what it could not keep', async () => {
+    const { site, port, fleet, operator } = await world(4);
+    let isAway = false;
+    const state = temporaryFolder();
+    const controller = await start(site, port, state, (store) => ({
+      ...store,
+      write: async (epoch, batch) => {
+        if (isAway) {
+          isAway = false;
+          throw new StoreError('UNAVAILABLE', 'the database is away');
+        }
+        await store.write(epoch, batch);
+      },
+    }));
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0 };
+    isAway = true;
+    const asked = { spec, approve: true, requestId: 'once' };
+    await operator.send('r1', 'create', asked);
+    await until('it leads no more', () => controller.epoch() === null);
+    await until('it leads again', () => controller.desk() !== null && controller.epoch() === 2);
+    // Nobody was told that it failed: whoever waits asks again.
+    expect(await operator.ask('r1', 'create', asked)).toMatchObject({ ok: true });
+    const done = await operator.reaches('r1', 'completed');
+    expect(done.counts).toMatchObject({ targets: 4, succeeded: 4 });
+    expect(fleet.jobs).toHaveLength(4);
+  });
+
+  test('tells how a rollout ended, if it stopped between keeping and telling that', async () => {
+    const { site, port, operator } = await world(2);
+    const state = temporaryFolder();
+    const first = await start(site, port, state);
+    await operator.ask('r1', 'create', { spec: SPEC });
+    const planned = await operator.reaches('r1', 'planned');
+    await operator.ask('r1', 'abort');
+    await operator.reaches('r1', 'aborted');
+    await first.stop();
+    await operator.keep(planned);
+    expect((await operator.reaches('r1', 'planned')).rev).toBe(planned.rev);
+    await start(site, port, state);
+    expect((await operator.reaches('r1', 'aborted')).rev).toBe(planned.rev + 1);
+  });
+
+  test('does not believe a device that claims the highest epoch there can be', async () => {
+    const { site, port, fleet, operator } = await world(2);
+    const counters = { job: 0, twin: 0, epoch: 2 ** 52 };
+    await fleet.keep(
+      twin('device-0', { counters }),
+      twin('device-1', { counters: { ...counters, epoch: 6 } }),
+    );
+    const controller = await start(site, port);
+    expect(controller.epoch()).toBe(7);
+    await operator.ask('r1', 'create', { spec: SPEC, approve: true });
+    await operator.reaches('r1', 'completed');
+  });
+
+  test('signs jobs again for devices that are away: beside one of a later epoch they were refused', async () => {
+    const { site, port, fleet, operator } = await world(3);
+    fleet.behaviour = () => null;
+    await fleet.keep(status('device-2', { state: 'offline' }));
+    const state = temporaryFolder();
+    const first = await start(site, port, state);
+    const spec = { ...SPEC, waves: [100], canaryPerClass: 0 };
+    await operator.ask('r1', 'create', { spec, approve: true });
+    await until('all have a job', () => fleet.jobs.length === 3);
+    await first.stop();
+    const second = await start(site, port, state);
+    await until('one is signed again', () => fleet.jobs.length === 4);
+    const [one, again] = fleet.jobs.filter(({ deviceId }) => deviceId === 'device-2');
+    expect(again).toMatchObject({ jobId: one?.jobId, epoch: second.epoch() });
+    expect(again?.counter).toBeGreaterThan(one?.counter ?? 0);
   });
 
   test('goes on after a restart where it was, and hands out no job twice', async () => {

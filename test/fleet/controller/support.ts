@@ -20,8 +20,13 @@ export interface FakeJob {
   readonly version: string | null;
 }
 
+/** Refused as a replay, by a device that would take this counter. */
+interface Replayed {
+  readonly lowestCounter: number;
+}
+
 /** What a device makes of a job; null: it is never heard of. */
-export type Behaviour = (job: FakeJob) => 'succeeds' | 'fails' | 'works' | null;
+export type Behaviour = (job: FakeJob) => 'succeeds' | 'fails' | 'works' | Replayed | null;
 
 const JOB = /\/d\/([^/]+)\/dn\/job\/([^/]+)$/;
 const QOS1 = { qos: 1 } as const;
@@ -97,6 +102,13 @@ export class FakeFleet {
     const { deviceId, jobId, jobType } = job;
     const how = this.behaviour(job);
     if (how === null) return;
+    if (typeof how === 'object') {
+      const reason = { code: 'replayed', text: 'its counter is too low' };
+      await this.keep(
+        record(deviceId, jobId, { jobType, status: 'REJECTED', reason, result: how }),
+      );
+      return;
+    }
     await this.keep(record(deviceId, jobId, { jobType, seq: 1 }));
     if (how !== 'works') await this.end(job, how);
   }
@@ -183,6 +195,12 @@ export class Operator {
   ): Promise<RolloutResponse> {
     const id = await this.send(rolloutId, command, more, key);
     return until(`the answer to ${command}`, () => this.#answers.get(id));
+  }
+
+  /** Leaves a record at the broker, as an earlier moment left it. */
+  async keep(rollout: Rollout): Promise<void> {
+    const topic = `edgefit/v1/r/${rollout.rolloutId}/state`;
+    await this.#client.publishAsync(topic, JSON.stringify(rollout), { ...QOS1, retain: true });
   }
 
   reaches(rolloutId: string, state: Rollout['state'], timeoutMs?: number): Promise<Rollout> {

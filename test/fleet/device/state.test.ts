@@ -179,3 +179,27 @@ test('a flood of refusals is counted in full and logged in part', () => {
   expect(logged).toHaveLength(11);
   expect(counter.counts()).toEqual({ NOT_JSON: 1000, TOO_LARGE: 1 });
 });
+
+test('a twin knows when its counters have moved on since it was told', async () => {
+  const counters = { job: 10, epoch: 1 };
+  const twin = await openTwin({
+    state: folderWith({}),
+    deviceId: 'pi-7',
+    verify: async (document) => ({ signed: document }),
+    warn: silent,
+    counters: () => ({ ...counters }),
+  });
+  // The first connection tells it.
+  expect(twin.isBehind(0)).toBe(false);
+  twin.message(new Date());
+  expect(twin.isBehind(0)).toBe(false);
+  counters.job = 18;
+  expect([twin.isBehind(0), twin.isBehind(8)]).toEqual([true, false]);
+  counters.job = 19;
+  expect(twin.isBehind(8)).toBe(true);
+  twin.message(new Date());
+  expect(twin.isBehind(0)).toBe(false);
+  // A leader that does not know the epoch would be refused.
+  counters.epoch = 2;
+  expect(twin.isBehind(8)).toBe(true);
+});

@@ -56,6 +56,8 @@ test('a parsed topic names its ids', () => {
 
 test.each([
   ['', 'empty'],
+  ['.', 'this folder'],
+  ['..', 'the folder above'],
   ['a/b', 'slash'],
   ['+', 'single-level wildcard'],
   ['#', 'multi-level wildcard'],
@@ -71,6 +73,7 @@ test.each([
 
 test('64 characters are an id', () => {
   expect(isId('x'.repeat(64))).toBe(true);
+  expect(['...', '.a', 'a..'].map(isId)).toEqual([true, true, true]);
 });
 
 test('telemetry has three streams and no more', () => {
@@ -110,7 +113,7 @@ test('any text is parsed without a throw, and any valid id comes back', () => {
     }),
   );
   assert(
-    property(stringMatching(/^[A-Za-z0-9._-]{1,64}$/), (id) => {
+    property(stringMatching(/^[A-Za-z0-9._-]{1,64}$/).filter(isId), (id) => {
       expect(parseTopic(topicFor('job', { device: id, job: id }))).toEqual({
         kind: 'job',
         ids: { device: id, job: id },

@@ -291,6 +291,32 @@ describe('a rollout', () => {
     expect(trial.record.counts).toMatchObject({ failed: 2, succeeded: 0 });
   });
 
+  test('does not take devices that were off all the time for failures of the release', () => {
+    const away = { state: 'offline', lastSeenMs: null } as const;
+    const off = Array.from({ length: 20 }, (_, at) => row(`off-${at}`, away));
+    const trial = new Trial([...rows(80), ...off], { jobSeconds: 600, onFailed: 'rollback' });
+    trial.step();
+    const open = trial.open();
+    open.filter((id) => id.startsWith('d')).forEach((id) => trial.succeeds(id));
+    trial.step();
+    trial.step(900);
+    expect(trial.record).toMatchObject({
+      state: 'completed',
+      counts: { succeeded: 80, failed: 20, rolledBack: 0 },
+      failures: [{ code: 'no_answer', devices: 20 }],
+    });
+  });
+
+  test('takes devices that fell silent at work for failures', () => {
+    const trial = new Trial(rows(20), { jobSeconds: 600, maxFailed: { percent: 5, count: 10 } });
+    trial.step();
+    const open = trial.open();
+    open.slice(0, 10).forEach((id) => trial.says(id, 'IN_PROGRESS'));
+    open.slice(10).forEach((id) => trial.succeeds(id));
+    trial.step(5 * 3600);
+    expect(trial.record.reason?.text).toContain('10 of 20 failed (50 %)');
+  });
+
   test('does not wait for devices that are away, and hears them when they come', () => {
     const trial = new Trial([...rows(3), row('away', { state: 'offline', lastSeenMs: null })], {
       waves: [100],
@@ -326,6 +352,63 @@ describe('a rollout', () => {
     trial.open().forEach((id) => id !== 'j' && trial.succeeds(id));
     trial.step(3600);
     expect(trial.waves()).toEqual(['running', 'scheduled']);
+  });
+
+  test('waits for no canary that was shut out', () => {
+    const fleet = [...rows(3), row('j1', { class: 'jetson' }), row('j2', { class: 'jetson' })];
+    const trial = new Trial(fleet, { canaryPerClass: 1 });
+    trial.step();
+    const canary = trial.open().find((id) => id.startsWith('j')) ?? '';
+    trial.revoked.add(canary);
+    trial.open().forEach((id) => id !== canary && trial.succeeds(id));
+    trial.step();
+    expect(trial.waves()).toEqual(['passed', 'running']);
+  });
+
+  test('does not go back from a later release: that would bring this one back', () => {
+    const trial = new Trial(rows(3));
+    trial.step();
+    trial.open().forEach((id) => trial.succeeds(id));
+    trial.step();
+    const later = { name: 'kws', version: '3', precision: 'int8', digest: '', releaseCounter: 3 };
+    trial.fleet.set('d0001', row('d0001', { model: later }));
+    trial.command('rollback');
+    trial.step();
+    const back = trial.issued.filter(({ kind }) => kind === 'rollback');
+    expect(back.map(({ deviceId }) => deviceId).toSorted()).toEqual(['d0000', 'd0002']);
+    expect(trial.executions.get('d0001')?.back).toMatchObject({
+      state: 'canceled',
+      reason: { code: 'replaced' },
+    });
+  });
+
+  test('goes on when the clock is set back: with the rate, a soak and late joiners', () => {
+    const trial = new Trial(rows(20), { ratePerMinute: 10, waves: [50, 100], soakSeconds: 60 });
+    trial.step();
+    expect(trial.open()).toHaveLength(10);
+    trial.open().forEach((id) => trial.succeeds(id));
+    trial.step();
+    expect(trial.waves()).toEqual(['soaking', 'scheduled']);
+    trial.nowMs -= 86_400_000;
+    trial.fleet.set('late', row('late'));
+    trial.step();
+    trial.step(59);
+    expect(trial.waves()).toEqual(['soaking', 'scheduled']);
+    trial.step(1);
+    expect(trial.waves()).toEqual(['passed', 'running']);
+    trial.step(1);
+    expect(trial.open()).toHaveLength(10);
+    expect(trial.record.counts.targets).toBe(21);
+  });
+
+  test('keeps to the rate when the clock is set back', () => {
+    const trial = new Trial(rows(20), { ratePerMinute: 10 });
+    trial.step();
+    trial.nowMs -= 86_400_000;
+    const counts = Array.from({ length: 62 }, () => trial.step().issue.length);
+    expect(counts.map((count, at) => [at, count]).filter(([, count]) => count !== 0)).toEqual([
+      [60, 10],
+    ]);
   });
 
   test('takes devices that appear later into the last wave', () => {

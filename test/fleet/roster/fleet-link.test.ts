@@ -58,6 +58,16 @@ const states = (link: ReturnType<typeof startFleetLink>) => {
 };
 
 describeWithMosquitto('a fleet link', () => {
+  test('keeps the fleet when the clock is set back while it is read', async () => {
+    const { port } = await mosquitto('allow_anonymous true');
+    await keep(await publisher(port), ['a', 'b', 'c'].flatMap(device));
+    let nowMs = Date.now();
+    const now = () => (nowMs -= 1000);
+    const { link, readings } = follow(port, { now });
+    await until('the fleet is read', () => readings.length > 0, WAIT_MS);
+    expect([link.roster.size, readings[0]?.devices, link.complete()]).toEqual([3, 3, true]);
+  });
+
   test(
     `is complete at ${DEVICES} devices on a broker with default limits`,
     async () => {

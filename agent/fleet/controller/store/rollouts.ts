@@ -18,6 +18,8 @@ export const documentSchema = z.object({
   epoch: z.number(),
   counter: z.number(),
   text: z.string(),
+  /** It was issued again because the device took the first one for a replay. */
+  isSecond: z.boolean().default(false),
 });
 
 export type KeptDocument = z.infer<typeof documentSchema>;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobPhase, SelfupdateJob } from '../../../contracts/job.ts';
 import { Slots } from '../../../deploy/slots/slots.ts';
 import { goBack, readAgents, writeAgents, type AgentsState } from '../../../util/agents.ts';
@@ -157,7 +158,10 @@ async function commit(
   refuseOther(self, digest);
   if (state.trial !== null) await writeAgents(self.folder, { ...state, trial: null });
   await context.counters.raiseRelease(COUNTER, agent.releaseCounter);
-  return tidy(self, [state.current, state.previous]);
+  // The update holds from here on: a slow card must not undo it by running out of the phase's time.
+  const late = { result: { notRemoved: 'old agents are still being removed' } };
+  const tidied = tidy(self, [state.current, state.previous]);
+  return Promise.race([tidied, sleep(TIDY_MS, late, { ref: false })]);
 }
 
 /** Back to the agent before; it is that one which ends the job. */
@@ -207,6 +211,9 @@ function refuseOther({ running, version }: SelfUpdate, digest: string): void {
   if (running === digest) return;
   throw new PhaseError('agent_failed', `agent ${version} runs, not the new one`);
 }
+
+/** Longest wait for old agents to be removed; half of what the phase has. */
+const TIDY_MS = 15_000;
 
 /** Removes what is not needed; that this fails is no reason to go back. */
 async function tidy(self: SelfUpdate, keep: readonly (string | null)[]): Promise<PhaseFindings> {
