@@ -225,6 +225,25 @@ describeIf('chromium', 'mosquitto')('the web page of the dashboard', () => {
       await page.locator('.job', { hasText: jobId }).first().waitFor();
     });
 
+    test('one that is revoked while somebody looks at it can do nothing any more', async () => {
+      const { page } = visit;
+      const deviceId = `sim-${String(DEVICES).padStart(5, '0')}`;
+      await goTo(page, `#/devices/${deviceId}`);
+      const bench = page.getByRole('button', { name: 'Bench' });
+      await bench.waitFor();
+      const ts = new Date().toISOString();
+      const revocation = { schema: 'edgefit/revocation/1', deviceId, ts, reason: null };
+      const topic = `edgefit/v1/d/${deviceId}/dn/revoked`;
+      const options = { qos: 1, retain: true } as const;
+      const text = JSON.stringify({ ...revocation, actor: null, replacedBy: null });
+      await wire.client.publishAsync(topic, text, options);
+      await expectShown(page.getByText('it was revoked or taken away'));
+      expect(await bench.count()).toBe(0);
+      await page.reload();
+      await expectShown(page.getByText(`${deviceId} is revoked`));
+      await wire.client.publishAsync(topic, '', options);
+    });
+
     test('an id that nobody has is told', async () => {
       await goTo(visit.page, '#/devices/nobody');
       await expectShown(visit.page.getByText('Is the id right?'));
@@ -387,6 +406,14 @@ describeIf('chromium', 'mosquitto')('the web page of the dashboard', () => {
     test('two reports stand side by side and can be taken away as files', async () => {
       const { page } = visit;
       await goTo(page, '#/compare');
+      const offered = page.getByLabel('Left').locator('option');
+      const one = (await offered.nth(1).textContent())?.split(':')[0] ?? '';
+      await page.getByLabel('Filter').fill(`${one} 20`);
+      const [first, ...rest] = await offered.allTextContents();
+      expect(first).toBe('Pick a report');
+      expect(rest.length).toBeGreaterThan(0);
+      expect(rest.filter((text) => !text.startsWith(`${one}:`))).toEqual([]);
+      await page.getByLabel('Filter').fill('');
       await page.getByLabel('Left').selectOption({ index: 1 });
       await page.getByLabel('Right').selectOption({ index: 2 });
       await page.locator('.compare-table tbody tr').first().waitFor();
@@ -442,6 +469,34 @@ describeIf('chromium', 'mosquitto')('the web page of the dashboard', () => {
         await context.close();
       },
       120_000,
+    );
+
+    test(
+      'a page that is not seen gives its connections back, and catches up afterwards',
+      async () => {
+        const { page } = visit;
+        const show = (isHidden: boolean) =>
+          page.evaluate(`Object.defineProperty(document, 'hidden', {
+          value: ${isHidden}, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'))`);
+        await goTo(page, '#/devices/sim-00001');
+        await page.getByRole('button', { name: 'Bench' }).waitFor();
+        const streams = [/\/api\/events$/, /\/api\/events\?device=/];
+        const ended = streams.map((address) =>
+          page.waitForEvent('requestfailed', {
+            predicate: (request) => address.test(request.url()),
+          }),
+        );
+        await show(true);
+        await Promise.all(ended);
+        const again = [...streams, /\/api\/fleet$/, /\/api\/devices\/sim-00001$/].map((address) =>
+          page.waitForRequest(address),
+        );
+        await show(false);
+        await Promise.all(again);
+        await expectShown(page.getByText('Live', { exact: true }).first());
+      },
+      SLOW_MS,
     );
 
     test('the choice of colours is remembered', async () => {

@@ -72,11 +72,28 @@ describe('agent dashboard', () => {
     [['--mqtt', 'mqtt://x', '--public-url', 'here'], /--public-url: "here" is not the address/],
     [['--mqtt', 'mqtt://x', '--retention', '0'], /It must be more than 0/],
     [['--mqtt', 'mqtt://x', '--config', '/nowhere.yaml'], /\/nowhere\.yaml/],
+    [['--mqtt', 'mqtt://x', '--postgres', 'mysql:secret'], /--postgres: write postgres:\/\/USER/],
+    [
+      ['--mqtt', 'mqtt://x', '--postgres-password-file', '/nowhere'],
+      /--postgres-password-file: only with --postgres/,
+    ],
   ])('%j is refused in one line', async (args, why) => {
     const { code, out, err } = await dashboard(...args);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatch(why);
     expect(err).toMatch(/^agent: [^\n]+\n$/);
+  });
+
+  test.each([
+    ['--mqtt', ['--mqtt', 'mqtt://ada:secret@x', '--listen', '0.0.0.0:0']],
+    ['--postgres', ['--mqtt', 'mqtt://x', '--postgres', 'postgres://ada:secret@127.0.0.1:1/db']],
+  ])('a password in the URL of %s is warned of, and not said again', async (option, args) => {
+    const { code, err } = await dashboard(...args);
+    expect(code).toBe(option === '--mqtt' ? 2 : 1);
+    expect(err).toContain(
+      `agent: everyone on this machine can see the password in the ${option} URL`,
+    );
+    expect(err).not.toContain('secret');
   });
 
   test('a short password is refused', async () => {

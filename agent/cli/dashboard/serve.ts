@@ -24,6 +24,7 @@ export async function serveDashboard(flags: DashboardFlags, context: CliContext)
   const { io, signal } = context;
   const config = withFlags(await readDashboardConfig(flags.config), flags);
   const settings = await settingsOf(config, flags, context);
+  await warnOfPassword(flags, io);
   const dashboard = await startDashboard(settings);
   io.stderr.write(`agent: the dashboard is at ${dashboard.url}\n`);
   if (dashboard.users === 0 && settings.proxy === null) {
@@ -51,6 +52,10 @@ async function settingsOf(
     throw new UsageError(`listen: ${JSON.stringify(config.listen)} is not HOST:PORT`);
   }
   const { logger } = openLog('info');
+  const { postgresUrl, postgresPasswordFile } = config.history;
+  if (postgresUrl === undefined && postgresPasswordFile !== undefined) {
+    throw new UsageError('--postgres-password-file: only with --postgres URL');
+  }
   const places = placesOf(config, io.env);
   const warn = (message: string) => logger.warn(message);
   return {
@@ -77,6 +82,16 @@ async function settingsOf(
       warn: (fields, message) => logger.warn(fields, message),
     },
   };
+}
+
+const VISIBLE_PASSWORD =
+  'everyone on this machine can see the password in the --postgres URL (ps): give it with --postgres-password-file FILE or PGPASSWORD';
+
+/** Throws DashboardError for what is no URL. */
+async function warnOfPassword({ postgres }: DashboardFlags, io: Io): Promise<void> {
+  if (postgres === undefined) return;
+  const { hasPassword } = await import('../../dashboard/server/history/postgres-connect.ts');
+  if (hasPassword(postgres)) io.stderr.write(`agent: ${VISIBLE_PASSWORD}\n`);
 }
 
 async function openHistory(

@@ -8,7 +8,7 @@ import type { ProxyLogin } from './access/proxy.ts';
 import { addCompression } from './compress.ts';
 import { ApiFailure, STATUS } from './error.ts';
 import { EventHub } from './event-hub.ts';
-import { addHeaders } from './headers.ts';
+import { addHeaders, SECURITY_HEADERS } from './headers.ts';
 import { addPage, type PageFiles } from './page-files.ts';
 import { addBenchRoutes } from './routes/benches.ts';
 import { addFleetRoutes, type FleetParts } from './routes/fleet.ts';
@@ -45,6 +45,13 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     requestTimeout: REQUEST_MS,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    frameworkErrors: (_error, _request, { raw }) => {
+      raw.writeHead(400, {
+        ...SECURITY_HEADERS,
+        'content-type': 'application/json; charset=utf-8',
+      });
+      raw.end(JSON.stringify(answer('bad_request', 'it is no address of a page')));
+    },
     trustProxy: parts.proxyFrom.length === 0 ? false : [...parts.proxyFrom],
     ...(parts.tls === null ? {} : { https: { ...parts.tls, minVersion: 'TLSv1.2' as const } }),
   });

@@ -74,13 +74,18 @@ export class EventStream {
 
   /** Sends what is new, unless the reader has not yet taken what was sent before. */
   flush(): void {
-    if (this.#response.writableNeedDrain) return;
+    // Of a response that has ended, `writableNeedDrain` is false whatever still waits in it.
+    if (this.#response.writableEnded || this.#response.writableNeedDrain) return;
     const text = [...this.#parts()].join('');
     if (text !== '') this.#response.write(text);
   }
 
   /** Keeps proxies from giving up on a quiet connection, and gives up a reader that takes nothing. */
   beat(): void {
+    if (this.#response.writableEnded) {
+      this.#response.destroy();
+      return;
+    }
     if (!this.#response.writableNeedDrain) {
       this.#stalledBeats = 0;
       this.#response.write(': \n\n');
@@ -90,8 +95,10 @@ export class EventStream {
     if (this.#stalledBeats > MAX_STALLED_BEATS) this.#response.destroy();
   }
 
+  /** A reader that takes nothing would keep the connection, and what waits for it, for ever. */
   end(): void {
-    this.#response.end();
+    if (this.#response.writableNeedDrain) this.#response.destroy();
+    else this.#response.end();
   }
 
   *#parts(): Iterable<string> {

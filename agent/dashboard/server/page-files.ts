@@ -89,19 +89,21 @@ function send(file: PageFile, request: FastifyRequest, reply: FastifyReply) {
   return reply.header('content-encoding', coding).send(coding === 'br' ? file.br : file.gzip);
 }
 
-/** Every view of the page has a path of its own, which is answered with the one page. */
+/** Views of the page are fragments (`/#/devices/pi-7`), so there is one path for all of them. */
 function fileFor(files: PageFiles, path: string): PageFile | undefined {
-  const last = path.slice(path.lastIndexOf('/') + 1);
-  return files.get(path) ?? (last.includes('.') ? undefined : files.get(INDEX));
+  return files.get(path === '/' || path === '' ? INDEX : path);
 }
+
+/** Of any target that a request may have (RFC 9112, section 3.2): `URL` throws at `//`. */
+const PATH = /^(?:https?:\/\/[^/?#]*)?([^?#]*)/i;
 
 const NOT_BUILT = 'The page has not been built (npm run build). The API is at /api.\n';
 
 /** Serves the page from memory. */
 export function addPage(app: FastifyInstance, files: PageFiles): void {
   app.get('/*', { config: { access: 'open' } }, (request, reply) => {
-    const { pathname } = new URL(request.url, 'http://page.invalid');
-    const file = pathname.startsWith('/api/') ? undefined : fileFor(files, pathname);
+    const pathname = PATH.exec(request.url)?.[1] ?? '';
+    const file = fileFor(files, pathname);
     if (file !== undefined) return send(file, request, reply);
     if (files.size === 0 && pathname === '/') return reply.type('text/plain').send(NOT_BUILT);
     return reply.callNotFound();

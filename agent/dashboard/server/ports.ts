@@ -51,6 +51,8 @@ export interface DeviceDocuments {
 export interface FleetView {
   readonly rows: () => Iterable<DeviceRow>;
   readonly row: (deviceId: string) => DeviceRow | null;
+  /** Whether a device is shut out: it has no row, and nothing that it says counts. */
+  readonly isRevoked: (deviceId: string) => boolean;
   readonly isComplete: () => boolean;
   readonly broker: () => BrokerState;
   readonly controllers: () => readonly ControllerStatus[];

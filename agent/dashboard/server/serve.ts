@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { BrokerSettings } from '../../fleet/broker-link.ts';
 import type { Signer } from '../../fleet/protocol/signed.ts';
@@ -69,6 +70,7 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
   const { log, usersFile, nowMs = Date.now } = settings;
   const site = siteOf({ ...settings, isTls: settings.tls !== null });
   const { proxyFrom } = settings;
+  checkTls(settings.tls);
   networkList(proxyFrom, '--proxy-from');
   const proxy = settings.proxy === null ? null : proxyLogin({ ...settings.proxy, from: proxyFrom });
   const users = await readUsers(usersFile);
@@ -110,6 +112,17 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
   const port = portOf(app);
   const url = settings.publicUrl ?? urlOf(settings, port);
   return { url, port, users: users.length, stop };
+}
+
+/** Before anything is opened that would have to be closed again. */
+function checkTls(tls: DashboardSettings['tls']): void {
+  if (tls === null) return;
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const why = `OpenSSL does not take this certificate and key: ${messageOf(error)}`;
+    throw new DashboardError('BAD_SETTING', `--tls-cert: ${why}`, { cause: error });
+  }
 }
 
 function operatorOf(

@@ -1,3 +1,4 @@
+import { get, type IncomingMessage } from 'node:http';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -66,6 +67,8 @@ describeWithMosquitto('the API, with a broker and devices', () => {
     ['GET', '/api/models', 401, 200, 200],
     ['GET', '/api/devices/pi-1', 401, 200, 200],
     ['GET', '/api/devices/pi-1/history?metrics=socCelsius', 401, 200, 200],
+    ['GET', '/api/devices/pi-1/history?metrics=a%00', 401, 400, 400],
+    ['GET', '/api/devices/pi-1/history?metrics=a&from=-1e300&to=1e300', 401, 400, 400],
     ['GET', '/api/devices/none', 401, 404, 404],
     ['GET', '/api/rollouts', 401, 200, 200],
     ['GET', '/api/rollouts/none', 401, 404, 404],
@@ -214,7 +217,7 @@ describeWithMosquitto('the API, with a broker and devices', () => {
   });
 
   test('the page comes from memory: compressed, tagged, for ever where its name says so', async () => {
-    const page = await new Client(dashboard).fetch('/devices/pi-1', {
+    const page = await new Client(dashboard).fetch('/', {
       headers: { 'accept-encoding': 'gzip, br' },
     });
     expect(page.status).toBe(200);
@@ -234,6 +237,28 @@ describeWithMosquitto('the API, with a broker and devices', () => {
     const outside = await new Client(dashboard).fetch('/..%2fusers.json');
     expect(outside.status).toBe(404);
     expect(await outside.text()).not.toContain('scrypt');
+  });
+
+  test.each([
+    ['/?x=//', 200],
+    ['//', 404],
+    ['//[', 404],
+    ['/devices/pi-1', 404],
+    ['//a:b:c/x.js', 404],
+    ['/%zz', 400],
+    ['/../../etc/passwd', 404],
+    ['/..%2fusers.json', 404],
+  ])('the odd address %s is answered, %d, and does not fill the log', async (path, status) => {
+    const { port } = dashboard;
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      get({ host: '127.0.0.1', port, path }, resolve).on('error', reject);
+    });
+    const chunks = await answer.toArray();
+    const text = Buffer.concat(chunks).toString();
+    expect(answer.statusCode).toBe(status);
+    expect(text).toMatch(status === 200 ? /^<!doctype html>/ : /^\{"error":\{"code":/);
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    expect(dashboard.warnings.filter((line) => line.includes('a request failed'))).toEqual([]);
   });
 
   test('whoever guesses is turned away after a while, and others are not', async () => {

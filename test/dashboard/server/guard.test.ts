@@ -10,7 +10,7 @@ test('a route that does not say who may use it cannot be added', () => {
     users: new Users('/nonexistent', () => undefined),
     sessions: new Sessions({ idleMs: 1, totalMs: 1 }, () => 0),
     proxy: null,
-    site: { hosts: null, origin: null },
+    site: { hosts: null, origin: null, isLocal: false },
   }).protect(app);
   expect(() => app.get('/api/new', () => 'x')).toThrow('/api/new does not say who may use it');
   expect(() => app.get('/api/old', { config: { access: 'viewer' } }, () => 'x')).not.toThrow();

@@ -87,6 +87,35 @@ describeWithMosquitto('what happens in the fleet', () => {
     reader.close();
   });
 
+  test('a device that is revoked is gone, and nothing that it says is kept', async () => {
+    await devices.appear('pi-9');
+    const row = () => vic.get('/api/devices/pi-9');
+    await until('it is there', async () => (await row()).status === 200);
+    const reader = new EventReader(vic, '/api/events?device=pi-9');
+    await reader.wait('broker');
+    const ts = new Date().toISOString();
+    const revocation = { schema: 'edgefit/revocation/1', deviceId: 'pi-9', ts, reason: null };
+    await devices.publish('d/pi-9/dn/revoked', { ...revocation, actor: null, replacedBy: null });
+    await reader.wait('devices', (data) => JSON.stringify(data['gone']) === '["pi-9"]');
+    const telemetry = { schema: 'edgefit/telemetry/1', deviceId: 'pi-9', stream: 'host', seq: 1 };
+    const values = { celsius: 99 };
+    await devices.publish('d/pi-9/up/tele/host', { ...telemetry, ts: Date.now(), values }, false);
+    const later = { ...telemetry, deviceId: 'pi-1', seq: 9000, ts: Date.now() };
+    await devices.publish('d/pi-1/up/tele/host', { ...later, values: { later: 1 } }, false);
+    const seriesOf = async (device: string, metric: string) =>
+      (await vic.get(`/api/devices/${device}/history?metrics=${metric}`)).body['series'];
+    await until('what came later', async () =>
+      JSON.stringify(await seriesOf('pi-1', 'later')).includes(',1,1,1]'),
+    );
+    expect(await row()).toMatchObject({
+      status: 404,
+      body: { error: { text: 'pi-9 is revoked: nothing that it says is heard' } },
+    });
+    expect(await seriesOf('pi-9', 'celsius')).toEqual({ celsius: [] });
+    expect(reader.events.filter(({ name }) => name === 'telemetry')).toEqual([]);
+    reader.close();
+  });
+
   test('reports are kept, listed, compared and exported', async () => {
     const reader = new EventReader(vic, '/api/events?device=pi-1');
     await reader.wait('broker');

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -76,6 +76,10 @@ describeIf('openssl')('where the dashboard stands', () => {
     expect(JSON.parse(bob.body)).toMatchObject({ user: 'bob', role: 'viewer' });
     expect((await ask({})).status).toBe(401);
     expect((await ask({ 'x-forwarded-user': 'ann', host: 'evil.example' })).status).toBe(403);
+    const rebound = { host: 'evil.example', 'x-forwarded-host': 'dash.example.com' };
+    expect((await ask({ 'x-forwarded-user': 'ann', ...rebound })).status).toBe(403);
+    const byProxy = { host: `127.0.0.1:${port}`, 'x-forwarded-host': 'dash.example.com' };
+    expect((await ask({ 'x-forwarded-user': 'ann', ...byProxy })).status).toBe(200);
     const { csrf } = JSON.parse(ann.body) as { csrf: string };
     const act = (headers: Record<string, string>) =>
       ask(
@@ -134,6 +138,26 @@ describeIf('openssl')('where the dashboard stands', () => {
     expect(performance.now() - started).toBeLessThan(5000);
     await events.catch(() => undefined);
   }, 60_000);
+
+  test('a certificate that OpenSSL does not take is said in one line, and nothing stays open', async () => {
+    const [cert, key] = [join(folder, 'weak.crt'), join(folder, 'weak.key')];
+    const short = ['req', '-x509', '-newkey', 'rsa:512', '-nodes', '-subj', '/CN=localhost'];
+    spawnSync('openssl', [...short, '-out', cert, '-keyout', key]);
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [
+        builtModule('cli/main'),
+        'dashboard',
+        '--mqtt',
+        `mqtt://127.0.0.1:${await freePort()}`,
+      ].concat(['--listen', '0', '--state', folder, '--tls-cert', cert, '--tls-key', key]),
+      { encoding: 'utf8', timeout: 20_000 },
+    );
+    expect(stderr).toMatch(
+      /^agent: --tls-cert: OpenSSL does not take [^\n]*key too small[^\n]*\n$/,
+    );
+    expect(status).toBe(2);
+  }, 30_000);
 
   test('a port that is taken is said in one line', async () => {
     dashboard = await openDashboard(folder, await freePort());

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { Role } from '../../../contracts/dashboard.ts';
 import { DashboardError } from '../error.ts';
+import { MAPPED } from './network.ts';
 import { USER_NAME } from './users.ts';
 
 /** Login by a reverse proxy that has checked who it is, and says so in a header. */
@@ -36,9 +37,6 @@ export function networkList(texts: readonly string[], setting: string): BlockLis
   }
   return list;
 }
-
-/** An IPv4 address that a socket of both versions shows as IPv6. */
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
 /** Whether the address of a socket is in the list. */
 export function isListed(list: BlockList, address: string | undefined): boolean {

@@ -15,6 +15,8 @@ export interface SiteSettings {
 export interface Site {
   /** Names by which it may be called; null: any. */
   readonly hosts: ReadonlySet<string> | null;
+  /** It listens to this machine alone. */
+  readonly isLocal: boolean;
   /** Of the page, where --public-url says it. */
   readonly origin: string | null;
 }
@@ -52,6 +54,7 @@ export function siteOf({ host, isTls, publicUrl, isInsecure }: SiteSettings): Si
   ];
   return {
     hosts: names.length === 0 ? null : new Set(names),
+    isLocal,
     origin: url?.origin ?? null,
   };
 }
@@ -61,11 +64,18 @@ export function isSecure(request: FastifyRequest, { origin }: Site): boolean {
   return request.protocol === 'https' || (origin?.startsWith('https:') ?? false);
 }
 
-/** A page of elsewhere whose name was made to point here (DNS rebinding) calls it by that name. */
-export function isCalledRightly({ host }: FastifyRequest, { hosts }: Site): boolean {
-  const name = host.replace(/:\d+$/, '').toLowerCase();
-  return hosts === null || hosts.has(name);
+/**
+ * A page of elsewhere whose name was made to point here (DNS rebinding) calls it by that name. Its
+ * script may say what it likes in X-Forwarded-Host, and comes from the address of a local proxy, so
+ * there the name that the browser itself writes counts too.
+ */
+export function isCalledRightly({ host, headers }: FastifyRequest, site: Site): boolean {
+  const { hosts, isLocal } = site;
+  const called = isLocal ? [host, headers.host ?? ''] : [host];
+  return hosts === null || called.every((name) => hosts.has(withoutPort(name)));
 }
+
+const withoutPort = (host: string): string => host.replace(/:\d+$/, '').toLowerCase();
 
 /** Browsers say which page a request comes from; programs that are none may leave it out. */
 export function isFromOurPage(request: FastifyRequest, site: Site): boolean {

@@ -91,6 +91,10 @@ export class LiveFleet implements FleetView {
     return row === undefined ? null : this.#rows.of(row);
   }
 
+  isRevoked(deviceId: string): boolean {
+    return this.#link.roster.isRevoked(deviceId);
+  }
+
   isComplete(): boolean {
     return this.#link.complete();
   }
@@ -169,7 +173,9 @@ export class LiveFleet implements FleetView {
   #takeOther({ topic, payload }: IPublishPacket): void {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const parts = topic.split('/');
-    if (parts.at(-2) === 'bench' && !this.#benchAdmission.admit(parts[3] ?? '')) return;
+    const deviceId = parts[3] ?? '';
+    const isBench = parts.at(-2) === 'bench';
+    if (isBench && (this.isRevoked(deviceId) || !this.#benchAdmission.admit(deviceId))) return;
     const bench = readBench(topic, bytes, this.#options.nowMs());
     if (bench !== null) this.#listeners.each((listener) => listener.bench?.(bench));
     else this.#takeController(topic, bytes);
@@ -182,6 +188,7 @@ export class LiveFleet implements FleetView {
   }
 
   #takeMessage(message: FleetMessage, arrivalMs: number): void {
+    if (this.isRevoked(message.deviceId)) return;
     if (message.kind === 'record' && message.value !== null) {
       const record = jobRecordSchema.safeParse(message.value).data;
       if (record !== undefined) this.#listeners.each(({ job }) => job?.(record));

@@ -14,9 +14,18 @@ import {
   slotRange,
   slotsRange,
 } from './keys.ts';
+import { keptValue } from './limits.ts';
 import type { Database, Names, Put } from './names.ts';
 import { Series, stepFor } from './series.ts';
-import { decodeRaw, decodeRolled, encodeRaw, encodeRolled, type RawValue } from './values.ts';
+import {
+  decodeRaw,
+  decodeRolled,
+  encodeRaw,
+  encodeRolled,
+  mergeRolled,
+  type RawValue,
+  type RolledValue,
+} from './values.ts';
 
 /** What devices measured, in LevelDB: as it came for some days, then in steps of five minutes. */
 export interface ValueLimits {
@@ -56,7 +65,7 @@ export class LevelValues {
     if (device === null) return [];
     const known = Object.entries(values).flatMap(([name, value]): RawValue[] => {
       const metric = this.#names.metricFor(name, puts);
-      return metric === null ? [] : [[metric, value ?? Number.NaN]];
+      return metric === null ? [] : [[metric, keptValue(value) ?? Number.NaN]];
     });
     if (known.length === 0) return puts;
     this.#order = (this.#order + 1) % 2 ** 32;
@@ -154,7 +163,7 @@ export class LevelValues {
     let device: number | null = null;
     let series = new Map<number, Series>();
     const store = async () => {
-      if (device !== null) await this.#db.batch(rolledPuts(device, series));
+      if (device !== null) await this.#addRolled(device, series);
       series = new Map();
     };
     for await (const [key, value] of this.#db.iterator(slotsRange('raw', hour, hour + 1))) {
@@ -168,6 +177,19 @@ export class LevelValues {
     }
     await store();
     await this.#clear(slotsRange('raw', hour, hour + 1));
+  }
+
+  /** What a device sends again after an outage belongs to steps that may have been rolled up before. */
+  async #addRolled(device: number, series: ReadonlyMap<number, Series>): Promise<void> {
+    const steps = rolledSteps(series);
+    const keys = [...steps.keys()].map((ts) => rolledKey(device, ts));
+    const known = await this.#db.getMany(keys);
+    const puts = [...steps.values()].map((values, at): Put => {
+      const [key, before] = [keys[at] ?? Buffer.alloc(0), known[at]];
+      const all = before === undefined ? values : mergeRolled(decodeRolled(before), values);
+      return { type: 'put', key, value: encodeRolled(all) };
+    });
+    await this.#db.batch(puts);
   }
 
   async #clear({ gte, lt }: { readonly gte: Buffer; readonly lt: Buffer }): Promise<void> {
@@ -190,8 +212,9 @@ export class LevelValues {
   }
 }
 
-function rolledPuts(device: number, series: ReadonlyMap<number, Series>): Put[] {
-  const steps = new Map<number, Parameters<typeof encodeRolled>[0][number][]>();
+/** By the beginning of each step. */
+function rolledSteps(series: ReadonlyMap<number, Series>): Map<number, RolledValue[]> {
+  const steps = new Map<number, RolledValue[]>();
   for (const [metric, one] of series) {
     for (const [ts, { sum, min, max, count }] of one.totals()) {
       const values = steps.get(ts) ?? [];
@@ -199,9 +222,5 @@ function rolledPuts(device: number, series: ReadonlyMap<number, Series>): Put[] 
       values.push({ metric, sum, min, max, count });
     }
   }
-  return [...steps].map(([ts, values]) => ({
-    type: 'put',
-    key: rolledKey(device, ts),
-    value: encodeRolled(values),
-  }));
+  return steps;
 }

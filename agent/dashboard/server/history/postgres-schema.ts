@@ -35,6 +35,8 @@ on conflict (device, metric, ts) do update set
   total = coalesce(kept.total, 0) + coalesce(excluded.total, 0), n = kept.n + excluded.n,
   low = least(kept.low, excluded.low), high = greatest(kept.high, excluded.high)`;
 
+export const READ_OLDEST = `select min(ts) as ts from ${SCHEMA}.raw_values`;
+
 /** $1: device, $2: metrics, $3 and $4: from and to, $5: width of a step, $6: half a rolled one. */
 export const READ_STEPS = `
 select metric, round(avg(ts)) as ts, sum(total) as total, sum(n) as n, min(low) as low,

@@ -3,18 +3,17 @@ import { z } from 'zod';
 import { benchSchema } from '../../../contracts/bench.ts';
 import { benchLineSchema, type HistoryPoint } from '../../../contracts/dashboard.ts';
 import { jobRecordSchema } from '../../../contracts/job.ts';
-import { messageOf } from '../../../util/errors.ts';
-import { DashboardError } from '../error.ts';
 import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.ts';
 import { parsedJson } from './documents.ts';
-import { MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
+import { keptValue, MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import { DAY_MS, ROLLED_MS } from './keys.ts';
 import { METRIC_NAME } from './names.ts';
+import { connectPostgres, type PostgresPlace } from './postgres-connect.ts';
 import {
-  CREATE_TABLES,
   dropOld,
   INSERT_VALUES,
   READ_LATEST,
+  READ_OLDEST,
   READ_STEPS,
   ROLL_UP,
   SCHEMA,
@@ -23,21 +22,11 @@ import {
 } from './postgres-schema.ts';
 import { stepFor } from './series.ts';
 
-export interface PostgresOptions {
-  /** postgres://USER@HOST/DATABASE */
-  readonly url: string;
-  readonly password?: string | undefined;
+export interface PostgresOptions extends PostgresPlace {
   readonly rawMs: number;
   readonly keepMs: number;
   readonly nowMs: () => number;
-  readonly warn: (message: string) => void;
 }
-
-const CONNECTIONS = 4;
-const CONNECT_MS = 10_000;
-const STATEMENT_MS = 60_000;
-/** Two dashboards that start at once must not both make the tables. */
-const LOCK = 727_401_924;
 
 const stepRow = z.object({
   metric: z.string(),
@@ -52,49 +41,12 @@ const latestRow = z.object({
   ts: z.coerce.number(),
   value: z.number().nullable(),
 });
+const oldestRow = z.object({ ts: z.coerce.number().nullable() });
 const textRow = z.object({ text: z.string() });
-
-/** The address without what is secret. */
-function shown(url: string): string {
-  try {
-    const { hostname, port, pathname } = new URL(url);
-    return `postgres://${hostname}${port === '' ? '' : `:${port}`}${pathname}`;
-  } catch {
-    throw new DashboardError('BAD_SETTING', '--postgres: write postgres://USER@HOST/DATABASE');
-  }
-}
-
-async function connect({ url, password, warn }: PostgresOptions): Promise<Pool> {
-  const place = shown(url);
-  const { default: pg } = await import('pg');
-  const pool = new pg.Pool({
-    connectionString: url,
-    ...(password === undefined ? {} : { password }),
-    max: CONNECTIONS,
-    connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: STATEMENT_MS,
-    application_name: 'edgefit-dashboard',
-  });
-  // Of a connection that nobody uses right now; the next query makes another.
-  pool.on('error', (error) => warn(`a connection to ${place} is lost: ${messageOf(error)}`));
-  const client = await pool.connect().catch(async (error: unknown) => {
-    await pool.end();
-    const why = `PostgreSQL cannot be reached at ${place}: ${messageOf(error)}`;
-    throw new DashboardError('STORE', why, { cause: error, kind: 'failure' });
-  });
-  try {
-    await client.query('select pg_advisory_lock($1)', [LOCK]);
-    await client.query(CREATE_TABLES);
-  } finally {
-    await client.query('select pg_advisory_unlock($1)', [LOCK]);
-    client.release();
-  }
-  return pool;
-}
 
 /** The history in PostgreSQL. Throws DashboardError. */
 export async function openPostgresStore(options: PostgresOptions): Promise<HistoryStore> {
-  const pool = await connect(options);
+  const pool = await connectPostgres(options);
   const { nowMs, keepMs } = options;
   const rawMs = Math.min(options.rawMs, keepMs);
   const rowsOf = async <Schema extends z.ZodType>(
@@ -153,7 +105,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
       return line === undefined || report === undefined ? null : { line, report };
     },
     prune: async (now) => {
-      await pool.query(ROLL_UP, [now - rawMs, ROLLED_MS]);
+      await rollUp(pool, Math.floor(now - rawMs));
       await pool.query(`delete from ${SCHEMA}.rolled_values where ts < $1`, [now - keepMs]);
     },
     close: () => pool.end(),
@@ -173,10 +125,23 @@ async function writeValues(pool: Pool, samples: readonly Sample[]): Promise<void
       devices.push(sample.deviceId);
       metrics.push(metric);
       times.push(Math.round(sample.ts));
-      values.push(value);
+      values.push(keptValue(value));
     }
   }
   if (devices.length > 0) await pool.query(INSERT_VALUES, [devices, metrics, times, values]);
+}
+
+/** A step at a time: all that has come since the last time could take longer than a statement may. */
+async function rollUp(pool: Pool, beforeMs: number): Promise<void> {
+  for (;;) {
+    /* oxlint-disable no-await-in-loop -- one step after the other */
+    const { rows } = await pool.query(READ_OLDEST);
+    const oldest = oldestRow.parse(rows[0]).ts;
+    if (oldest === null || oldest >= beforeMs) return;
+    const end = (Math.floor(oldest / ROLLED_MS) + 1) * ROLLED_MS;
+    await pool.query(ROLL_UP, [Math.min(end, beforeMs), ROLLED_MS]);
+    /* oxlint-enable no-await-in-loop */
+  }
 }
 
 async function writeBench(pool: Pool, { line, report }: BenchArrival): Promise<void> {

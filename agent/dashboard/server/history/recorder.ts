@@ -15,7 +15,7 @@ const MAX_BATCH = 5000;
 /** A disk or a database that is gone is gone for a while. */
 const TELL_AGAIN_MS = 60_000;
 
-/** A metric of the server's own: 1 while a device is there. Its mean is the share of the time. */
+/** A metric of the server's own: 1 when a device comes, 0 when it goes. */
 export const ONLINE_METRIC = 'deviceOnline';
 
 /**

@@ -57,3 +57,24 @@ export function decodeRolled(bytes: Buffer): RolledValue[] {
   }
   return values;
 }
+
+/** Two halves of one step: a line for each metric that either has. */
+export function mergeRolled(
+  before: readonly RolledValue[],
+  more: readonly RolledValue[],
+): readonly RolledValue[] {
+  const merged = new Map(before.map((value) => [value.metric, value]));
+  for (const value of more) {
+    const known = merged.get(value.metric);
+    merged.set(value.metric, known === undefined ? value : added(known, value));
+  }
+  return [...merged.values()];
+}
+
+const added = (a: RolledValue, b: RolledValue): RolledValue => ({
+  metric: a.metric,
+  sum: a.sum + b.sum,
+  min: Math.min(a.min, b.min),
+  max: Math.max(a.max, b.max),
+  count: a.count + b.count,
+});

@@ -6,6 +6,7 @@ import type { JobRecord } from '../../../contracts/job.ts';
 import { messageOf } from '../../../util/errors.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
+import { METRIC_NAME } from '../history/names.ts';
 import { modelsOf } from '../models.ts';
 import type { FleetView, HistoryStore, Operator } from '../ports.ts';
 import { fleetText, type RowTexts } from '../row-texts.ts';
@@ -26,14 +27,18 @@ const DAY_MS = 86_400_000;
 const MAX_METRICS = 20;
 const MAX_POINTS = 2000;
 
+/** What a date can be. */
+const MAX_TIME_MS = 8.64e15;
+const time = z.coerce.number().min(-MAX_TIME_MS).max(MAX_TIME_MS);
+
 const historySchema = z.object({
   metrics: z
     .string()
     .max(2000)
     .transform((text) => text.split(',').filter((name) => name !== ''))
-    .pipe(z.array(z.string().max(64)).min(1).max(MAX_METRICS)),
-  from: z.coerce.number().optional(),
-  to: z.coerce.number().optional(),
+    .pipe(z.array(z.string().regex(METRIC_NAME, 'it is no metric')).min(1).max(MAX_METRICS)),
+  from: time.optional(),
+  to: time.optional(),
   points: z.coerce.number().int().min(10).max(MAX_POINTS).default(500),
 });
 
@@ -58,7 +63,7 @@ export function addFleetRoutes(app: FastifyInstance, parts: FleetParts): void {
   app.post('/api/devices/:id/actions', { config: { access: 'operator' } }, (request) => {
     const { id } = checked(idSchema, request.params);
     const action = checked(actionSchema, request.body);
-    if (parts.fleet.row(id) === null) throw new ApiFailure('not_found', `there is no device ${id}`);
+    if (parts.fleet.row(id) === null) throw noDevice(parts, id);
     return operatorOf(parts).act(id, action, request.identity?.user ?? '');
   });
 }
@@ -69,10 +74,16 @@ export function operatorOf({ operator }: { readonly operator: Operator | null })
   throw new ApiFailure('read_only', 'this dashboard was started without --key: it can only look');
 }
 
+function noDevice({ fleet }: FleetParts, deviceId: string): ApiFailure {
+  const revoked = `${deviceId} is revoked: nothing that it says is heard`;
+  const text = fleet.isRevoked(deviceId) ? revoked : `there is no device ${deviceId}`;
+  return new ApiFailure('not_found', text);
+}
+
 async function describeDevice(parts: FleetParts, deviceId: string): Promise<Device> {
   const { fleet, history } = parts;
   const row = fleet.row(deviceId);
-  if (row === null) throw new ApiFailure('not_found', `there is no device ${deviceId}`);
+  if (row === null) throw noDevice(parts, deviceId);
   const stored = Promise.all([
     history.jobs(deviceId),
     history.benches(deviceId),

@@ -6,6 +6,7 @@ import type { PasswordChecker } from '../access/passwords.ts';
 import type { Sessions } from '../access/sessions.ts';
 import { isSecure, type Site } from '../access/site.ts';
 import type { User, Users } from '../access/users.ts';
+import { networkOf } from '../access/network.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
 
@@ -45,11 +46,15 @@ function userNamed({ body }: FastifyRequest): string {
 function loginLimiter(app: FastifyInstance, limits: LoginLimits) {
   const timeWindow = MINUTE_MS;
   const limiters = [
-    app.createRateLimit({ max: limits.perAddress, timeWindow, keyGenerator: ({ ip }) => ip }),
+    app.createRateLimit({
+      max: limits.perAddress,
+      timeWindow,
+      keyGenerator: ({ ip }) => networkOf(ip),
+    }),
     app.createRateLimit({
       max: limits.perUserAndAddress,
       timeWindow,
-      keyGenerator: (request) => `${request.ip} ${userNamed(request)}`,
+      keyGenerator: (request) => `${networkOf(request.ip)} ${userNamed(request)}`,
     }),
     app.createRateLimit({ max: limits.perUser, timeWindow, keyGenerator: userNamed }),
   ];

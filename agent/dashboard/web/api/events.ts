@@ -6,7 +6,7 @@ import { getFleet, loadSession } from './client.ts';
 /** Whether the server is there: `lost` is shown to the reader. */
 export const link = createStore<'opening' | 'open' | 'lost'>('opening');
 
-/** How often the server has come back: what a page has loaded is then loaded again. */
+/** How often the stream has come back: what a page has loaded is then loaded again. */
 export const recoveries = createStore(0);
 
 type Listener<Name extends DashboardEventName> = (data: DashboardEvents[Name]) => void;
@@ -38,6 +38,12 @@ export function onRollout(listener: Listener<'rollout'>): () => void {
 /** A browser retries by itself, but gives up for good on an answer that is not an event stream. */
 const RETRY_MS = 3000;
 
+/**
+ * A browser has six connections to a server (HTTP/1.1) for all its tabs, and the page of a device takes
+ * two: with a fourth nothing would go on in any of them. What is out of sight for so long gives them back.
+ */
+const REST_MS = 10_000;
+
 const ignore = () => undefined;
 
 interface Stream {
@@ -50,22 +56,37 @@ function keepOpen(
   opened: () => void = ignore,
   lost: () => void = ignore,
 ): Stream {
-  let source: EventSource;
+  let source: EventSource | null = null;
   let retry: ReturnType<typeof setTimeout> | undefined;
+  let rest: ReturnType<typeof setTimeout> | undefined;
   const open = () => {
-    source = new EventSource(path);
-    source.addEventListener('open', opened);
-    source.addEventListener('error', () => {
+    const opening = new EventSource(path);
+    source = opening;
+    opening.addEventListener('open', opened);
+    opening.addEventListener('error', () => {
       lost();
-      if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
+      if (opening.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
     });
-    listen(source);
+    listen(opening);
+  };
+  const pause = () => {
+    clearTimeout(retry);
+    source?.close();
+    source = null;
+  };
+  const onSight = () => {
+    clearTimeout(rest);
+    if (document.hidden) rest = setTimeout(pause, REST_MS);
+    else if (source === null) open();
   };
   open();
+  onSight();
+  document.addEventListener('visibilitychange', onSight);
   return {
     close: () => {
-      clearTimeout(retry);
-      source.close();
+      document.removeEventListener('visibilitychange', onSight);
+      clearTimeout(rest);
+      pause();
     },
   };
 }
@@ -85,7 +106,7 @@ function readFleet(): void {
   getFleet().then(
     (fleet) => {
       takeFleet(fleet);
-      if (link.get() === 'lost') recoveries.set(recoveries.get() + 1);
+      if (link.get() !== 'opening') recoveries.set(recoveries.get() + 1);
       link.set('open');
     },
     () => link.set('lost'),

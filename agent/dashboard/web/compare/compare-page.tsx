@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks';
 import type { BenchLine, Compare } from '../../../contracts/dashboard.ts';
 import { compare, comparePath, getBenches } from '../api/client.ts';
 import { goTo, linkTo } from '../state/router.ts';
@@ -14,22 +15,35 @@ function nameOf(bench: BenchLine): string {
   return `${bench.deviceId}: ${bench.model.name}, ${bench.chosen?.precision ?? 'none chosen'}, ${time}`;
 }
 
+const wordsOf = (filter: string) => filter.toLowerCase().split(/\s+/).filter(Boolean);
+
+function hasWords(bench: BenchLine, words: readonly string[]): boolean {
+  const name = nameOf(bench).toLowerCase();
+  return words.every((word) => name.includes(word));
+}
+
+/** More than these nobody wants to look through. */
+const MANY = 20;
+
 interface PickProps {
   readonly label: string;
   readonly value: string;
   readonly benches: readonly BenchLine[];
+  /** All of them are in what is offered. */
+  readonly words: readonly string[];
   readonly onPick: (id: string) => void;
 }
 
-function Pick({ label, value, benches, onPick }: PickProps) {
+function Pick({ label, value, benches, words, onPick }: PickProps) {
   const known = benches.some((bench) => idOf(bench) === value);
+  const shown = benches.filter((bench) => idOf(bench) === value || hasWords(bench, words));
   return (
     <label class="field">
       <span class="field-label">{label}</span>
       <select value={value} onChange={(event) => onPick(event.currentTarget.value)}>
         <option value="">Pick a report</option>
         {value !== '' && !known && <option value={value}>{value}</option>}
-        {benches.map((bench) => (
+        {shown.map((bench) => (
           <option key={idOf(bench)} value={idOf(bench)}>
             {nameOf(bench)}
           </option>
@@ -93,6 +107,8 @@ export function ComparePage({ query }: { readonly query: URLSearchParams }) {
   const right = query.get('right') ?? '';
   const { value, problem } = useLoaded('benches', getBenches);
   const benches = value?.benches ?? [];
+  const [filter, setFilter] = useState('');
+  const words = wordsOf(filter);
   const pick = (picked: { left?: string; right?: string }) =>
     goTo(linkTo(['compare'], { left, right, ...picked }));
   return (
@@ -100,7 +116,25 @@ export function ComparePage({ query }: { readonly query: URLSearchParams }) {
       <h1>Compare benchmarks</h1>
       {problem !== null && <p class="problem">{problem}</p>}
       <div class="picks card">
-        <Pick label="Left" value={left} benches={benches} onPick={(id) => pick({ left: id })} />
+        {benches.length > MANY && (
+          <label class="field picks-filter">
+            <span class="field-label">Filter</span>
+            <input
+              type="search"
+              value={filter}
+              placeholder={`${benches.length} reports: device, model, int8, day`}
+              spellcheck={false}
+              onInput={(event) => setFilter(event.currentTarget.value)}
+            />
+          </label>
+        )}
+        <Pick
+          label="Left"
+          value={left}
+          benches={benches}
+          words={words}
+          onPick={(id) => pick({ left: id })}
+        />
         <button
           type="button"
           class="button"
@@ -109,7 +143,13 @@ export function ComparePage({ query }: { readonly query: URLSearchParams }) {
         >
           Swap
         </button>
-        <Pick label="Right" value={right} benches={benches} onPick={(id) => pick({ right: id })} />
+        <Pick
+          label="Right"
+          value={right}
+          benches={benches}
+          words={words}
+          onPick={(id) => pick({ right: id })}
+        />
       </div>
       {left !== '' && right !== '' ? (
         <Compared left={left} right={right} />

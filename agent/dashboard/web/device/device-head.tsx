@@ -12,6 +12,8 @@ import { StateBadge } from '../ui/state-badge.tsx';
 
 interface HeadProps {
   readonly row: DeviceRow;
+  /** It has left the fleet since the page was opened: the row is the last that was known. */
+  readonly isGone: boolean;
   readonly twin: Twin | null;
 }
 
@@ -146,7 +148,7 @@ function Figures({ row }: { readonly row: DeviceRow }) {
   );
 }
 
-export function DeviceHead({ row, twin }: HeadProps) {
+export function DeviceHead({ row, twin, isGone }: HeadProps) {
   const refused = twin?.settings.refused ?? null;
   return (
     <header class="device-head">
@@ -154,10 +156,10 @@ export function DeviceHead({ row, twin }: HeadProps) {
         <h1 class="mono" title={row.deviceId}>
           {row.deviceId}
         </h1>
-        <StateBadge kind={row.state} />
+        {!isGone && <StateBadge kind={row.state} />}
         {row.throttled === true && <StateBadge kind="throttled" />}
         {row.cloned && <StateBadge kind="cloned" text="two machines use this id" />}
-        <Actions row={row} />
+        {!isGone && <Actions row={row} />}
       </div>
       <Figures row={row} />
       {refused !== null && (

@@ -3,7 +3,7 @@ import type { BenchLine, Device } from '../../../contracts/dashboard.ts';
 import type { JobRecord } from '../../../contracts/job.ts';
 import { followDevice } from '../api/events.ts';
 import { getDevice } from '../api/client.ts';
-import { devices } from '../state/fleet.ts';
+import { complete, devices } from '../state/fleet.ts';
 import { linkTo } from '../state/router.ts';
 import { createStore, useStore, type Store } from '../state/store.ts';
 import { Empty } from '../ui/empty.tsx';
@@ -59,11 +59,18 @@ function joinBenches(loaded: readonly BenchLine[], live: readonly BenchLine[]): 
 }
 
 function Body({ device, live }: { readonly device: Device; readonly live: Live }) {
-  const current = useStore(devices).byId.get(device.row.deviceId) ?? device.row;
+  const row = useStore(devices).byId.get(device.row.deviceId);
+  const isGone = useStore(complete) && row === undefined;
+  const current = row ?? device.row;
   const benches = joinBenches(device.benches, live.benches);
   return (
     <>
-      <DeviceHead row={current} twin={device.twin} />
+      {isGone && (
+        <p class="problem" role="status">
+          This device is not in the fleet any more: it was revoked or taken away.
+        </p>
+      )}
+      <DeviceHead row={current} isGone={isGone} twin={device.twin} />
       <div class="device-grid">
         <Decision deviceId={device.row.deviceId} benches={benches} />
         <LiveCharts deviceId={device.row.deviceId} latest={device.latest} samples={live.samples} />

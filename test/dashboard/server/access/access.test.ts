@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { networkOf } from '../../../../agent/dashboard/server/access/network.ts';
 import { proxyLogin } from '../../../../agent/dashboard/server/access/proxy.ts';
 import { Sessions } from '../../../../agent/dashboard/server/access/sessions.ts';
 import { siteOf } from '../../../../agent/dashboard/server/access/site.ts';
@@ -108,6 +109,20 @@ describe('proxy login', () => {
   });
 });
 
+test.each([
+  ['192.0.2.7', '192.0.2.7'],
+  ['::ffff:192.0.2.7', '192.0.2.7'],
+  ['2001:db8:0:1::5', '2001:db8:0:1::/64'],
+  ['2001:0DB8::1:ffff:ffff:ffff:ffff', '2001:db8:0:1::/64'],
+  ['2001:db8:0:2::5', '2001:db8:0:2::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['1:2:3:4:5:6:7:8', '1:2:3:4::/64'],
+  ['1:2:3:4:5:6::', '1:2:3:4::/64'],
+])('logins from %s count for %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
+});
+
 describe('where it listens', () => {
   const site = (host: string, rest: Partial<Parameters<typeof siteOf>[0]> = {}) =>
     siteOf({ host, port: 1, isTls: false, publicUrl: null, isInsecure: false, ...rest });
@@ -129,6 +144,7 @@ describe('where it listens', () => {
     expect(site('127.0.0.1', { publicUrl: 'https://dash.example.com' })).toEqual({
       hosts: new Set(['localhost', '127.0.0.1', '[::1]', 'dash.example.com']),
       origin: 'https://dash.example.com',
+      isLocal: true,
     });
     expect(() => site('127.0.0.1', { publicUrl: 'dash.example.com' })).toThrow(/--public-url/);
     expect(() => site('127.0.0.1', { publicUrl: 'https://x/y' })).toThrow(/--public-url/);

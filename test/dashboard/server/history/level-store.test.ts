@@ -115,6 +115,20 @@ describe('the embedded history', () => {
     expect(await read('load', NOON, NOON + HOUR)).toEqual([]);
   });
 
+  test('adds what comes late to what is rolled up', async () => {
+    await store.write({ ...EMPTY, samples: [sample(NOON, { load: 1, celsius: 40 })] });
+    now = NOON + 2 * DAY + 2 * HOUR;
+    await store.prune(now);
+    await store.write({ ...EMPTY, samples: [sample(NOON + 1000, { load: 4, fan: 1 })] });
+    await store.prune(now);
+    await store.write({ ...EMPTY, samples: [sample(NOON + 2000, { load: null })] });
+    await store.prune(now);
+    const at = NOON + 150_000;
+    expect(await read('load', NOON, NOON + HOUR)).toEqual([[at, 2.5, 1, 4]]);
+    expect(await read('celsius', NOON, NOON + HOUR)).toEqual([[at, 40, 40, 40]]);
+    expect(await read('fan', NOON, NOON + HOUR)).toEqual([[at, 1, 1, 1]]);
+  });
+
   test('gives up the oldest when it takes too much room', async () => {
     await store.close();
     store = await open({ maxBytes: 1_000_000 });

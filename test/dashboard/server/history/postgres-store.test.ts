@@ -85,6 +85,19 @@ describeIf('postgres')('the history in PostgreSQL', () => {
     expect(await read('speed', NOON, NOON + HOUR)).toEqual([]);
   });
 
+  test('values that no sum can hold are gaps, and do not keep the rest from being tidied', async () => {
+    const samples = [0, 1, 2].map((at) => sample(NOON + at, { odd: at === 2 ? 5 : 1.7e308 }));
+    await store.write({ ...EMPTY, samples: [...samples, sample(NOON + HOUR, { odd: -1.7e308 })] });
+    now = NOON + HOUR;
+    expect(await read('odd', NOON - 1000, NOON + 1000, 10)).toEqual([[NOON + 1, 5, 5, 5]]);
+    now = NOON + 3 * DAY;
+    await store.prune(now);
+    expect(await read('odd', NOON, NOON + 2 * HOUR)).toEqual([
+      [NOON + 150_000, 5, 5, 5],
+      [NOON + HOUR + 150_000, null, null, null],
+    ]);
+  });
+
   test('keeps twenty reports of a device, whatever stands in them', async () => {
     const benches = Array.from({ length: 22 }, (_, at) => {
       const report = benchReport({ p90: at + 1, reason: 'odd \u0000 text' });
@@ -120,4 +133,46 @@ describeIf('postgres')('the history in PostgreSQL', () => {
       ),
     });
   });
+});
+
+describeIf('postgres')('a PostgreSQL that wants a password', () => {
+  const PASSWORD = 'a/b#c%41 ü';
+  let postgres: Postgres;
+  beforeAll(async () => {
+    postgres = await startPostgres(PASSWORD);
+  }, 60_000);
+  afterAll(() => postgres.stop());
+  const open = (url: string, password?: string) => {
+    const rest = { rawMs: DAY, keepMs: DAY, nowMs: Date.now, warn: () => undefined };
+    return openPostgresStore({ url, password, ...rest });
+  };
+
+  test('takes it from beside the URL or from within it', async () => {
+    const withOne = new URL(postgres.url);
+    withOne.password = encodeURIComponent(PASSWORD);
+    const other = new URL(postgres.url);
+    other.password = 'wrong';
+    const stores = [
+      await open(postgres.url, PASSWORD),
+      await open(withOne.href),
+      await open(other.href, PASSWORD),
+    ];
+    for (const store of stores) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      expect(await store.benches(null)).toEqual([]);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await store.close();
+    }
+  });
+
+  test.each([undefined, 'wrong'])(
+    '%j is refused in one line that does not say it',
+    async (given) => {
+      const opening = open(postgres.url, given);
+      await expect(opening).rejects.toThrow(
+        /^PostgreSQL cannot be reached at postgres:[^\n]*assword/,
+      );
+      await expect(opening).rejects.not.toThrow(/wrong/);
+    },
+  );
 });

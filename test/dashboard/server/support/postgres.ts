@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { postgresFolder } from '../../../support/available.ts';
@@ -18,17 +18,24 @@ function owner(): { readonly uid: number; readonly gid: number } | null {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-/** A server of its own in a folder of its own, on a free port of this machine. */
-export async function startPostgres(): Promise<Postgres> {
+/**
+ * A server of its own in a folder of its own, on a free port of this machine. It lets everybody in, or
+ * whoever has the password.
+ */
+export async function startPostgres(password?: string): Promise<Postgres> {
   const programs = postgresFolder() ?? '';
   const folder = await mkdtemp(join(tmpdir(), 'edgefit-postgres-'));
   const who = owner();
   if (who !== null) await chown(folder, who.uid, who.gid);
   const options = { ...who, cwd: folder, env: { PATH: process.env['PATH'], LC_ALL: 'C' } };
   const data = join(folder, 'data');
+  const passwordFile = join(folder, 'password');
+  if (password !== undefined) await writeFile(passwordFile, `${password}\n`);
+  const login =
+    password === undefined ? ['-A', 'trust'] : ['-A', 'scram-sha-256', '--pwfile', passwordFile];
   const made = spawnSync(
     join(programs, 'initdb'),
-    ['-D', data, '-U', 'dash', '-A', 'trust', '--no-sync'],
+    ['-D', data, '-U', 'dash', ...login, '--no-sync'],
     options,
   );
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr.toString()}`);
