@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
-import { aclFile } from '../../agent/fleet/access/acl.ts';
+import { aclFile, revokedIn } from '../../agent/fleet/access/acl.ts';
 import { watch } from '../daemon/fleet-support.ts';
 import type { Watcher } from '../daemon/fleet-support.ts';
 import { startDaemon, temporaryFolder, until } from '../daemon/support.ts';
@@ -104,6 +104,17 @@ describeWithMosquitto('agent fleet revoke', () => {
     );
   });
 
+  test('leaves out whom another operator has shut out', async () => {
+    const { broker, state, fleet, files, reload } = await site();
+    const other = ['--list', join(state, 'another.json')];
+    expect((await fleet('revoke', 'pi-7', ...files, ...reload)).code).toBe(0);
+    expect((await fleet('revoke', 'pi-8', ...files, ...reload, ...other)).code).toBe(0);
+    const denied = () => revokedIn(readFileSync(broker.aclPath, 'utf8'));
+    expect(denied()).toEqual(['pi-7', 'pi-8']);
+    expect((await fleet('revoke', 'pi-8', '--undo', ...files, ...reload, ...other)).code).toBe(0);
+    expect(denied()).toEqual(['pi-7']);
+  });
+
   test('says what is left to do where it was not given the files', async () => {
     const { fleet } = await site();
     const { code, out } = await fleet('revoke', 'pi-9');
@@ -117,6 +128,8 @@ describeWithMosquitto('agent fleet revoke', () => {
     ]);
     const never = await fleet('revoke', 'pi-8', '--undo');
     expect([never.code, never.err]).toEqual([2, expect.stringContaining('pi-8 is not in')]);
+    const long = await fleet('revoke', 'pi-8', '--reason', 'x'.repeat(501));
+    expect([long.code, long.err]).toEqual([2, expect.stringContaining('at most 500')]);
     const bad = await fleet('revoke', '../x');
     expect([bad.code, bad.err]).toEqual([2, expect.stringContaining('is no device id')]);
     const failed = await fleet('revoke', 'pi-9', '--reload', 'false');

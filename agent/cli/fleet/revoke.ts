@@ -6,6 +6,7 @@ import {
   actorOf,
   OPERATOR_HELP,
   operatorOptions,
+  reasonOption,
   withOperator,
   type BrokerFlags,
   type Operator,
@@ -56,10 +57,9 @@ export function fleetRevokeCommand(context: CliContext): Command {
     .summary('shut a device out')
     .description('Shuts a device out of the fleet; its history is kept.')
     .argument('<id>', 'the device')
-    .option('--reason <text>', 'for the record')
     .option('--undo', 'let it in again')
     .option('--json', 'print what was done as JSON');
-  return operatorOptions(accessOptions(command))
+  return operatorOptions(accessOptions(reasonOption(command)))
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, flags: Flags) => {
       await checkDeviceId(id);
@@ -100,7 +100,7 @@ export async function shutOut(
     replacedBy: flags.replacedBy ?? null,
   };
   const devices = await addRevoked(await listPath(flags, io.env), entry);
-  const todo = [...(await applyAccess(flags, devices, deviceId))];
+  const todo = [...(await applyAccess(flags, { devices, shutOut: deviceId }))];
   await remove.publishRevocation(channel, deviceId, entry);
   const problem = await remove.endSession(broker, deviceId, timeoutMs);
   if (problem !== null) todo.push(`end its session at the broker yourself (${problem})`);
@@ -118,7 +118,7 @@ async function letIn(
   const { removeRevoked } = await import('../../fleet/access/revoked-list.ts');
   const { publishRevocation } = await import('../../fleet/access/remove.ts');
   const devices = await removeRevoked(await listPath(flags, io.env), deviceId);
-  const todo = await applyAccess(flags, devices, null);
+  const todo = await applyAccess(flags, { devices, letIn: deviceId });
   await publishRevocation(channel, deviceId, null);
   return { deviceId, revoked: false, cleared: 0, archive: null, todo };
 }

@@ -71,21 +71,33 @@ async function editFile(path: string, edit: (text: string) => string): Promise<v
   await chmod(path, mode & 0o7777);
 }
 
+export interface AccessChange {
+  /** The operator's own list, as it is now. */
+  readonly devices: readonly Revocation[];
+  readonly shutOut?: string;
+  readonly letIn?: string;
+}
+
 /**
- * Brings the files of the broker in line with the list and makes it read them. Returns what somebody
- * still has to do. Throws FileError, and AccessError, also when the reload fails.
+ * Brings the files of the broker in line with the list and makes it read them. Whom another operator,
+ * who keeps a list of his own, has shut out stays out. Returns what somebody still has to do. Throws
+ * FileError, and AccessError, also when the reload fails.
  */
 export async function applyAccess(
   flags: AccessFlags,
-  devices: readonly Revocation[],
-  removed: string | null,
+  { devices, shutOut, letIn }: AccessChange,
 ): Promise<readonly string[]> {
-  const { withRevoked, withoutPassword } = await import('../../fleet/access/acl.ts');
-  const ids = devices.map(({ deviceId }) => deviceId);
+  const { revokedIn, withRevoked, withoutPassword } = await import('../../fleet/access/acl.ts');
+  const listed = devices.map(({ deviceId }) => deviceId);
   const { acl, passwordFile, reload } = flags;
-  if (acl !== undefined) await editFile(acl, (text) => withRevoked(text, ids));
-  if (passwordFile !== undefined && removed !== null) {
-    await editFile(passwordFile, (text) => withoutPassword(text, removed));
+  if (acl !== undefined) {
+    await editFile(acl, (text) => {
+      const before = revokedIn(text).filter((id) => id !== letIn);
+      return withRevoked(text, [...before, ...listed]);
+    });
+  }
+  if (passwordFile !== undefined && shutOut !== undefined) {
+    await editFile(passwordFile, (text) => withoutPassword(text, shutOut));
   }
   if (reload !== undefined) await runReload(reload);
   const todo: string[] = [];
