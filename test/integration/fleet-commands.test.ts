@@ -170,6 +170,8 @@ describeWithMosquitto('agent fleet rollout', () => {
       'good.yaml': 'model:\n  name: kws\n  version: 1.0.0\nwaves: [100]\n',
       'typo.yaml': 'model: {name: kws, version: 1.0.0}\nwave: [100]\n',
       'range.yaml': 'model:\n  name: kws\n  version: 1.0.0\nwaves: [100, 120]\n',
+      'window.yaml':
+        'model: {name: kws, version: 1.0.0}\nwindow: {cron: "0 25 * * *", durationMinutes: 60}\n',
       'broken.json': '{"model": ',
       'list.yaml': '- a\n',
     });
@@ -189,6 +191,11 @@ describeWithMosquitto('agent fleet rollout', () => {
     expect([range.code, range.err]).toEqual([
       2,
       expect.stringMatching(/range\.yaml:4:14: waves\.1: too big/),
+    ]);
+    const shut = await create('window.yaml');
+    expect([shut.code, shut.err]).toEqual([
+      2,
+      expect.stringMatching(/window\.yaml:2:\d+: window: "25" is no hour/),
     ]);
     for (const name of ['broken.json', 'list.yaml', 'missing.yaml']) {
       // oxlint-disable-next-line no-await-in-loop -- three files
@@ -211,6 +218,9 @@ describeWithMosquitto('agent fleet rollout', () => {
     expect(await bad('create', '--model', 'a@1', '--soak', 'soon')).toContain('is no duration');
     expect(await bad('create', '--model', 'a@1', '--waves', '50%,10%')).toContain(
       '10% is not more',
+    );
+    expect(await bad('create', '--model', 'a@1', '--where', 'tag=')).toContain(
+      '--where: selector, character 5',
     );
     expect(await bad('create', '--model', 'a@1')).toContain('which key signs it?');
     expect(await bad('plan', 'missing.yaml')).toContain('there is no file missing.yaml');

@@ -10,7 +10,7 @@ import { marksFor } from '../sparkline.ts';
 import { selectorOf, whereOption, withFleet, type OpenFleet, type WhereFlags } from './fleet.ts';
 import { redrawUntilQuit } from './ls.ts';
 import { OPERATOR_HELP, operatorOptions, type BrokerFlags } from './operator.ts';
-import { parseDuration } from './parse.ts';
+import { parseWait } from './parse.ts';
 import { sampleOf } from './sample.ts';
 import { classMedian, renderWatch, sampleLine, type Seen } from './watch-view.ts';
 
@@ -31,6 +31,8 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
+/** More often nothing is to be seen, and a processor is busy. */
+const LEAST_EVERY_S = 0.1;
 const LIVE_S = 2;
 const LINE_S = 10;
 const HOTTEST = 5;
@@ -45,7 +47,7 @@ export function fleetWatchCommand(context: CliContext): Command {
     .option(
       '--every <time>',
       'how often it is looked at (default: 2s; 10s in lines)',
-      parseDuration,
+      parseWait(LEAST_EVERY_S),
     )
     .option('--count <n>', 'in lines: how many', wholeNumber({ min: 1 }))
     .option('--json', 'lines of JSON (edgefit/fleet-sample/1)');
