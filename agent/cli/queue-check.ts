@@ -44,7 +44,7 @@ async function compare(settings: MqttSettings, signal: AbortSignal): Promise<Fin
     return { ok: false, found, mend, facts };
   }
   if (atOnce >= kept)
-    return { ok: true, found: `one subscription brings all ${kept} cards`, facts };
+    return { ok: true, found: `one subscription brings ${kept} of ${kept} cards`, facts };
   const found = `one subscription brings ${atOnce} of ${kept} cards: the broker queues no more for a client`;
   return { ok: false, found, mend: MEND, facts };
 }

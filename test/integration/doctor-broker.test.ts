@@ -70,7 +70,7 @@ describeWithMosquitto('what one subscription brings of a fleet', () => {
     await leaveCards(port, 1300);
     expect(await queue({ mqtt: `mqtt://127.0.0.1:${port}` })).toMatchObject({
       ok: true,
-      found: 'one subscription brings all 1300 cards',
+      found: 'one subscription brings 1300 of 1300 cards',
     });
   });
 
@@ -85,7 +85,7 @@ describeWithMosquitto('what one subscription brings of a fleet', () => {
       found: expect.stringContaining('this user may not read them'),
     });
     expect(await queue({ mqtt, mqttUser: 'ann' })).toMatchObject({
-      found: 'one subscription brings all 3 cards',
+      found: 'one subscription brings 3 of 3 cards',
     });
   });
 });
