@@ -115,8 +115,20 @@ describeWithMosquitto('agent fleet revoke', () => {
     expect(denied()).toEqual(['pi-7']);
   });
 
+  test('several at the same time all count', async () => {
+    const { broker, state, fleet, files } = await site();
+    const ids = ['pi-11', 'pi-12', 'pi-13', 'pi-14', 'pi-15'];
+    const done = await Promise.all(ids.map((id) => fleet('revoke', id, ...files)));
+    expect(done.map(({ code, err }) => [code, err])).toEqual(ids.map(() => [0, '']));
+    expect(revokedIn(readFileSync(broker.aclPath, 'utf8'))).toEqual(ids);
+    const list = JSON.parse(readFileSync(join(state, 'fleet/revoked.json'), 'utf8')) as {
+      devices: readonly { deviceId: string }[];
+    };
+    expect(list.devices.map(({ deviceId }) => deviceId).toSorted()).toEqual(ids);
+  });
+
   test('says what is left to do where it was not given the files', async () => {
-    const { fleet } = await site();
+    const { fleet, state } = await site();
     const { code, out } = await fleet('revoke', 'pi-9');
     expect(code).toBe(0);
     expect(out.split('\n')).toEqual([
@@ -130,6 +142,9 @@ describeWithMosquitto('agent fleet revoke', () => {
     expect([never.code, never.err]).toEqual([2, expect.stringContaining('pi-8 is not in')]);
     const long = await fleet('revoke', 'pi-8', '--reason', 'x'.repeat(501));
     expect([long.code, long.err]).toEqual([2, expect.stringContaining('at most 500')]);
+    const missing = await fleet('revoke', 'pi-8', '--acl', join(state, 'no/acl'));
+    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('cannot read')]);
+    expect(readFileSync(join(state, 'fleet/revoked.json'), 'utf8')).not.toContain('pi-8');
     const bad = await fleet('revoke', '../x');
     expect([bad.code, bad.err]).toEqual([2, expect.stringContaining('is no device id')]);
     const failed = await fleet('revoke', 'pi-9', '--reload', 'false');
