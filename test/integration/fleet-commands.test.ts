@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { beforeAll, expect, jest, test } from '@jest/globals';
 import { fleetListSchema, fleetSampleSchema } from '../../agent/contracts/fleet-list.ts';
@@ -256,5 +258,24 @@ describeWithMosquitto('agent fleet rollout', () => {
     expect((await fleet('rollout', 'ls')).out).toContain(
       'r1                     kws 2.1.0        paused',
     );
+  });
+});
+
+describeWithMosquitto('a reader that has seen enough', () => {
+  test.each([
+    ['watch', '--json', '--every', '0.1'],
+    ['ls', '--watch'],
+  ])('ends %s', async (...args) => {
+    const { port } = await mosquitto('allow_anonymous true');
+    const main = join(import.meta.dirname, '../../dist/agent/cli/main.js');
+    const url = `mqtt://127.0.0.1:${port}`;
+    const child = spawn(process.execPath, [main, 'fleet', ...args, '--mqtt', url], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 20_000,
+    });
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    // Not by the time limit, which is a signal.
+    expect([...(await once(child, 'exit')), child.killed]).toEqual([0, null, false]);
   });
 });

@@ -159,10 +159,16 @@ async function lines(look: () => Look, flags: Flags, { io, signal }: CliContext)
   const { setTimeout: sleep } = await import('node:timers/promises');
   const everyMs = (flags.every ?? LINE_S) * 1000;
   const most = flags.count ?? Infinity;
-  for (let written = 0; written < most && !signal.aborted; written += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- one moment after the other; Ctrl-C ends the wait
-    if (written > 0) await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-    if (written > 0 && signal.aborted) return;
+  // Ctrl-C ends it, and so does whoever read it and is gone.
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  io.stdout.on?.('error', leave);
+  signal.addEventListener('abort', leave, { once: true });
+  for (let written = 0; written < most && !gone.signal.aborted && !signal.aborted; written += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one moment after the other
+    if (written > 0)
+      await sleep(everyMs, undefined, { signal: gone.signal }).catch(() => undefined);
+    if (gone.signal.aborted) return;
     const { sample } = look();
     io.stdout.write(`${flags.json === true ? JSON.stringify(sample) : sampleLine(sample)}\n`);
   }
