@@ -4,12 +4,12 @@
 // repository, a controller, and two devices. Needs a build, mosquitto and openssl. Ctrl-C stops it.
 //   node scripts/quick-start.js [FOLDER]     the folder must be empty or new; default: a temporary one
 //   node scripts/quick-start.js --check      brings the demo model to both devices, and ends
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { programPath, Site } from './quick-start/site.js';
+import { MAIN, programPath, Site } from './quick-start/site.js';
 
 const DEVICES = /** @type {const} */ ([
   ['pi-a', ['site-a', 'hall-1']],
@@ -19,21 +19,45 @@ const MODEL = 'demo-shapes@1.0.0';
 /** Both at once: a check need not be careful. */
 const SPEC = ['--model', MODEL, '--soak', '1s', '--waves', '100%', '--canary-per-class', '0'];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { check: { type: 'boolean', default: false } },
-});
-const isTemporary = positionals[0] === undefined;
-const folder = isTemporary
-  ? mkdtempSync(join(tmpdir(), 'edgefit-fleet-'))
-  : resolve(positionals[0] ?? '');
-
 /** @param {string} text */
 const say = (text) => console.error(text);
 
+/** What was asked for. Throws for bad usage. */
+function readArguments() {
+  const options = /** @type {const} */ ({ check: { type: 'boolean', default: false } });
+  const { values, positionals } = parseArgs({ allowPositionals: true, options });
+  const [name, ...more] = positionals;
+  if (more.length > 0) throw new Error('name one folder');
+  // They stand in files and commands that a shell reads.
+  if (name !== undefined && !/^[\w./+-]+$/.test(resolve(name))) {
+    throw new Error(`${resolve(name)}: name a folder of letters, digits and _ . + - alone`);
+  }
+  return { isCheck: values.check, name };
+}
+
+/** @param {unknown} error */
+function complain(error) {
+  const lines = String(error instanceof Error ? error.message : error)
+    .trim()
+    .split('\n');
+  say(`quick-start: ${lines.at(-1) ?? ''}`);
+}
+
+let asked;
+try {
+  asked = readArguments();
+} catch (error) {
+  complain(error);
+  process.exit(2);
+}
+const { isCheck, name } = asked;
+const isTemporary = name === undefined;
+const folder = isTemporary ? mkdtempSync(join(tmpdir(), 'edgefit-fleet-')) : resolve(name);
+
 /** @param {Site} site */
 async function start(site) {
-  for (const name of ['mosquitto', 'openssl']) programPath(name);
+  for (const program of ['mosquitto', 'openssl']) programPath(program);
+  if (!existsSync(MAIN)) throw new Error('there is no build: npm run build');
   mkdirSync(folder, { recursive: true });
   if (readdirSync(folder).length > 0)
     throw new Error(`${folder} is not empty: name another folder`);
@@ -78,19 +102,19 @@ The fleet is up. In another terminal:
 Logs are in ${join(folder, 'log')}. Ctrl-C stops everything.`;
 
 const site = new Site(folder);
-const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => true);
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const stopped = Promise.race(SIGNALS.map((signal) => once(process, signal))).then(() => true);
+// Whoever read what we say is gone: everything is stopped all the same.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 try {
-  const work = start(site).then(() => (values.check ? check(site) : undefined));
+  const work = start(site).then(() => (isCheck ? check(site) : undefined));
   const isStopped = await Promise.race([work.then(() => false), stopped]);
-  if (!isStopped && !values.check) {
+  if (!isStopped && !isCheck) {
     console.log(HELP);
     await stopped;
   }
 } catch (error) {
-  const lines = String(error instanceof Error ? error.message : error)
-    .trim()
-    .split('\n');
-  say(`quick-start: ${lines.at(-1) ?? ''}`);
+  complain(error);
   process.exitCode = 1;
 } finally {
   say('stopping');

@@ -5,7 +5,7 @@
 //     node scripts/simulate-fleet.js --devices 200 --serve --mqtt-port 1883     until it is stopped
 //
 // docs/scale.md has the options, what is real and what is not, and figures.
-import { mkdtemp, mkdir, rm } from 'node:fs/promises';
+import { mkdtemp, mkdir, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildWhenMissing } from './simulate-fleet/built.js';
@@ -29,6 +29,10 @@ async function run(options) {
   const { openFleet } = await import('./simulate-fleet/fleet.js');
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'edgefit-fleet-')));
   await mkdir(folder, { recursive: true });
+  // It is removed at the end: what somebody had in it must not go, too.
+  if ((await readdir(folder)).length > 0) {
+    throw new UsageError(`--folder ${folder}: it is not empty, name another one`);
+  }
   const fleet = await openFleet(folder, options);
   const stopped = untilSignal();
   try {

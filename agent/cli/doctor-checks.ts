@@ -1,5 +1,6 @@
 import type { Check, Finding } from '../util/check.ts';
 import type { CliContext } from './context.ts';
+import { queueCheck } from './queue-check.ts';
 import { readMqttSettings, type MqttOptions, type MqttSettings } from './mqtt-options.ts';
 
 export interface DoctorFlags extends MqttOptions {
@@ -31,7 +32,7 @@ export async function checksFor(
   const { runtimeChecks } = await import('../runtime/checks.ts');
   const { trtexecChecks } = await import('../runtime/tensorrt/check.ts');
   const libraries = [...runtimeChecks, ...trtexecChecks(facts, io.env)];
-  const broker = settings === null ? [] : [brokerCheck(settings)];
+  const broker = settings === null ? [] : [brokerCheck(settings), queueCheck(settings)];
   const { metadataChecks } = await import('./metadata-check.ts');
   const metadata = await metadataChecks(stateFolder(io.env));
   return [nodeCheck(process.versions.node), ...libraries, ...machine, ...broker, ...metadata];

@@ -6,9 +6,9 @@ export interface Stream {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
   readonly rows?: number | undefined;
-  /** Of a terminal: calls the listener whenever its size has changed. */
-  on?(event: 'resize', listener: () => void): unknown;
-  off?(event: 'resize', listener: () => void): unknown;
+  /** `resize`: a terminal has another size. `error`: whoever read it is gone, or a disk is full. */
+  on?(event: 'resize' | 'error', listener: () => void): unknown;
+  off?(event: 'resize' | 'error', listener: () => void): unknown;
 }
 
 export interface Io {

@@ -8,7 +8,7 @@ import { makeCa, makeCertificate, signRequest } from './certificates.js';
 import { finish, freePort, Processes, until, untilListening } from './processes.js';
 
 const ROOT = dirname(dirname(import.meta.dirname));
-const MAIN = join(ROOT, 'dist/agent/cli/main.js');
+export const MAIN = join(ROOT, 'dist/agent/cli/main.js');
 const SECRET = 0o600;
 
 /** The full path of a program. Throws with what to install. @param {string} name */
@@ -80,7 +80,10 @@ export class Site {
     await makeCertificate(this.#ca, this.path('controller'), 'ctl-1');
     const variables = Object.entries(this.#operatorVariables());
     const text = variables.map(([name, value]) => `export ${name}='${value}'\n`).join('');
-    writeFileSync(this.path('operator.env'), text, { mode: SECRET });
+    // Where edgefit is built but not installed.
+    const main = MAIN.replaceAll("'", `'\\''`);
+    const command = `command -v agent > /dev/null || agent() { node '${main}' "$@"; }\n`;
+    writeFileSync(this.path('operator.env'), text + command, { mode: SECRET });
   }
 
   /** mosquitto with TLS, certificates for everybody, and the access list. */

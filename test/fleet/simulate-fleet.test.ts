@@ -67,6 +67,10 @@ test.each([
   [['--fail', '120%'], '--fail 120%: use a share such as 2%'],
   [['--max-failed', '5%'], '--max-failed 5%: use a share and a number such as 5%/10'],
   [['--broker-limits', 'none'], '--broker-limits none: use default or raised'],
+  [
+    ['--folder', import.meta.dirname],
+    `--folder ${import.meta.dirname}: it is not empty, name another one`,
+  ],
   [['--soak', 'long'], '--soak long: use a time such as 30s, 5m or 1h'],
 ])('%j is refused in one line', (args, message) => {
   const { status, stderr, stdout } = spawnSync(process.execPath, [SCRIPT, ...args], {

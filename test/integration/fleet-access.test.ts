@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
-import { aclFile } from '../../agent/fleet/access/acl.ts';
+import { aclFile, revokedIn } from '../../agent/fleet/access/acl.ts';
 import { watch } from '../daemon/fleet-support.ts';
 import type { Watcher } from '../daemon/fleet-support.ts';
 import { startDaemon, temporaryFolder, until } from '../daemon/support.ts';
@@ -104,8 +104,31 @@ describeWithMosquitto('agent fleet revoke', () => {
     );
   });
 
+  test('leaves out whom another operator has shut out', async () => {
+    const { broker, state, fleet, files, reload } = await site();
+    const other = ['--list', join(state, 'another.json')];
+    expect((await fleet('revoke', 'pi-7', ...files, ...reload)).code).toBe(0);
+    expect((await fleet('revoke', 'pi-8', ...files, ...reload, ...other)).code).toBe(0);
+    const denied = () => revokedIn(readFileSync(broker.aclPath, 'utf8'));
+    expect(denied()).toEqual(['pi-7', 'pi-8']);
+    expect((await fleet('revoke', 'pi-8', '--undo', ...files, ...reload, ...other)).code).toBe(0);
+    expect(denied()).toEqual(['pi-7']);
+  });
+
+  test('several at the same time all count', async () => {
+    const { broker, state, fleet, files } = await site();
+    const ids = ['pi-11', 'pi-12', 'pi-13', 'pi-14', 'pi-15'];
+    const done = await Promise.all(ids.map((id) => fleet('revoke', id, ...files)));
+    expect(done.map(({ code, err }) => [code, err])).toEqual(ids.map(() => [0, '']));
+    expect(revokedIn(readFileSync(broker.aclPath, 'utf8'))).toEqual(ids);
+    const list = JSON.parse(readFileSync(join(state, 'fleet/revoked.json'), 'utf8')) as {
+      devices: readonly { deviceId: string }[];
+    };
+    expect(list.devices.map(({ deviceId }) => deviceId).toSorted()).toEqual(ids);
+  });
+
   test('says what is left to do where it was not given the files', async () => {
-    const { fleet } = await site();
+    const { fleet, state } = await site();
     const { code, out } = await fleet('revoke', 'pi-9');
     expect(code).toBe(0);
     expect(out.split('\n')).toEqual([
@@ -117,6 +140,11 @@ describeWithMosquitto('agent fleet revoke', () => {
     ]);
     const never = await fleet('revoke', 'pi-8', '--undo');
     expect([never.code, never.err]).toEqual([2, expect.stringContaining('pi-8 is not in')]);
+    const long = await fleet('revoke', 'pi-8', '--reason', 'x'.repeat(501));
+    expect([long.code, long.err]).toEqual([2, expect.stringContaining('at most 500')]);
+    const missing = await fleet('revoke', 'pi-8', '--acl', join(state, 'no/acl'));
+    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('cannot read')]);
+    expect(readFileSync(join(state, 'fleet/revoked.json'), 'utf8')).not.toContain('pi-8');
     const bad = await fleet('revoke', '../x');
     expect([bad.code, bad.err]).toEqual([2, expect.stringContaining('is no device id')]);
     const failed = await fleet('revoke', 'pi-9', '--reload', 'false');

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { beforeAll, expect, jest, test } from '@jest/globals';
 import { fleetListSchema, fleetSampleSchema } from '../../agent/contracts/fleet-list.ts';
@@ -170,6 +172,8 @@ describeWithMosquitto('agent fleet rollout', () => {
       'good.yaml': 'model:\n  name: kws\n  version: 1.0.0\nwaves: [100]\n',
       'typo.yaml': 'model: {name: kws, version: 1.0.0}\nwave: [100]\n',
       'range.yaml': 'model:\n  name: kws\n  version: 1.0.0\nwaves: [100, 120]\n',
+      'window.yaml':
+        'model: {name: kws, version: 1.0.0}\nwindow: {cron: "0 25 * * *", durationMinutes: 60}\n',
       'broken.json': '{"model": ',
       'list.yaml': '- a\n',
     });
@@ -189,6 +193,11 @@ describeWithMosquitto('agent fleet rollout', () => {
     expect([range.code, range.err]).toEqual([
       2,
       expect.stringMatching(/range\.yaml:4:14: waves\.1: too big/),
+    ]);
+    const shut = await create('window.yaml');
+    expect([shut.code, shut.err]).toEqual([
+      2,
+      expect.stringMatching(/window\.yaml:2:\d+: window: "25" is no hour/),
     ]);
     for (const name of ['broken.json', 'list.yaml', 'missing.yaml']) {
       // oxlint-disable-next-line no-await-in-loop -- three files
@@ -211,6 +220,9 @@ describeWithMosquitto('agent fleet rollout', () => {
     expect(await bad('create', '--model', 'a@1', '--soak', 'soon')).toContain('is no duration');
     expect(await bad('create', '--model', 'a@1', '--waves', '50%,10%')).toContain(
       '10% is not more',
+    );
+    expect(await bad('create', '--model', 'a@1', '--where', 'tag=')).toContain(
+      '--where: selector, character 5',
     );
     expect(await bad('create', '--model', 'a@1')).toContain('which key signs it?');
     expect(await bad('plan', 'missing.yaml')).toContain('there is no file missing.yaml');
@@ -246,5 +258,24 @@ describeWithMosquitto('agent fleet rollout', () => {
     expect((await fleet('rollout', 'ls')).out).toContain(
       'r1                     kws 2.1.0        paused',
     );
+  });
+});
+
+describeWithMosquitto('a reader that has seen enough', () => {
+  test.each([
+    ['watch', '--json', '--every', '0.1'],
+    ['ls', '--watch'],
+  ])('ends %s', async (...args) => {
+    const { port } = await mosquitto('allow_anonymous true');
+    const main = join(import.meta.dirname, '../../dist/agent/cli/main.js');
+    const url = `mqtt://127.0.0.1:${port}`;
+    const child = spawn(process.execPath, [main, 'fleet', ...args, '--mqtt', url], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 20_000,
+    });
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    // Not by the time limit, which is a signal.
+    expect([...(await once(child, 'exit')), child.killed]).toEqual([0, null, false]);
   });
 });

@@ -26,6 +26,7 @@ import {
 } from '@grafana/schema';
 import { parse as parseToml } from 'smol-toml';
 import { telemetryStreams } from '../../agent/contracts/telemetry.ts';
+import { ROLLOUT_STATUSES } from '../../agent/fleet/controller/figures.ts';
 import { parseTopic, topicFor } from '../../agent/fleet/protocol/topics.ts';
 import { programPath, testIf } from '../support/available.ts';
 import { alertRules, FOLDER, readDashboard, type Panel } from './support.ts';
@@ -157,6 +158,16 @@ describe('the alerts', () => {
     expect(new Set(names).size).toBe(names.length);
     const tests = readFileSync(resolve(FOLDER, 'alerts.test.yml'), 'utf8');
     expect(names.filter((name) => !tests.includes(`alertname: ${name}\n`))).toEqual([]);
+  });
+
+  test('ask for labels that a controller gives', () => {
+    const asked = alertRules().flatMap(({ expr }) =>
+      [...expr.matchAll(/edgefit_rollout_devices\{status=~"([^"]+)"\}/g)].flatMap(
+        ([, statuses = '']) => statuses.split('|'),
+      ),
+    );
+    expect(asked).toEqual(['failed', 'rejected']);
+    expect(ROLLOUT_STATUSES).toEqual(expect.arrayContaining(asked));
   });
 
   testIf('prometheus')('are sound, and fire when they should', () => {

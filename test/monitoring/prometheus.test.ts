@@ -81,7 +81,7 @@ const FLEET = {
     { state: 'offline', class: 'rpi-5', count: 1 },
   ],
   models: [{ model: 'kws', version: '1.0.0', precision: 'int8', count: 9 }],
-  rollouts: [{ rollout: 'r1', state: 'running', status: 'SUCCEEDED', count: 4 }],
+  rollouts: [{ rollout: 'r1', state: 'running', status: 'succeeded', count: 4 }],
   leader: true,
   connected: true,
 };

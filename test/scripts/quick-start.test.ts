@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { expect, jest } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { afterThisTest } from '../fleet/support/harness.ts';
 import { testIf } from '../support/available.ts';
 
@@ -36,4 +36,14 @@ testIf('mosquitto', 'openssl')('does not write into a folder that holds somethin
   afterThisTest(() => rmSync(folder, { recursive: true }));
   const { code, text } = await quickStart(join(folder, '..'));
   expect([code, text]).toEqual([1, expect.stringContaining('is not empty: name another folder')]);
+});
+
+test.each([
+  [['--what'], "Unknown option '--what'"],
+  [['one', 'two'], 'name one folder'],
+  [["it's"], 'name a folder of letters, digits'],
+])('%j is refused in one line', async (args, why) => {
+  const { code, text } = await quickStart(...args);
+  expect([code, text]).toEqual([2, expect.stringContaining(why)]);
+  expect(text.trim().split('\n')).toHaveLength(1);
 });

@@ -16,7 +16,7 @@ import {
   type BrokerFlags,
   type KeyFlags,
 } from './operator.ts';
-import { parseDuration } from './parse.ts';
+import { parseWait } from './parse.ts';
 import { checkDeviceId } from './revoked.ts';
 
 interface Flags extends BrokerFlags, KeyFlags, WhereFlags {
@@ -58,7 +58,7 @@ export function fleetBenchCommand(context: CliContext, outcome: Outcome): Comman
     .option(
       '--within <time>',
       'longest wait for a device (default: 10m)',
-      parseDuration,
+      parseWait(1),
       DEFAULT_WITHIN_S,
     )
     .option('--json', 'print the records of the jobs as JSON, a list of edgefit/job/1');

@@ -98,31 +98,30 @@ async function watchTable(flags: Flags, selects: Selects, context: CliContext): 
   });
 }
 
-/** Draws now and then on the whole terminal until somebody leaves. */
+/** Draws now and then on the whole terminal until somebody leaves, or nobody reads it any more. */
 export async function redrawUntilQuit(
   draw: () => readonly string[],
   everyMs: number,
   { io, signal }: CliContext,
 ): Promise<void> {
+  const quit = deferred<undefined>();
+  const leave = () => quit.resolve(undefined);
   const redraw = () => screen.draw(draw());
   const screen = openScreen(io.stdout, { isFull: io.stdout.isTTY === true, onResize: redraw });
   const timer = setInterval(redraw, everyMs);
-  try {
-    redraw();
-    await untilQuit(signal);
-  } finally {
-    clearInterval(timer);
-    screen.close();
-  }
-}
-
-/** Resolves when a key to quit is typed, or by Ctrl-C where keys are not read. */
-async function untilQuit(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const quit = deferred<undefined>();
-  const leave = () => quit.resolve(undefined);
+  // Where keys are not read, Ctrl-C is a signal.
   const stopKeys = onQuitKey(leave);
   signal.addEventListener('abort', leave, { once: true });
-  await quit.promise;
-  stopKeys();
+  io.stdout.on?.('error', leave);
+  if (signal.aborted) leave();
+  try {
+    redraw();
+    await quit.promise;
+  } finally {
+    clearInterval(timer);
+    stopKeys();
+    signal.removeEventListener('abort', leave);
+    io.stdout.off?.('error', leave);
+    screen.close();
+  }
 }

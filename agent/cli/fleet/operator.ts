@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import type { ClosableChannel } from '../../fleet/operator/channel.ts';
 import type { Signer } from '../../fleet/protocol/signed.ts';
 import type { BrokerSettings } from '../../fleet/broker-link.ts';
@@ -104,7 +104,19 @@ export async function openSigners(flags: KeyFlags, io: Io): Promise<readonly Sig
   return openKeys({ key, passphraseFile: flags.passphraseFile }, io);
 }
 
+const MAX_ACTOR = 200;
+
 /** Who asks, for the record: the login name. */
 export function actorOf({ env }: Io): string | undefined {
-  return given(env, 'USER') ?? given(env, 'LOGNAME');
+  return (given(env, 'USER') ?? given(env, 'LOGNAME'))?.slice(0, MAX_ACTOR);
+}
+
+const MAX_REASON = 500;
+
+/** Why, for the record; as long as the contracts allow. */
+export function reasonOption(command: Command): Command {
+  return command.option('--reason <text>', 'for the record', (text: string) => {
+    if (text.length <= MAX_REASON) return text;
+    throw new InvalidArgumentError(`It has ${text.length} characters, at most ${MAX_REASON}.`);
+  });
 }

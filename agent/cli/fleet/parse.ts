@@ -2,6 +2,8 @@ import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
 import type { failureLimitSchema } from '../../contracts/rollout.ts';
 import type { JobWindow } from '../../contracts/job.ts';
+import { checkWindow } from '../../fleet/jobs/window.ts';
+import { messageOf } from '../../util/errors.ts';
 
 /** What operators write in options: durations, percents, windows. */
 
@@ -19,6 +21,18 @@ export function parseDuration(text: string): number {
     (sum, [, count, unit = 's']) => sum + Number(count) * (SECONDS[unit] ?? 1),
     0,
   );
+}
+
+/** A timer of Node.js takes 24 days at most, and ends at once when asked for more. */
+const MAX_WAIT_S = 7 * 86_400;
+
+/** A duration that somebody waits for: from `min` seconds to a week. */
+export function parseWait(min: number): (text: string) => number {
+  return (text) => {
+    const seconds = parseDuration(text);
+    if (seconds >= min && seconds <= MAX_WAIT_S) return seconds;
+    throw new InvalidArgumentError(`"${text}": use ${min}s to 7d.`);
+  };
 }
 
 /** `5%` or `5`; of a hundred. */
@@ -92,16 +106,17 @@ function windowOf(cron: string, minutes: number, timeZone: string | undefined): 
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > MAX_WINDOW_MINUTES) {
     throw new InvalidArgumentError(`A window lasts 1 to ${MAX_WINDOW_MINUTES} whole minutes.`);
   }
-  if (timeZone !== undefined) checkZone(timeZone);
-  return { cron, durationMinutes: minutes, ...(timeZone === undefined ? {} : { timeZone }) };
-}
-
-function checkZone(timeZone: string): void {
+  const window = {
+    cron,
+    durationMinutes: minutes,
+    ...(timeZone === undefined ? {} : { timeZone }),
+  };
   try {
-    new Intl.DateTimeFormat('en', { timeZone }).format(0);
-  } catch {
-    throw new InvalidArgumentError(`"${timeZone}" is no time zone such as Europe/Berlin.`);
+    checkWindow(window);
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`);
   }
+  return window;
 }
 
 /** `45 s`, `12 min`, `3 h 20 min`, `2 d`: for people. */

@@ -8,6 +8,7 @@ import {
   openSigners,
   operatorKeyOptions,
   operatorOptions,
+  reasonOption,
   withOperator,
   type BrokerFlags,
   type KeyFlags,
@@ -46,9 +47,8 @@ export function fleetReplaceCommand(context: CliContext): Command {
     .description('Puts another board in the place of a device.')
     .argument('<id>', 'the device that goes')
     .argument('[new]', 'the device that comes; the same name when left out')
-    .option('--reason <text>', 'for the record')
     .option('--json', 'print what was done as JSON');
-  return operatorOptions(accessOptions(operatorKeyOptions(command)))
+  return operatorOptions(accessOptions(operatorKeyOptions(reasonOption(command))))
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, other: string | undefined, flags: Flags) => {
       await checkDeviceId(id);

@@ -6,16 +6,16 @@ import {
   actorOf,
   OPERATOR_HELP,
   operatorOptions,
+  reasonOption,
   withOperator,
   type BrokerFlags,
   type Operator,
 } from './operator.ts';
 import {
   accessOptions,
-  applyAccess,
   archiveFolder,
+  changeAccess,
   checkDeviceId,
-  listPath,
   type AccessFlags,
 } from './revoked.ts';
 
@@ -56,10 +56,9 @@ export function fleetRevokeCommand(context: CliContext): Command {
     .summary('shut a device out')
     .description('Shuts a device out of the fleet; its history is kept.')
     .argument('<id>', 'the device')
-    .option('--reason <text>', 'for the record')
     .option('--undo', 'let it in again')
     .option('--json', 'print what was done as JSON');
-  return operatorOptions(accessOptions(command))
+  return operatorOptions(accessOptions(reasonOption(command)))
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, flags: Flags) => {
       await checkDeviceId(id);
@@ -99,8 +98,8 @@ export async function shutOut(
     actor: actorOf(io) ?? null,
     replacedBy: flags.replacedBy ?? null,
   };
-  const devices = await addRevoked(await listPath(flags, io.env), entry);
-  const todo = [...(await applyAccess(flags, devices, deviceId))];
+  const add = (list: string) => addRevoked(list, entry);
+  const todo = [...(await changeAccess(flags, io.env, add, { shutOut: deviceId }))];
   await remove.publishRevocation(channel, deviceId, entry);
   const problem = await remove.endSession(broker, deviceId, timeoutMs);
   if (problem !== null) todo.push(`end its session at the broker yourself (${problem})`);
@@ -117,8 +116,8 @@ async function letIn(
 ): Promise<Revoked> {
   const { removeRevoked } = await import('../../fleet/access/revoked-list.ts');
   const { publishRevocation } = await import('../../fleet/access/remove.ts');
-  const devices = await removeRevoked(await listPath(flags, io.env), deviceId);
-  const todo = await applyAccess(flags, devices, null);
+  const take = (list: string) => removeRevoked(list, deviceId);
+  const todo = await changeAccess(flags, io.env, take, { letIn: deviceId });
   await publishRevocation(channel, deviceId, null);
   return { deviceId, revoked: false, cleared: 0, archive: null, todo };
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Revocation } from '../../contracts/revocation.ts';
-import { fileError } from '../../util/files.ts';
+import { fileError, makeFolder } from '../../util/files.ts';
 import { UsageError } from '../errors.ts';
 import type { Io } from '../output.ts';
 
@@ -57,11 +57,15 @@ export async function checkDeviceId(id: string): Promise<void> {
   if (!isId(id)) throw new UsageError(`${JSON.stringify(id)} is no device id: use ${ID_RULE}`);
 }
 
-async function editFile(path: string, edit: (text: string) => string): Promise<void> {
-  const { replaceFile } = await import('../../util/durable.ts');
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
     throw fileError('read', path, error);
   });
+}
+
+async function editFile(path: string, edit: (text: string) => string): Promise<void> {
+  const { replaceFile } = await import('../../util/durable.ts');
+  const text = await readText(path);
   const edited = edit(text);
   if (edited === text) return;
   const { mode, uid, gid } = await stat(path);
@@ -71,21 +75,53 @@ async function editFile(path: string, edit: (text: string) => string): Promise<v
   await chmod(path, mode & 0o7777);
 }
 
-/**
- * Brings the files of the broker in line with the list and makes it read them. Returns what somebody
- * still has to do. Throws FileError, and AccessError, also when the reload fails.
- */
-export async function applyAccess(
+/** Changes the list, and the files of the broker with it, while nobody else does. */
+export async function changeAccess(
   flags: AccessFlags,
-  devices: readonly Revocation[],
-  removed: string | null,
+  env: Io['env'],
+  edit: (list: string) => Promise<readonly Revocation[]>,
+  who: Omit<AccessChange, 'devices'>,
 ): Promise<readonly string[]> {
-  const { withRevoked, withoutPassword } = await import('../../fleet/access/acl.ts');
-  const ids = devices.map(({ deviceId }) => deviceId);
+  const { exclusively } = await import('../../fleet/access/exclusive.ts');
+  const list = await listPath(flags, env);
+  const files = [flags.acl, flags.passwordFile].filter((path) => path !== undefined);
+  // A mistyped path is told before anything is changed.
+  await Promise.all(files.map(readText));
+  await makeFolder(dirname(list)).catch((error: unknown) => {
+    throw fileError('write', list, error);
+  });
+  return exclusively([list, ...files], async () =>
+    applyAccess(flags, { devices: await edit(list), ...who }),
+  );
+}
+
+interface AccessChange {
+  /** The operator's own list, as it is now. */
+  readonly devices: readonly Revocation[];
+  readonly shutOut?: string;
+  readonly letIn?: string;
+}
+
+/**
+ * Brings the files of the broker in line with the list and makes it read them. Whom another operator,
+ * who keeps a list of his own, has shut out stays out. Returns what somebody still has to do. Throws
+ * FileError, and AccessError, also when the reload fails.
+ */
+async function applyAccess(
+  flags: AccessFlags,
+  { devices, shutOut, letIn }: AccessChange,
+): Promise<readonly string[]> {
+  const { revokedIn, withRevoked, withoutPassword } = await import('../../fleet/access/acl.ts');
+  const listed = devices.map(({ deviceId }) => deviceId);
   const { acl, passwordFile, reload } = flags;
-  if (acl !== undefined) await editFile(acl, (text) => withRevoked(text, ids));
-  if (passwordFile !== undefined && removed !== null) {
-    await editFile(passwordFile, (text) => withoutPassword(text, removed));
+  if (acl !== undefined) {
+    await editFile(acl, (text) => {
+      const before = revokedIn(text).filter((id) => id !== letIn);
+      return withRevoked(text, [...before, ...listed]);
+    });
+  }
+  if (passwordFile !== undefined && shutOut !== undefined) {
+    await editFile(passwordFile, (text) => withoutPassword(text, shutOut));
   }
   if (reload !== undefined) await runReload(reload);
   const todo: string[] = [];

@@ -136,7 +136,10 @@ async function newRolloutId({ model }: RolloutSpecInput): Promise<string> {
 }
 
 function tell(rolloutId: string, rollout: Rollout | null, flags: Flags, io: Io): void {
-  const targets = rollout === null ? '' : ` for ${rollout.counts.targets} devices`;
+  const targets =
+    rollout === null
+      ? ''
+      : ` for ${rollout.counts.targets} ${rollout.counts.targets === 1 ? 'device' : 'devices'}`;
   io.stdout.write(`${rolloutId} is ${rollout?.state ?? 'created'}${targets}\n`);
   if (flags.watch === true) return;
   const next = flags.approve === true ? 'watch' : 'approve';

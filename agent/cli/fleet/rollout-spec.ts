@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
-import type { RolloutSpecInput } from '../../contracts/rollout.ts';
+import type { RolloutSpec, RolloutSpecInput } from '../../contracts/rollout.ts';
 import type { JobWindow } from '../../contracts/job.ts';
+import { messageOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
 import { UsageError } from '../errors.ts';
 import { numberWithin, wholeNumber } from '../parsers.ts';
@@ -215,7 +216,25 @@ async function checkSpec(value: object, place: Place): Promise<RolloutSpecInput>
     const hint = near === null ? `known are ${unknown.known.join(', ')}` : `did you mean ${near}?`;
     throw new UsageError(place(unknown.path, `there is no such key; ${hint}`));
   }
+  await checkTexts(parsed.data, place);
   return parsed.data;
+}
+
+/** What has a language of its own: the controller would refuse it later, without the place. */
+async function checkTexts({ where, window }: RolloutSpec, place: Place): Promise<void> {
+  const { parseSelector } = await import('../../fleet/rollouts/selector.ts');
+  const { checkWindow } = await import('../../fleet/jobs/window.ts');
+  const checks = [
+    ['where', () => void parseSelector(where)],
+    ['window', () => window !== undefined && checkWindow(window)],
+  ] as const;
+  for (const [key, check] of checks) {
+    try {
+      check();
+    } catch (error) {
+      throw new UsageError(place([key], messageOf(error)), { cause: error });
+    }
+  }
 }
 
 /** A schema drops keys that it does not know: the first one that is gone. A mistyped key must be told. */

@@ -8,6 +8,7 @@ import {
   openSigners,
   operatorKeyOptions,
   operatorOptions,
+  reasonOption,
   withOperator,
   type BrokerFlags,
   type KeyFlags,
@@ -62,9 +63,8 @@ function stepCommand(name: RolloutCommandName, summary: string, context: CliCont
     .summary(summary)
     .description(`${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`)
     .argument('<id>', 'the rollout')
-    .option('--reason <text>', 'for the record')
     .option('--json', 'print the rollout as JSON (edgefit/rollout/1)');
-  return operatorOptions(operatorKeyOptions(command))
+  return operatorOptions(operatorKeyOptions(reasonOption(command)))
     .addHelpText('after', STEP_HELP)
     .action(async (rolloutId: string, flags: StepFlags) => {
       const { sendRolloutCommand } = await import('../../fleet/operator/rollouts.ts');

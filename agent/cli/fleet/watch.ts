@@ -10,7 +10,7 @@ import { marksFor } from '../sparkline.ts';
 import { selectorOf, whereOption, withFleet, type OpenFleet, type WhereFlags } from './fleet.ts';
 import { redrawUntilQuit } from './ls.ts';
 import { OPERATOR_HELP, operatorOptions, type BrokerFlags } from './operator.ts';
-import { parseDuration } from './parse.ts';
+import { parseWait } from './parse.ts';
 import { sampleOf } from './sample.ts';
 import { classMedian, renderWatch, sampleLine, type Seen } from './watch-view.ts';
 
@@ -31,6 +31,8 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
+/** More often nothing is to be seen, and a processor is busy. */
+const LEAST_EVERY_S = 0.1;
 const LIVE_S = 2;
 const LINE_S = 10;
 const HOTTEST = 5;
@@ -45,7 +47,7 @@ export function fleetWatchCommand(context: CliContext): Command {
     .option(
       '--every <time>',
       'how often it is looked at (default: 2s; 10s in lines)',
-      parseDuration,
+      parseWait(LEAST_EVERY_S),
     )
     .option('--count <n>', 'in lines: how many', wholeNumber({ min: 1 }))
     .option('--json', 'lines of JSON (edgefit/fleet-sample/1)');
@@ -157,10 +159,16 @@ async function lines(look: () => Look, flags: Flags, { io, signal }: CliContext)
   const { setTimeout: sleep } = await import('node:timers/promises');
   const everyMs = (flags.every ?? LINE_S) * 1000;
   const most = flags.count ?? Infinity;
-  for (let written = 0; written < most && !signal.aborted; written += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- one moment after the other; Ctrl-C ends the wait
-    if (written > 0) await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-    if (written > 0 && signal.aborted) return;
+  // Ctrl-C ends it, and so does whoever read it and is gone.
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  io.stdout.on?.('error', leave);
+  signal.addEventListener('abort', leave, { once: true });
+  for (let written = 0; written < most && !gone.signal.aborted && !signal.aborted; written += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one moment after the other
+    if (written > 0)
+      await sleep(everyMs, undefined, { signal: gone.signal }).catch(() => undefined);
+    if (gone.signal.aborted) return;
     const { sample } = look();
     io.stdout.write(`${flags.json === true ? JSON.stringify(sample) : sampleLine(sample)}\n`);
   }

@@ -89,11 +89,26 @@ function checkNames(roles: Roles): void {
   throw new AccessError('BAD_NAME', `${twice} is named twice: one user has one role`);
 }
 
+/** The devices that an ACL file shuts out. Throws AccessError as `withRevoked`. */
+export function revokedIn(acl: string): readonly string[] {
+  const { block } = splitRevoked(acl);
+  return [...block.matchAll(/^user (.+)$/gm)].map(([, user = '']) => user.trim());
+}
+
 /**
  * An ACL file in which exactly these devices are shut out: whatever else grants them something, a
- * denial counts first. The rest of the file stays as it is.
+ * denial counts first. The rest of the file stays as it is. Throws AccessError for a damaged file.
  */
 export function withRevoked(acl: string, revoked: readonly string[]): string {
+  const { rest } = splitRevoked(acl);
+  const block = [...new Set(revoked)]
+    .toSorted()
+    .flatMap((device) => [`user ${device}`, 'topic deny #']);
+  // Last in the file: a user line holds until the next one.
+  return `${rest.trimEnd()}\n\n${[BEGIN, ...block, END].join('\n')}\n`;
+}
+
+function splitRevoked(acl: string): { readonly rest: string; readonly block: string } {
   const begin = acl.indexOf(BEGIN);
   const end = acl.indexOf(END);
   if ((begin === -1) !== (end === -1) || end < begin) {
@@ -103,12 +118,11 @@ export function withRevoked(acl: string, revoked: readonly string[]): string {
       `only one of the lines around the revoked devices is left: ${fix}`,
     );
   }
-  const rest = begin === -1 ? acl : acl.slice(0, begin) + acl.slice(end + END.length);
-  const block = [...new Set(revoked)]
-    .toSorted()
-    .flatMap((device) => [`user ${device}`, 'topic deny #']);
-  // Last in the file: a user line holds until the next one.
-  return `${rest.trimEnd()}\n\n${[BEGIN, ...block, END].join('\n')}\n`;
+  if (begin === -1) return { rest: acl, block: '' };
+  return {
+    rest: acl.slice(0, begin) + acl.slice(end + END.length),
+    block: acl.slice(begin, end),
+  };
 }
 
 /** A password file of mosquitto without this user; the same text when it is not in it. */

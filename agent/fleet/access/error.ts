@@ -5,10 +5,13 @@ export class AccessError extends AgentError {
   override readonly name = 'AccessError';
 
   constructor(
-    code: 'BAD_NAME' | 'DAMAGED' | 'NOT_REVOKED' | 'RELOAD',
+    code: 'BAD_ENTRY' | 'BAD_NAME' | 'BUSY' | 'DAMAGED' | 'NOT_REVOKED' | 'RELOAD',
     message: string,
     cause?: unknown,
   ) {
-    super(code, message, { cause, kind: code === 'RELOAD' ? 'failure' : 'input' });
+    super(code, message, {
+      cause,
+      kind: code === 'RELOAD' || code === 'BUSY' ? 'failure' : 'input',
+    });
   }
 }

@@ -1,6 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { revokedListSchema, type Revocation } from '../../contracts/revocation.ts';
+import {
+  revocationSchema,
+  revokedListSchema,
+  type Revocation,
+} from '../../contracts/revocation.ts';
 import { codeOf } from '../../util/errors.ts';
 import { fileError, writeFileDurably } from '../../util/files.ts';
 import { AccessError } from './error.ts';
@@ -29,8 +33,16 @@ export async function readRevoked(path: string): Promise<readonly Revocation[]> 
   }
 }
 
-/** The list with one more entry, which takes the place of an older one of the same device. */
+/**
+ * The list with one more entry, which takes the place of an older one of the same device. Throws
+ * AccessError for an entry that the list could not be read with any more.
+ */
 export async function addRevoked(path: string, entry: Revocation): Promise<readonly Revocation[]> {
+  const parsed = revocationSchema.safeParse(entry);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new AccessError('BAD_ENTRY', `${issue?.path.join('.')}: ${issue?.message}`);
+  }
   const others = (await readRevoked(path)).filter(({ deviceId }) => deviceId !== entry.deviceId);
   return writeRevoked(path, [...others, entry]);
 }

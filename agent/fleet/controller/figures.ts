@@ -21,7 +21,14 @@ class Tally<Labels extends Readonly<Record<string, string>>> {
 const ENDED_MS = 24 * 3_600_000;
 
 /** Job counts of a rollout that exclude each other, by the label that Prometheus sees. */
-const STATUSES = ['pending', 'open', 'succeeded', 'failed', 'rejected', 'canceled'] as const;
+export const ROLLOUT_STATUSES = [
+  'pending',
+  'open',
+  'succeeded',
+  'failed',
+  'rejected',
+  'canceled',
+] as const;
 
 /** What the metrics of a controller tell, from its roster and the rollouts that it leads. */
 export function figuresOf(
@@ -39,7 +46,7 @@ export function figuresOf(
   const rollouts = new Tally<{ rollout: string; state: string; status: string }>();
   for (const { record: rollout } of desk()?.states() ?? []) {
     if (rollout.endedAt !== null && Date.parse(rollout.endedAt) < nowMs - ENDED_MS) continue;
-    for (const status of STATUSES) {
+    for (const status of ROLLOUT_STATUSES) {
       const labels = { rollout: rollout.rolloutId, state: rollout.state, status };
       rollouts.add(labels, rollout.counts[status]);
     }

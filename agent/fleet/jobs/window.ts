@@ -37,6 +37,17 @@ export function isOpen({ cron, durationMinutes, timeZone }: JobWindow, nowMs: nu
   return false;
 }
 
+/** Throws RangeError for a cron line or a zone that is none: such a window would never open. */
+export function checkWindow({ cron, timeZone }: Pick<JobWindow, 'cron' | 'timeZone'>): void {
+  parseCron(cron);
+  if (timeZone === undefined) return;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone }).format(0);
+  } catch {
+    throw new RangeError(`"${timeZone}" is no time zone such as Europe/Berlin`);
+  }
+}
+
 /** Numbers, `*`, lists, ranges and steps, as crontab(5) has them; null stands for any. */
 export function parseCron(line: string): Schedule {
   const texts = line.trim().split(/\s+/);

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Rollout, RolloutSpec } from '../../contracts/rollout.ts';
+import { messageOf } from '../../util/errors.ts';
+import { checkWindow } from '../jobs/window.ts';
 import type { DeviceRow } from '../roster/row.ts';
 import { RolloutError } from './error.ts';
 import { newExecution, type Execution } from './execution.ts';
@@ -46,6 +48,7 @@ export function whyLeft(row: DeviceRow, spec: RolloutSpec, keyId: string): strin
 export function makePlan(input: PlanInput): Plan {
   const { rolloutId, spec, keyId } = input;
   checkWaves(spec);
+  checkSpecWindow(spec);
   const selects = parseSelector(spec.where);
   const selected = [...input.rows].filter((row) => row.class !== '' && selects(row));
   const reasons = selected.map((row) => ({ row, why: whyLeft(row, spec, keyId) }));
@@ -60,6 +63,16 @@ export function makePlan(input: PlanInput): Plan {
     group.map((row) => newExecution(rolloutId, row, wave)),
   );
   return { waves, executions, left };
+}
+
+/** Every device would refuse the job. */
+function checkSpecWindow({ window }: RolloutSpec): void {
+  if (window === undefined) return;
+  try {
+    checkWindow(window);
+  } catch (error) {
+    throw new RolloutError('bad_spec', `window: ${messageOf(error)}`, error);
+  }
 }
 
 function checkWaves({ waves }: RolloutSpec): void {

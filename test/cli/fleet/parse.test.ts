@@ -5,6 +5,7 @@ import {
   parseFailureLimit,
   parsePercent,
   parseRelease,
+  parseWait,
   parseWaves,
   parseWindow,
 } from '../../../agent/cli/fleet/parse.ts';
@@ -22,6 +23,12 @@ test.each([
 
 test.each(['', 'm', '30 m', '-1s', '1w', '30mm', '1h!'])('%j is no duration', (text) => {
   expect(() => parseDuration(text)).toThrow('is no duration such as');
+});
+
+test('a wait is one that a timer can wait', () => {
+  expect([parseWait(0.1)('0.1'), parseWait(1)('7d')]).toEqual([0.1, 604_800]);
+  expect(() => parseWait(0.1)('0')).toThrow('use 0.1s to 7d');
+  expect(() => parseWait(1)('30d')).toThrow('use 1s to 7d');
 });
 
 test.each([
@@ -72,6 +79,7 @@ test.each([
   ['25:00-26:00', 'no such time of day'],
   ['02:00-02:00', 'A window lasts 1 to 1430'],
   ['02:00-05:00 Mars/Base', 'is no time zone'],
+  ['61 2 * * * for 3h', '"61" is no minute: use 0 to 59'],
   ['whenever', 'is no window'],
 ])('%s is no window', (text, why) => {
   expect(() => parseWindow(text)).toThrow(why);

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, jest, test } from '@jest/globals';
-import { aclFile, withoutPassword, withRevoked } from '../../../agent/fleet/access/acl.ts';
+import {
+  aclFile,
+  revokedIn,
+  withoutPassword,
+  withRevoked,
+} from '../../../agent/fleet/access/acl.ts';
 import { describeWithMosquitto } from '../support/mosquitto.ts';
 import { guarded, put, readable, writable } from './broker.ts';
 
@@ -136,6 +141,8 @@ describe('an ACL file', () => {
     expect(changed).toContain('user me\ntopic read #\n');
     expect(changed).not.toContain('pi-9');
     expect(changed.match(/topic deny #/g)).toHaveLength(2);
+    expect(revokedIn(changed)).toEqual(['pi-7', 'pi-8']);
+    expect(revokedIn('user me\ntopic read #\n')).toEqual([]);
     expect(withRevoked(changed, ['pi-8', 'pi-7'])).toBe(changed);
     expect(withRevoked(changed, [])).not.toContain('topic deny #');
   });

@@ -53,6 +53,15 @@ describe('a plan', () => {
     expect(executions[0]?.deviceId).toBe('here');
   });
 
+  test.each([
+    [{ cron: '0 25 * * *', durationMinutes: 60 }, 'window: "25" is no hour: use 0 to 23'],
+    [{ cron: '0 2 * * *', durationMinutes: 60, timeZone: 'Mars/Base' }, 'is no time zone'],
+  ])('refuses a window that never opens: %o', (window, why) => {
+    const plan = () => makePlan({ ...input, rows: rows(1), spec: spec({ window }) });
+    expect(plan).toThrow(expect.objectContaining({ code: 'bad_spec' }));
+    expect(plan).toThrow(why);
+  });
+
   test('says who is left out, and why', () => {
     const model = { name: 'kws', version: '2', precision: 'int8', digest: '', releaseCounter: 2 };
     const { left, executions } = makePlan({
