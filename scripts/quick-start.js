@@ -104,6 +104,8 @@ Logs are in ${join(folder, 'log')}. Ctrl-C stops everything.`;
 const site = new Site(folder);
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const stopped = Promise.race(SIGNALS.map((signal) => once(process, signal))).then(() => true);
+// A second one (npm passes on what the terminal has sent already) must not leave the others running.
+for (const signal of SIGNALS) process.on(signal, () => undefined);
 // Whoever read what we say is gone: everything is stopped all the same.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 try {

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, jest, test } from '@jest/globals';
+import { until } from '../daemon/support.ts';
 import { afterThisTest } from '../fleet/support/harness.ts';
 import { testIf } from '../support/available.ts';
 
@@ -29,6 +31,23 @@ testIf('mosquitto', 'openssl')('brings a model to two devices, and stops everyth
   expect(text).toMatch(/^pi-b +online +\S+ +demo-shapes/m);
   const [, folder = ''] = /everything is in (\S+)/.exec(text) ?? [];
   expect(existsSync(folder)).toBe(false);
+});
+
+testIf('mosquitto', 'openssl')('leaves nothing behind when it is interrupted twice', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'edgefit-quick-'));
+  afterThisTest(() => rmSync(folder, { recursive: true }));
+  const child = spawn(process.execPath, [SCRIPT, folder], { stdio: 'ignore' });
+  afterThisTest(() => void child.kill('SIGTERM'));
+  const pidFile = join(folder, 'broker', 'pid');
+  const read = () => (existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0);
+  const broker = await until('the broker', () => read() || undefined, 60_000);
+  expect(() => process.kill(broker, 0)).not.toThrow();
+  const ended = once(child, 'exit', { signal: AbortSignal.timeout(60_000) });
+  child.kill('SIGINT');
+  await sleep(50);
+  child.kill('SIGINT');
+  await ended;
+  expect(() => process.kill(broker, 0)).toThrow('ESRCH');
 });
 
 testIf('mosquitto', 'openssl')('does not write into a folder that holds something', async () => {
