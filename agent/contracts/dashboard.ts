@@ -2,11 +2,10 @@ import { z } from 'zod';
 import { benchSchema } from './bench.ts';
 import { deviceStates } from './fleet-status.ts';
 import { twinSchema } from './fleet-twin.ts';
-import { ID_PATTERN } from './ids.ts';
+import { ID_PATTERN, telemetryStreams } from './ids.ts';
 import { jobRecordSchema } from './job.ts';
 import { birthSchema } from './messages.ts';
 import { controllerStatusSchema, rolloutSchema, rolloutSpecSchema } from './rollout.ts';
-import { telemetryStreams } from './telemetry.ts';
 
 /**
  * The HTTP API of `agent dashboard`, JSON in UTF-8. Between a page and its own server, so there is no

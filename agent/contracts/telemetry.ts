@@ -2,8 +2,6 @@ import { z } from 'zod';
 import { precisions } from './facts.ts';
 import { ID_PATTERN, telemetryStreams } from './ids.ts';
 
-export { telemetryStreams };
-
 /**
  * At `edgefit/v1/d/{id}/up/tele/{stream}`: what has changed since the last message of the stream by
  * more than its dead band, and everything once in a while. Readers merge `values` into what they have.

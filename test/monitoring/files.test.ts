@@ -25,8 +25,8 @@ import {
   VisibilityMode,
 } from '@grafana/schema';
 import { parse as parseToml } from 'smol-toml';
-import { telemetryStreams } from '../../agent/contracts/telemetry.ts';
-import { ROLLOUT_STATUSES } from '../../agent/fleet/controller/figures.ts';
+import { telemetryStreams } from '../../agent/contracts/ids.ts';
+import { executionStates } from '../../agent/fleet/rollouts/execution.ts';
 import { parseTopic, topicFor } from '../../agent/fleet/protocol/topics.ts';
 import { programPath, testIf } from '../support/available.ts';
 import { alertRules, FOLDER, readDashboard, type Panel } from './support.ts';
@@ -167,7 +167,7 @@ describe('the alerts', () => {
       ),
     );
     expect(asked).toEqual(['failed', 'rejected']);
-    expect(ROLLOUT_STATUSES).toEqual(expect.arrayContaining(asked));
+    expect(executionStates).toEqual(expect.arrayContaining(asked));
   });
 
   testIf('prometheus')('are sound, and fire when they should', () => {

@@ -6,7 +6,7 @@ import { expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import { jobRecordSchema, type JobRecord } from '../../agent/contracts/job.ts';
 import { metrics } from '../../agent/contracts/metrics.ts';
-import { telemetryStreams } from '../../agent/contracts/telemetry.ts';
+import { telemetryStreams } from '../../agent/contracts/ids.ts';
 import { deviceFamilies } from '../../agent/daemon/device-families.ts';
 import { JobTally } from '../../agent/daemon/job-tally.ts';
 import { buildInfo, fleetFamilies } from '../../agent/telemetry/families.ts';

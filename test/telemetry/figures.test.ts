@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { metricUnits, metrics, metricsOf } from '../../agent/contracts/metrics.ts';
-import { telemetryStreams } from '../../agent/contracts/telemetry.ts';
+import { telemetryStreams } from '../../agent/contracts/ids.ts';
 import { driftOf } from '../../agent/telemetry/drift.ts';
 import { EnergyCounter } from '../../agent/telemetry/energy.ts';
 

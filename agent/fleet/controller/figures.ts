@@ -1,4 +1,5 @@
 import type { FleetFigures } from '../../telemetry/families.ts';
+import { executionStates } from '../rollouts/execution.ts';
 import type { Controller } from './controller.ts';
 
 /** How many there are of each combination of labels. */
@@ -20,16 +21,6 @@ class Tally<Labels extends Readonly<Record<string, string>>> {
 /** A rollout that ended is told for so long: its last figures are scraped, and lines do not pile up. */
 const ENDED_MS = 24 * 3_600_000;
 
-/** Job counts of a rollout that exclude each other, by the label that Prometheus sees. */
-export const ROLLOUT_STATUSES = [
-  'pending',
-  'open',
-  'succeeded',
-  'failed',
-  'rejected',
-  'canceled',
-] as const;
-
 /** What the metrics of a controller tell, from its roster and the rollouts that it leads. */
 export function figuresOf(
   { link, desk, epoch }: Pick<Controller, 'link' | 'desk' | 'epoch'>,
@@ -46,7 +37,7 @@ export function figuresOf(
   const rollouts = new Tally<{ rollout: string; state: string; status: string }>();
   for (const { record: rollout } of desk()?.states() ?? []) {
     if (rollout.endedAt !== null && Date.parse(rollout.endedAt) < nowMs - ENDED_MS) continue;
-    for (const status of ROLLOUT_STATUSES) {
+    for (const status of executionStates) {
       const labels = { rollout: rollout.rolloutId, state: rollout.state, status };
       rollouts.add(labels, rollout.counts[status]);
     }

@@ -9,6 +9,7 @@ import {
   type JobRecord,
   type JobStatus,
 } from '../../contracts/job.ts';
+import { isFinished } from '../protocol/finished.ts';
 import { MAX_ATTEMPTS, needsRollback, phaseAfter } from './phases.ts';
 
 /**
@@ -53,17 +54,8 @@ export interface Moment {
 /** Above what any job needs with all its attempts; Mender's guard is 28 for its shorter chain. */
 export const MAX_WRITES = 64;
 
-const TERMINAL: readonly JobStatus[] = [
-  'SUCCEEDED',
-  'FAILED',
-  'REJECTED',
-  'CANCELED',
-  'TIMED_OUT',
-  'EXPIRED',
-];
-
 export function isTerminal({ record }: Entry): boolean {
-  return TERMINAL.includes(record.status);
+  return isFinished(record.status);
 }
 
 /** A job that has just been accepted for the journal. */

@@ -1,9 +1,5 @@
-import {
-  jobRecordSchema,
-  type JobRecord,
-  type JobDocument,
-  type JobStatus,
-} from '../../contracts/job.ts';
+import { jobRecordSchema, type JobRecord, type JobDocument } from '../../contracts/job.ts';
+import { isFinished } from '../protocol/finished.ts';
 import { signDocument, type Signer } from '../protocol/signed.ts';
 import { topicFor } from '../protocol/topics.ts';
 import type { OperatorChannel } from './channel.ts';
@@ -36,19 +32,6 @@ export interface IssuedJob {
 }
 
 const DEFAULT_VALID_SECONDS = 3600;
-const OVER: readonly JobStatus[] = [
-  'SUCCEEDED',
-  'FAILED',
-  'REJECTED',
-  'CANCELED',
-  'TIMED_OUT',
-  'EXPIRED',
-];
-
-/** Whether a job has ended: such a record never changes again. */
-export function isOver({ status }: Pick<JobRecord, 'status'>): boolean {
-  return OVER.includes(status);
-}
 
 /**
  * Signs a job for one device and hands it to the broker, which keeps it until the device comes. Throws
@@ -121,7 +104,7 @@ export async function followJob(
       if (found === null || found.seq <= seq) return undefined;
       seq = found.seq;
       onRecord?.(found);
-      return isOver(found) ? found : undefined;
+      return isFinished(found.status) ? found : undefined;
     },
   });
   if (record !== null) await takeBack(channel, { deviceId, jobId });

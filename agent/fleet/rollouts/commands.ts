@@ -6,7 +6,7 @@ import { withTally } from './record.ts';
 import { NEW_MEMO } from './state.ts';
 import type { Change, Fleet, RolloutState } from './state.ts';
 import { beginStep, type StepInput } from './step.ts';
-import { tallyOf } from './tally.ts';
+import { NO_JOBS, tallyOf } from './tally.ts';
 
 export interface NewRollout {
   readonly rolloutId: string;
@@ -62,16 +62,7 @@ export function createRollout(input: NewRollout): Change {
 
 const EMPTY_WAVE: Omit<Wave, 'index' | 'kind' | 'percent'> = {
   state: 'scheduled',
-  counts: {
-    targets: 0,
-    pending: 0,
-    open: 0,
-    succeeded: 0,
-    failed: 0,
-    rejected: 0,
-    canceled: 0,
-    rolledBack: 0,
-  },
+  counts: NO_JOBS,
   classes: {},
   startedAt: null,
   soakUntil: null,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { JobStatus } from '../../contracts/job.ts';
-import { isFinished } from '../roster/finished.ts';
+import { isFinished } from '../protocol/finished.ts';
 import type { SeenRecord } from '../roster/read.ts';
 import type { DeviceRow } from '../roster/row.ts';
 

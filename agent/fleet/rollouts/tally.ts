@@ -37,7 +37,8 @@ const MAX_EXAMPLES = 5;
 const MAX_FAILURES = 25;
 const MAX_CLASS_CHARACTERS = 64;
 
-const NONE: JobCounts = {
+/** Of no device. */
+export const NO_JOBS: JobCounts = {
   targets: 0,
   pending: 0,
   open: 0,
@@ -61,13 +62,13 @@ export function tallyOf(
   nowMs: number,
 ): Tally {
   const tallies = Array.from({ length: waves }, () => ({
-    counts: { ...NONE },
+    counts: { ...NO_JOBS },
     classes: new Map<string, ClassTally>(),
     busy: 0,
     judged: { failed: 0, ended: 0 },
   }));
   const failures = new Map<string, Rollout['failures'][number]>();
-  const total = { ...NONE };
+  const total = { ...NO_JOBS };
   let offline = 0;
   for (const execution of executions) {
     const tally = tallies[execution.wave];

@@ -1,4 +1,4 @@
-import { isFinished } from './finished.ts';
+import { isFinished } from '../protocol/finished.ts';
 import { isCloned, NO_PRESENCE, withStatus, type Presence } from './presence.ts';
 import type {
   FleetMessage,

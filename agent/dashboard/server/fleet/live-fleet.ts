@@ -2,7 +2,7 @@ import type { IPublishPacket } from 'mqtt';
 import type { BrokerState, DeviceRow } from '../../../contracts/dashboard.ts';
 import { jobRecordSchema } from '../../../contracts/job.ts';
 import type { ControllerStatus, Rollout } from '../../../contracts/rollout.ts';
-import { telemetryStreams } from '../../../contracts/telemetry.ts';
+import { telemetryStreams } from '../../../contracts/ids.ts';
 import type { BrokerSettings } from '../../../fleet/broker-link.ts';
 import { topicFilter } from '../../../fleet/protocol/topics.ts';
 import { startFleetLink, type FleetLink } from '../../../fleet/roster/fleet-link.ts';
