@@ -5,12 +5,11 @@ import {
   createPublicKey,
   generateKeyPairSync,
   randomBytes,
-  scrypt,
   sign,
   type KeyObject,
 } from 'node:crypto';
-import { promisify } from 'node:util';
 import { keyFileSchema, type KeyFile } from '../contracts/key.ts';
+import { deriveKey } from '../util/scrypt.ts';
 import { TrustError } from './errors.ts';
 import { keyIdOf } from './tuf/key-id.ts';
 
@@ -20,14 +19,6 @@ const KEY_BYTES = 32;
 const TAG_BYTES = 16;
 /** PKCS#8 of ed25519 (RFC 8410) up to the 32 bytes of the seed. */
 const PKCS8_PREFIX = '302e020100300506032b657004220420';
-
-const deriveKey = promisify<
-  string,
-  Uint8Array,
-  number,
-  { N: number; r: number; p: number; maxmem: number },
-  Buffer
->(scrypt);
 
 /** A private key in memory, ready to sign; fits `Signer` of fleet/protocol. */
 export interface SigningKey {

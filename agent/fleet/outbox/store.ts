@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ClassicLevel } from 'classic-level';
 import { z } from 'zod';
-import { codeOf, messageOf } from '../../util/errors.ts';
 import { makeFolder } from '../../util/files.ts';
+import { openMending } from '../../util/level.ts';
 import { ReportError } from '../report-error.ts';
 import { priorities } from './queue.ts';
 import type { QueueEntry } from './queue.ts';
@@ -73,39 +71,8 @@ function readMeta(text: string | undefined): OutboxMeta {
   }
 }
 
-type Database = ClassicLevel;
-
-/** Opens it, mends it once when it is damaged, and sets it aside when that does not help. */
-async function openDatabase(folder: string, warn: (message: string) => void): Promise<Database> {
-  const { ClassicLevel: Level } = await import('classic-level');
-  // Small: the default block cache and write buffer are meant for servers.
-  const options = { cacheSize: 256 * 1024, writeBufferSize: 512 * 1024 };
-  const open = async (): Promise<Database> => {
-    const database = new Level(folder, options);
-    await database.open();
-    return database;
-  };
-  try {
-    return await open();
-  } catch (error) {
-    const cause =
-      typeof error === 'object' && error !== null && 'cause' in error ? error.cause : null;
-    if (codeOf(cause) === 'LEVEL_LOCKED') {
-      const why = `${folder} is in use: is another agent run at work on it?`;
-      throw new ReportError('REFUSED', why, error);
-    }
-    warn(`${folder} is damaged and is being repaired: ${messageOf(cause ?? error)}`);
-  }
-  try {
-    await Level.repair(folder);
-    return await open();
-  } catch (error) {
-    const aside = `${folder}.corrupt`;
-    warn(`${folder} cannot be repaired and is set aside as ${aside}: ${messageOf(error)}`);
-    await rename(folder, `${aside}-${process.hrtime.bigint()}`);
-    return open();
-  }
-}
+/** Small: the default block cache and write buffer are meant for servers. */
+const FILES = { cacheSize: 256 * 1024, writeBufferSize: 512 * 1024 };
 
 /** Loads the database library. Throws ReportError REFUSED when another process has it open. */
 export async function openStore(
@@ -113,7 +80,20 @@ export async function openStore(
   warn: (message: string) => void,
 ): Promise<OutboxStore> {
   await makeFolder(state);
-  const database = await openDatabase(outboxFolder(state), warn);
+  const folder = outboxFolder(state);
+  const database = await openMending({
+    folder,
+    open: async (Level) => {
+      const level = new Level(folder, FILES);
+      await level.open();
+      return level;
+    },
+    inUse: (cause) => {
+      const why = `${folder} is in use: is another agent run at work on it?`;
+      return new ReportError('REFUSED', why, cause);
+    },
+    warn,
+  });
   const meta = readMeta(await database.get(META));
   return {
     meta,

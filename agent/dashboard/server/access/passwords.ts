@@ -1,5 +1,5 @@
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { promisify } from 'node:util';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { deriveKey } from '../../../util/scrypt.ts';
 import { ApiFailure } from '../error.ts';
 
 /**
@@ -20,14 +20,6 @@ const PATTERN =
  */
 const AT_ONCE = 2;
 const MAX_WAITING = 16;
-
-const derive = promisify<
-  string,
-  Uint8Array,
-  number,
-  { N: number; r: number; p: number; maxmem: number },
-  Buffer
->(scrypt);
 
 interface Parsed {
   readonly logN: number;
@@ -64,7 +56,7 @@ const unpadded = (bytes: Buffer): string => bytes.toString('base64').replaceAll(
 function deriveWith(password: string, { logN, r, p, salt }: Omit<Parsed, 'hash'>): Promise<Buffer> {
   const cost = 2 ** logN;
   // NFC: the same words typed on another keyboard give the same hash.
-  return derive(password.normalize('NFC'), salt, HASH_BYTES, {
+  return deriveKey(password.normalize('NFC'), salt, HASH_BYTES, {
     N: cost,
     r,
     p,

@@ -1,6 +1,5 @@
-import { rename } from 'node:fs/promises';
-import { codeOf, messageOf } from '../../../util/errors.ts';
 import { makeFolder } from '../../../util/files.ts';
+import { openMending } from '../../../util/level.ts';
 import { DashboardError } from '../error.ts';
 import type { HistoryStore } from '../ports.ts';
 import { LevelDocuments } from './level-documents.ts';
@@ -23,41 +22,23 @@ const OPTIONS = {
 /** Reports may take this share of the room; a fleet that benches daily fills it in months. */
 const BENCH_SHARE = 0.25;
 
-/** Opens it, mends it once when it is damaged, and sets it aside when that does not help. */
-async function openDatabase(folder: string, warn: (message: string) => void): Promise<Database> {
-  const { ClassicLevel } = await import('classic-level');
-  const open = async (): Promise<Database> => {
-    const database = new ClassicLevel<Buffer, Buffer>(folder, OPTIONS);
-    await database.open();
-    return database;
-  };
-  try {
-    return await open();
-  } catch (error) {
-    const cause =
-      typeof error === 'object' && error !== null && 'cause' in error ? error.cause : null;
-    if (codeOf(cause) === 'LEVEL_LOCKED') {
-      const why = `${folder} is in use: is another dashboard at work on it?`;
-      throw new DashboardError('STORE', why, { cause: error, kind: 'failure' });
-    }
-    warn(`${folder} is damaged and is being repaired: ${messageOf(cause ?? error)}`);
-  }
-  try {
-    await ClassicLevel.repair(folder);
-    return await open();
-  } catch (error) {
-    const aside = `${folder}.corrupt-${process.hrtime.bigint()}`;
-    warn(`${folder} cannot be repaired and is set aside as ${aside}: ${messageOf(error)}`);
-    await rename(folder, aside);
-    return open();
-  }
-}
-
 /** The embedded history. Throws DashboardError STORE when somebody else has it open. */
 export async function openLevelStore(options: LevelOptions): Promise<HistoryStore> {
   const { folder, nowMs, warn } = options;
   await makeFolder(folder);
-  const db = await openDatabase(folder, warn);
+  const db = await openMending<Database>({
+    folder,
+    open: async (Level) => {
+      const level = new Level<Buffer, Buffer>(folder, OPTIONS);
+      await level.open();
+      return level;
+    },
+    inUse: (cause) => {
+      const why = `${folder} is in use: is another dashboard at work on it?`;
+      return new DashboardError('STORE', why, { cause, kind: 'failure' });
+    },
+    warn,
+  });
   const names = await Names.load(db);
   const limits = { ...options, rawMs: Math.min(options.rawMs, options.keepMs) };
   const values = new LevelValues(db, names, limits);

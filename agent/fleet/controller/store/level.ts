@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { codeOf, messageOf } from '../../../util/errors.ts';
 import { makeFolder } from '../../../util/files.ts';
+import { levelCause } from '../../../util/level.ts';
 import { StoreError } from '../error.ts';
 import type { Batch, Candidate, Entry, Store } from './store.ts';
 
@@ -21,12 +22,11 @@ export async function openLevelStore(state: string): Promise<Store> {
   try {
     await database.open();
   } catch (error) {
-    const cause = typeof error === 'object' && error !== null && 'cause' in error && error.cause;
+    const cause = levelCause(error);
     if (codeOf(cause) === 'LEVEL_LOCKED') {
       throw new StoreError('IN_USE', `${folder} is in use by another controller`, error);
     }
-    const why = messageOf(cause === false ? error : cause);
-    throw new StoreError('DAMAGED', `${folder} cannot be opened: ${why}`, error);
+    throw new StoreError('DAMAGED', `${folder} cannot be opened: ${messageOf(cause)}`, error);
   }
   let current = Number((await database.get(EPOCH)) ?? '0');
   return {
