@@ -5,11 +5,11 @@
 // GET /metrics is served and asked for every 10 s.
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
+import { freePort } from './free-port.js';
 
 const root = dirname(import.meta.dirname);
 const main = join(root, 'dist/agent/cli/main.js');
@@ -19,19 +19,6 @@ const SETTLE_MS = 5000;
 const SCRAPE_MS = 10_000;
 /** Of /proc/PID/stat: USER_HZ is 100 on every Linux that Node.js runs on. */
 const TICKS_PER_SECOND = 100;
-
-/** @returns {Promise<number>} a port that is free now */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = address === null || typeof address === 'string' ? 0 : address.port;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Proportional set size: shared pages count by their share. @param {number | undefined} pid */
 function pssBytes(pid) {

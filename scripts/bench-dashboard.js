@@ -9,7 +9,6 @@
 // process of its own, so its memory is its own.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -17,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connectAsync } from 'mqtt';
 import { request } from 'undici';
+import { freePort } from './free-port.js';
 import { documentsOf, idOf, telemetryOf } from './bench-dashboard/devices.js';
 
 const { values: flags } = parseArgs({
@@ -42,19 +42,6 @@ const TIMES = 7;
 
 /** @type {(() => unknown)[]} */
 const undo = [() => rmSync(folder, { recursive: true, force: true })];
-
-/** @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(address),
-      );
-    });
-  });
-}
 
 /** @param {number} pid @param {string} file @param {string} key kB, from /proc */
 function procBytes(pid, file, key) {

@@ -5,7 +5,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { makeCa, makeCertificate, signRequest } from './certificates.js';
-import { finish, freePort, Processes, until, untilListening } from './processes.js';
+import { freePort } from '../free-port.js';
+import { finish, Processes, until, untilListening } from './processes.js';
 
 const ROOT = dirname(dirname(import.meta.dirname));
 export const MAIN = join(ROOT, 'dist/agent/cli/main.js');
