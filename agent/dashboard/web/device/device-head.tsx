@@ -4,6 +4,7 @@ import type { Twin } from '../../../contracts/fleet-twin.ts';
 import { actOnDevice } from '../api/client.ts';
 import { session, whyNot } from '../state/session.ts';
 import { useStore } from '../state/store.ts';
+import { ActionButton } from '../ui/action-button.tsx';
 import { Ago } from '../ui/ago.tsx';
 import { Confirm } from '../ui/confirm.tsx';
 import { formatCelsius, formatMs, formatShare, UNKNOWN } from '../ui/format.ts';
@@ -73,24 +74,16 @@ function Actions({ row }: { readonly row: DeviceRow }) {
   };
   return (
     <div class="actions" role="group" aria-label="Actions">
-      {ACTIONS.map((action) => {
-        const why = refused ?? whyNotHere(row, action);
-        return (
-          <button
-            key={action.action}
-            type="button"
-            class={`button ${action.danger === true ? 'danger' : ''}`}
-            aria-disabled={why !== null}
-            title={why ?? action.title}
-            onClick={() => {
-              if (why === null) setAsked(action);
-              else notify('problem', why);
-            }}
-          >
-            {action.name}
-          </button>
-        );
-      })}
+      {ACTIONS.map((action) => (
+        <ActionButton
+          key={action.action}
+          name={action.name}
+          title={action.title}
+          danger={action.danger}
+          refused={refused ?? whyNotHere(row, action)}
+          onAsk={() => setAsked(action)}
+        />
+      ))}
       {asked !== null && (
         <Confirm
           title={asked.title}

@@ -3,6 +3,7 @@ import type { DeviceRow } from '../../../contracts/dashboard.ts';
 import type { Twin } from '../../../contracts/fleet-twin.ts';
 import type { Birth } from '../../../contracts/messages.ts';
 import { linkTo } from '../state/router.ts';
+import { FactsList } from '../ui/facts-list.tsx';
 import { formatBytes, formatNumber, formatTime, plural, toMs, UNKNOWN } from '../ui/format.ts';
 
 interface FactsProps {
@@ -96,14 +97,7 @@ export function Facts(props: FactsProps) {
       {birth === null && (
         <p class="muted">The device has not said what it is: its birth message has not come.</p>
       )}
-      <dl class="facts-list">
-        {lines.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <FactsList lines={lines} />
       {unknown.length > 0 && (
         <details>
           <summary>{plural(unknown.length, 'fact')} could not be read</summary>

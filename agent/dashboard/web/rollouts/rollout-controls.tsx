@@ -4,6 +4,7 @@ import type { Rollout, RolloutState } from '../../../contracts/rollout.ts';
 import { actOnRollout } from '../api/client.ts';
 import { session, whyNot } from '../state/session.ts';
 import { useStore } from '../state/store.ts';
+import { ActionButton } from '../ui/action-button.tsx';
 import { Confirm } from '../ui/confirm.tsx';
 import { plural } from '../ui/format.ts';
 import { notify } from '../ui/notices.tsx';
@@ -76,20 +77,17 @@ export function RolloutControls({ rollout, onChange }: ControlsProps) {
   return (
     <div class="actions" role="group" aria-label="Actions">
       {shown.map((control) => (
-        <button
+        <ActionButton
           key={control.action}
-          type="button"
-          class={`button ${control.danger === true ? 'danger' : ''}`}
-          aria-disabled={refused !== null}
-          title={refused ?? control.title}
-          onClick={() => {
+          name={control.name}
+          title={control.title}
+          danger={control.danger}
+          refused={refused}
+          onAsk={() => {
             setReason('');
-            if (refused === null) setAsked(control);
-            else notify('problem', refused);
+            setAsked(control);
           }}
-        >
-          {control.name}
-        </button>
+        />
       ))}
       {asked !== null && (
         <Confirm

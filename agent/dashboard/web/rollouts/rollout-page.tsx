@@ -5,6 +5,7 @@ import { onRollout } from '../api/events.ts';
 import { linkTo } from '../state/router.ts';
 import { Ago } from '../ui/ago.tsx';
 import { Empty } from '../ui/empty.tsx';
+import { FactsList } from '../ui/facts-list.tsx';
 import { formatNumber, formatPart, formatSpan, plural, toMs } from '../ui/format.ts';
 import { StateBadge } from '../ui/state-badge.tsx';
 import { useLoaded } from '../ui/use-loaded.ts';
@@ -51,16 +52,7 @@ function SpecList({ rollout }: { readonly rollout: Rollout }) {
     ],
     ['By', rollout.createdBy ?? 'unknown'],
   ] as const;
-  return (
-    <dl class="facts-list">
-      {lines.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <FactsList lines={lines} />;
 }
 
 function Head({ rollout, onChange }: { rollout: Rollout; onChange: (rollout: Rollout) => void }) {
