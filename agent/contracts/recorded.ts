@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { elementTypes } from './element-types.ts';
 import { ID_PATTERN } from './ids.ts';
 import { imageInputSchema } from './manifest.ts';
 
@@ -6,22 +7,6 @@ import { imageInputSchema } from './manifest.ts';
  * What an application hands over so that a model is calibrated with what its device really sees: the
  * header of a sample, the set that is kept, and what `agent calib` prints.
  */
-
-/** Element types that have a binary form. */
-export const elementTypes = [
-  'float32',
-  'float64',
-  'float16',
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'int32',
-  'uint32',
-  'int64',
-  'uint64',
-  'bool',
-] as const;
 
 const MAX_RANK = 8;
 const MAX_INPUTS = 256;

@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import type * as OrtModule from 'onnxruntime-node';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { elementTypes } from '../contracts/element-types.ts';
 import { RuntimeFailure } from './errors.ts';
 import { checkFeeds } from './feeds.ts';
 import { missingFile } from './missing-file.ts';
@@ -124,21 +125,7 @@ function describeValue(
   return { name: value.name, dtype: tensorType(modelPath, value.name, value.type), shape };
 }
 
-const TYPES: ReadonlySet<string> = new Set<TensorType>([
-  'float32',
-  'float64',
-  'float16',
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'int32',
-  'uint32',
-  'int64',
-  'uint64',
-  'bool',
-  'string',
-]);
+const TYPES: ReadonlySet<string> = new Set<TensorType>([...elementTypes, 'string']);
 
 function isTensorType(type: string): type is TensorType {
   return TYPES.has(type);

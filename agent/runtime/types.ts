@@ -1,3 +1,4 @@
+import type { elementTypes } from '../contracts/element-types.ts';
 import type { RuntimeName } from '../contracts/facts.ts';
 
 export type TensorData =
@@ -13,20 +14,7 @@ export type TensorData =
   | BigUint64Array
   | readonly string[];
 
-export type TensorType =
-  | 'float32'
-  | 'float64'
-  | 'float16'
-  | 'int8'
-  | 'uint8'
-  | 'int16'
-  | 'uint16'
-  | 'int32'
-  | 'uint32'
-  | 'int64'
-  | 'uint64'
-  | 'bool'
-  | 'string';
+export type TensorType = (typeof elementTypes)[number] | 'string';
 
 /** A dense tensor, row-major. `float16` holds raw bits in a Uint16Array, `bool` 0/1 in a Uint8Array. */
 export interface Tensor {
