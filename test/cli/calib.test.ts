@@ -89,7 +89,7 @@ describe('agent calib', () => {
     await start();
     const cases: readonly (readonly [readonly string[], number, string])[] = [
       [['record', 'other', file], 1, 'UNKNOWN_MODEL'],
-      [['record', '..', file], 1, 'UNKNOWN_MODEL'],
+      [['record', '..', file], 2, 'BAD_HEADER'],
       [['record', 'a/b', file], 2, 'BAD_HEADER'],
       [['record', 'old', file], 2, 'fit it again'],
       [['record', 'kws', writeNpy('nan.npy', [1, NaN])], 2, 'not a finite number'],
