@@ -14,6 +14,9 @@ interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a broker keeps comes with its answer to the subscription: nothing later is awaited for longer. */
+export const KEPT_MS = 4000;
+
 /** What a device says it is doing. Throws OperatorError (UNKNOWN_DEVICE). */
 export async function readTwin(
   channel: OperatorChannel,
@@ -22,7 +25,7 @@ export async function readTwin(
 ): Promise<Twin> {
   const twin = await waitFor(channel, {
     filters: [topicFor('reportedTwin', { device: deviceId })],
-    timeoutMs,
+    timeoutMs: Math.min(timeoutMs, KEPT_MS),
     signal,
     pick: (arrival) => readPayload(twinSchema, arrival) ?? undefined,
   });
