@@ -187,6 +187,8 @@ describeWithMosquitto('agent fleet rollout', () => {
         'model: {name: kws, version: 1.0.0}\nwindow: {cron: "0 25 * * *", durationMinutes: 60}\n',
       'broken.json': '{"model": ',
       'list.yaml': '- a\n',
+      'short.yaml': 'model: kws@2.1.0\n',
+      'name.yaml': 'waves: [100]\nmodel: kws\n',
     });
     const create = (name: string, ...args: readonly string[]) =>
       fleet('rollout', 'create', join(folder, name), ...args);
@@ -195,6 +197,10 @@ describeWithMosquitto('agent fleet rollout', () => {
       deviceId: 'night',
       spec: { waves: [100], soakSeconds: 10, model: { version: '1.0.0' } },
     });
+    // As the option takes it.
+    expect((await create('short.yaml')).code).toBe(0);
+    expect(asked[1]).toMatchObject({ spec: { model: { name: 'kws', version: '2.1.0' } } });
+    expect((await create('name.yaml')).err).toContain('name.yaml:2:8: model: "kws": use NAME@');
     const typo = await create('typo.yaml');
     expect([typo.code, typo.err]).toEqual([
       2,

@@ -193,7 +193,18 @@ async function readSpecFile(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(place([], 'it holds no keys such as model: and waves:'));
   }
-  return checkSpec(withFlags(value, fromFlags), place);
+  return checkSpec(withFlags(withRelease(value, place), fromFlags), place);
+}
+
+/** `model: kws@2.1.0`, as the option takes it, means name and version. Throws UsageError. */
+function withRelease(value: object, place: Place): object {
+  const model: unknown = 'model' in value ? value.model : undefined;
+  if (typeof model !== 'string') return value;
+  try {
+    return { ...value, model: parseRelease(model) };
+  } catch (error) {
+    throw new UsageError(place(['model'], lowerFirst(messageOf(error))), { cause: error });
+  }
 }
 
 /** A rollout as it is kept, with what options replace of it. Throws UsageError. */
