@@ -200,7 +200,7 @@ describeWithMosquitto('agent fleet rollout', () => {
     // As the option takes it.
     expect((await create('short.yaml')).code).toBe(0);
     expect(asked[1]).toMatchObject({ spec: { model: { name: 'kws', version: '2.1.0' } } });
-    expect((await create('name.yaml')).err).toContain('name.yaml:2:8: model: "kws": use NAME@');
+    expect((await create('name.yaml')).err).toContain('name.yaml:2:1: model: "kws": use NAME@');
     const typo = await create('typo.yaml');
     expect([typo.code, typo.err]).toEqual([
       2,
