@@ -55,6 +55,7 @@ export async function openLevelStore(options: LevelOptions): Promise<HistoryStor
     latest: (deviceId) => values.latest(deviceId, nowMs()),
     jobs: (deviceId) => documents.jobs(deviceId),
     benches: (deviceId) => documents.benches(deviceId),
+    allBenches: (page) => documents.allBenches(page),
     bench: (deviceId, benchId) => documents.bench(deviceId, benchId),
     prune: async (now) => {
       await values.prune(now);

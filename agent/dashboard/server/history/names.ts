@@ -1,14 +1,14 @@
 import type { ClassicLevel } from 'classic-level';
 import { deviceKey, kindRange, metricKey } from './keys.ts';
+import { isOurMetric, MAX_OTHER_METRICS, METRIC_NAME } from './metric-names.ts';
 
 export type Database = ClassicLevel<Buffer, Buffer>;
 export type Put = { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer };
 
-/** Every name takes room for good; a fleet has a few dozen metrics and a hundred thousand devices. */
-const MAX_METRICS = 1000;
+/** Every name takes room for good; a large fleet has a hundred thousand devices. */
 const MAX_DEVICES = 200_000;
-/** What a metric may be called; anything else is not kept. */
-export const METRIC_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
+/** Of all metrics; numbers of metrics have two bytes. */
+const MAX_METRICS = 2 ** 16;
 
 /** Short numbers for the names of devices and metrics. */
 export class Names {
@@ -50,7 +50,8 @@ export class Names {
   /** Null for what is no name, or one too many. */
   metricFor(name: string, puts: Put[]): number | null {
     if (!METRIC_NAME.test(name)) return null;
-    const number = numberFor(this.#metrics, name, MAX_METRICS, metricKey, puts);
+    const most = isOurMetric(name) ? MAX_METRICS : MAX_OTHER_METRICS;
+    const number = numberFor(this.#metrics, name, most, metricKey, puts);
     if (number !== null) this.#byNumber[number] = name;
     return number;
   }

@@ -7,11 +7,12 @@ import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.
 import { parsedJson } from './documents.ts';
 import { keptValue, MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import { DAY_MS, ROLLED_MS } from './keys.ts';
-import { METRIC_NAME } from './names.ts';
+import { METRIC_NAME } from './metric-names.ts';
 import { connectPostgres, type PostgresPlace } from './postgres-connect.ts';
 import {
   dropOld,
   INSERT_VALUES,
+  READ_ALL_BENCHES,
   READ_LATEST,
   READ_OLDEST,
   READ_STEPS,
@@ -93,10 +94,14 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
     benches: (deviceId) =>
       documents(
         benchLineSchema,
-        `select line as text from ${SCHEMA}.benches where $1::text is null or device = $1
-         order by ts desc limit $2`,
+        `select line as text from ${SCHEMA}.benches where device = $1
+         order by ts desc, bench desc limit $2`,
         [deviceId, MAX_LINES],
       ),
+    allBenches: ({ before, limit }) => {
+      const place = [before?.ts ?? null, before?.deviceId ?? null, before?.benchId ?? null];
+      return documents(benchLineSchema, READ_ALL_BENCHES, [limit, ...place]);
+    },
     bench: async (deviceId, benchId) => {
       const one = `from ${SCHEMA}.benches where device = $1 and bench = $2`;
       const ids = [deviceId, benchId];
