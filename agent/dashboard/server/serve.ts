@@ -88,7 +88,8 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     site,
     proxy,
     users: new Users(usersFile, warn),
-    sessions: new Sessions(settings.session, nowMs),
+    // By a clock that does not jump: one that is set back would keep old sessions alive.
+    sessions: new Sessions(settings.session, settings.nowMs ?? (() => performance.now())),
     passwords: new PasswordChecker(),
     limits: settings.loginLimits ?? LOGIN_LIMITS,
     nowMs,
