@@ -145,9 +145,10 @@ export class LevelDocuments {
   }
 
   async #deviceFor(deviceId: string): Promise<number | null> {
-    const puts: Parameters<Names['deviceFor']>[1] = [];
-    const device = this.#names.deviceFor(deviceId, puts);
-    if (puts.length > 0) await this.#db.batch(puts);
+    const device = this.#names.deviceFor(deviceId);
+    const named = this.#names.unsaved();
+    if (named.length > 0) await this.#db.batch([...named]);
+    this.#names.saved(named);
     return device;
   }
 }

@@ -15,6 +15,7 @@ export class Names {
   readonly #devices = new Map<string, number>();
   readonly #metrics = new Map<string, number>();
   readonly #byNumber: string[] = [];
+  #unsaved: Put[] = [];
 
   /** Reads what a store knows. */
   static async load(db: Database): Promise<Names> {
@@ -42,35 +43,47 @@ export class Names {
     return this.#byNumber[number];
   }
 
-  /** The number of a device, new if need be: what has to be stored for it goes to `puts`. */
-  deviceFor(name: string, puts: Put[]): number | null {
-    return numberFor(this.#devices, name, MAX_DEVICES, deviceKey, puts);
+  /**
+   * What has to be stored with what uses new numbers. It stays until it is said to be there: a number
+   * that the disk does not know would be somebody else's after a restart.
+   */
+  unsaved(): readonly Put[] {
+    return [...this.#unsaved];
+  }
+
+  saved(puts: readonly Put[]): void {
+    const there = new Set(puts);
+    this.#unsaved = this.#unsaved.filter((put) => !there.has(put));
+  }
+
+  /** The number of a device, new if need be. */
+  deviceFor(name: string): number | null {
+    return this.#numberFor(this.#devices, name, MAX_DEVICES, deviceKey);
   }
 
   /** Null for what is no name, or one too many. */
-  metricFor(name: string, puts: Put[]): number | null {
+  metricFor(name: string): number | null {
     if (!METRIC_NAME.test(name)) return null;
     const most = isOurMetric(name) ? MAX_METRICS : MAX_OTHER_METRICS;
-    const number = numberFor(this.#metrics, name, most, metricKey, puts);
+    const number = this.#numberFor(this.#metrics, name, most, metricKey);
     if (number !== null) this.#byNumber[number] = name;
     return number;
   }
-}
 
-function numberFor(
-  names: Map<string, number>,
-  name: string,
-  most: number,
-  keyOf: (name: string) => Buffer,
-  puts: Put[],
-): number | null {
-  const known = names.get(name);
-  if (known !== undefined) return known;
-  if (names.size >= most) return null;
-  const number = names.size;
-  names.set(name, number);
-  const value = Buffer.alloc(4);
-  value.writeUInt32BE(number);
-  puts.push({ type: 'put', key: keyOf(name), value });
-  return number;
+  #numberFor(
+    names: Map<string, number>,
+    name: string,
+    most: number,
+    keyOf: (name: string) => Buffer,
+  ): number | null {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    if (names.size >= most) return null;
+    const number = names.size;
+    names.set(name, number);
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(number);
+    this.#unsaved.push({ type: 'put', key: keyOf(name), value });
+    return number;
+  }
 }

@@ -68,7 +68,6 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
   };
   return {
     write: async ({ samples, jobs, benches }) => {
-      await writeValues(pool, samples);
       for (const record of jobs) {
         const { deviceId, jobId, seq, ts } = record;
         const values = [deviceId, jobId, seq, Date.parse(ts), JSON.stringify(record)];
@@ -79,6 +78,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
       }
       // oxlint-disable-next-line no-await-in-loop -- few, and in order
       for (const bench of benches) await writeBench(pool, bench);
+      // Last: a batch that has failed is written again, and values would then be there twice.
+      await writeValues(pool, samples);
     },
     read: (query) => readSteps(rowsOf, query),
     latest: async (deviceId) => {
