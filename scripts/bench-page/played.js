@@ -127,6 +127,23 @@ function rolloutAt(second) {
   };
 }
 
+/** @param {URL} url */
+function historyOf({ searchParams }) {
+  const [from, to] = [Number(searchParams.get('from')), Number(searchParams.get('to'))];
+  const times = Array.from({ length: 360 }, (_, at) => from + at * STEP_MS);
+  const metrics = (searchParams.get('metrics') ?? '').split(',');
+  const series = metrics.map((name) => [name, times.map((ts) => [ts, 1, 1, 1])]);
+  return { from, to, stepMs: STEP_MS, series: Object.fromEntries(series) };
+}
+
+function comparison() {
+  const sides = [0, 1].map((index) => ({
+    ...benchLine(deviceId(index), index),
+    report: report(index),
+  }));
+  return { left: sides[0], right: sides[1], rows: [] };
+}
+
 /** @param {number} devices @returns {Record<string, Answer>} by the first word of the path */
 function answersOf(devices) {
   const broker = { connected: true, since: timeAt(0), url: 'mqtt://a', reason: null };
@@ -142,30 +159,15 @@ function answersOf(devices) {
     benches: Array.from({ length: BENCHES }, (_, index) => benchLine(device, index)),
     latest: { socCelsius: { value: 50, ts: now }, cpuRatio: { value: 0.5, ts: now } },
   });
-  /** @param {URL} url */
-  const history = ({ searchParams }) => {
-    const [from, to] = [Number(searchParams.get('from')), Number(searchParams.get('to'))];
-    const times = Array.from({ length: 360 }, (_, at) => from + at * STEP_MS);
-    const metrics = (searchParams.get('metrics') ?? '').split(',');
-    const series = metrics.map((name) => [name, times.map((ts) => [ts, 1, 1, 1])]);
-    return { from, to, stepMs: STEP_MS, series: Object.fromEntries(series) };
-  };
-  const compare = () => {
-    const sides = [0, 1].map((index) => ({
-      ...benchLine(deviceId(index), index),
-      report: report(index),
-    }));
-    return { left: sides[0], right: sides[1], rows: [] };
-  };
   return {
     session: () => ({ ...session, login: 'password', now: Date.now() }),
     fleet: () => ({ devices: rows, broker, controllers: [], complete: true }),
     devices: (url, [, , device = '', part]) =>
-      part === 'history' ? history(url) : deviceAnswer(device),
+      part === 'history' ? historyOf(url) : deviceAnswer(device),
     rollouts: (_url, path) =>
       path.length > 2 ? { rollout: rolloutAt(0) } : { rollouts: [rolloutAt(0)] },
     benches: (_url, path) => (path.length > 2 ? report(0) : { benches: lines, next: null }),
-    compare,
+    compare: comparison,
     models: () => ({ models: [{ name: 'kws', versions: ['1', '2'] }] }),
   };
 }
