@@ -172,7 +172,14 @@ export const rolloutSchema = z
     counts: jobCountsSchema,
     offline: count.describe('targets that are not online now'),
     left: z
-      .array(z.object({ reason: z.string(), devices: count, examples: z.array(id).max(5) }))
+      .array(
+        z.object({
+          reason: z.string(),
+          rollout: id.optional().describe('the one that they take part in'),
+          devices: count,
+          examples: z.array(id).max(5),
+        }),
+      )
       .describe('devices that were selected and are no targets, and why'),
     failures: z
       .array(

@@ -66,7 +66,8 @@ export function failingOf(names, count, { seed, waves, canaryPerClass }) {
     jobTypes: ['deploy'],
     keyIds: [''],
   }));
-  const { executions } = makePlan({ rolloutId: ROLLOUT_ID, spec, rows, keyId: '' });
+  const others = { holder: () => null };
+  const { executions } = makePlan({ rolloutId: ROLLOUT_ID, spec, rows, others, keyId: '' });
   /** @type {Map<string, string>} */
   const spared = new Map();
   for (const { deviceId, wave } of executions) {
@@ -74,6 +75,6 @@ export function failingOf(names, count, { seed, waves, canaryPerClass }) {
   }
   const well = new Set(spared.values());
   const order = [...choose(seed, 'fails', names.length, names)];
-  const others = order.filter((id) => !well.has(id));
-  return new Set([...others, ...well].slice(0, count));
+  const rest = order.filter((id) => !well.has(id));
+  return new Set([...rest, ...well].slice(0, count));
 }

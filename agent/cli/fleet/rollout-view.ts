@@ -123,9 +123,10 @@ function failureLines({ failures }: Rollout, { width, color }: ViewOptions): rea
 
 function leftLines({ left }: Rollout, { width, color }: ViewOptions): readonly string[] {
   if (left.length === 0) return [];
-  const rows = left.map(({ reason, devices, examples }) => {
+  const rows = left.map(({ reason, rollout, devices, examples }) => {
     const few = examples.length < devices ? ', ...' : '';
-    return `${String(devices).padStart(6)}  ${plain(reason)}: ${examples.join(', ')}${few}`;
+    const why = rollout === undefined ? plain(reason) : `${plain(reason)} ${plain(rollout)}`;
+    return `${String(devices).padStart(6)}  ${why}: ${examples.join(', ')}${few}`;
   });
   return ['', styled('Left out', 'bold', color), ...rows.flatMap((row) => wrapKeeping(row, width))];
 }

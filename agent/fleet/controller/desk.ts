@@ -8,6 +8,7 @@ import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
 import { createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import { withRecord, type Execution } from '../rollouts/execution.ts';
+import { othersOf } from '../rollouts/others.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
 import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
 import { isHistory, isSettled, step } from '../rollouts/step.ts';
@@ -254,7 +255,9 @@ export class Desk {
   #inputOf({ state, executions }: Case) {
     const { link, signer, now } = this.#options;
     const fleet = fleetOf(link.roster);
-    return { state, executions, fleet, nowMs: now(), keyId: signer.keyId };
+    const { rolloutId, spec } = state.record;
+    const others = othersOf(this.#cases.values(), rolloutId, spec.model.name);
+    return { state, executions, fleet, others, nowMs: now(), keyId: signer.keyId };
   }
 
   /** The release of a command that makes a plan. Throws RolloutError. */
@@ -298,6 +301,7 @@ export class Desk {
     if (known !== null) throw new RolloutError('exists', `there is a rollout ${rolloutId} already`);
     if (await isPast(this.#options.store, rolloutId)) {
       const text = `there was a rollout ${rolloutId}: devices know its jobs, use another id`;
+      others: othersOf(this.#cases.values(), rolloutId, asked.spec.model.name),
       throw new RolloutError('exists', text);
     }
     this.#refused.check(rolloutId, asked);

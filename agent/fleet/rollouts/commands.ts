@@ -1,18 +1,20 @@
 import type { Rollout, RolloutCommand, RolloutSpec, Wave } from '../../contracts/rollout.ts';
 import { RolloutError } from './error.ts';
 import { judgeFailures } from './judge.ts';
+import type { Others } from './others.ts';
 import { makePlan } from './plan.ts';
 import { withTally } from './record.ts';
-import { NEW_MEMO } from './state.ts';
+import { EMPTY_WAVE, NEW_MEMO } from './state.ts';
 import type { Change, Fleet, RolloutState } from './state.ts';
 import { beginStep, type StepInput } from './step.ts';
-import { NO_JOBS, tallyOf } from './tally.ts';
+import { tallyOf } from './tally.ts';
 
 export interface NewRollout {
   readonly rolloutId: string;
   /** With the release's counter and digest filled in. */
   readonly spec: RolloutSpec;
   readonly fleet: Fleet;
+  readonly others: Others;
   readonly keyId: string;
   readonly nowMs: number;
   readonly actor: string | null;
@@ -21,8 +23,8 @@ export interface NewRollout {
 
 /** A rollout with its targets frozen: planned, or approved at once. Throws RolloutError. */
 export function createRollout(input: NewRollout): Change {
-  const { rolloutId, spec, fleet, keyId, nowMs, actor, approve } = input;
-  const plan = makePlan({ rolloutId, spec, rows: fleet.rows(), keyId });
+  const { rolloutId, spec, fleet, others, keyId, nowMs, actor, approve } = input;
+  const plan = makePlan({ rolloutId, spec, rows: fleet.rows(), others, keyId });
   const ts = new Date(nowMs).toISOString();
   const executions = new Map(plan.executions.map((one) => [one.deviceId, one]));
   const tally = tallyOf(executions.values(), plan.waves.length, fleet, nowMs);
@@ -59,17 +61,6 @@ export function createRollout(input: NewRollout): Change {
   const whole = withTally(state, tally, nowMs);
   return { state: whole, changed: executions, issue: [], clear: [], events: [] };
 }
-
-const EMPTY_WAVE: Omit<Wave, 'index' | 'kind' | 'percent'> = {
-  state: 'scheduled',
-  counts: NO_JOBS,
-  classes: {},
-  startedAt: null,
-  soakUntil: null,
-  endedAt: null,
-  compared: null,
-  verdict: null,
-};
 
 export type Ordered = Exclude<RolloutCommand['command'], 'create' | 'plan'>;
 

@@ -122,6 +122,16 @@ export function withRecord(execution: Execution, record: SeenRecord): Execution 
   return { ...next, rolledBack: isOver(next) && record.outcome === 'rolled_back' };
 }
 
+/**
+ * The execution for another board under the same name: nobody has spoken yet of the jobs that are open.
+ * The same one where there is none.
+ */
+export function afresh(execution: Execution): Execution {
+  const { back } = execution;
+  if (back?.state === 'open') return { ...execution, back: { ...back, seq: 0 } };
+  return execution.state === 'open' ? { ...execution, seq: 0 } : execution;
+}
+
 function heardOf<T extends HandedOut>(job: T, record: SeenRecord): T {
   if (record.seq <= job.seq) return job;
   // That it was taken back is what was done when it was given up.

@@ -5,12 +5,14 @@ import { checkWindow } from '../jobs/window.ts';
 import type { DeviceRow } from '../roster/row.ts';
 import { RolloutError } from './error.ts';
 import { newExecution, type Execution } from './execution.ts';
+import type { Others } from './others.ts';
 import { parseSelector } from './selector.ts';
 
 export interface PlanInput {
   readonly rolloutId: string;
   readonly spec: RolloutSpec;
   readonly rows: Iterable<DeviceRow>;
+  readonly others: Pick<Others, 'holder'>;
   /** Of the key that jobs are signed with: who does not know it would refuse them. */
   readonly keyId: string;
 }
@@ -27,6 +29,9 @@ export interface Plan {
 }
 
 const MAX_EXAMPLES = 5;
+/** The record must stay a message, however many rollouts there are. */
+const MAX_HOLDERS = 10;
+const HELD = 'in_another_rollout';
 
 /** Why a selected device is no target; null: it is one. */
 export function whyLeft(row: DeviceRow, spec: RolloutSpec, keyId: string): string | null {
@@ -46,12 +51,16 @@ export function whyLeft(row: DeviceRow, spec: RolloutSpec, keyId: string): strin
  * Throws RolloutError for a selector or waves that make no sense, or no target at all.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { rolloutId, spec, keyId } = input;
+  const { rolloutId, spec, others, keyId } = input;
   checkWaves(spec);
   checkSpecWindow(spec);
   const selects = parseSelector(spec.where);
   const selected = [...input.rows].filter((row) => row.class !== '' && selects(row));
-  const reasons = selected.map((row) => ({ row, why: whyLeft(row, spec, keyId) }));
+  const reasons = selected.map((row): Selected => {
+    const why = whyLeft(row, spec, keyId);
+    const holder = why === null ? others.holder(row.deviceId) : null;
+    return { row, why: holder === null ? why : HELD, holder };
+  });
   const targets = inOrder(
     reasons.filter(({ why }) => why === null).map(({ row }) => row),
     rolloutId,
@@ -130,25 +139,44 @@ function awayness({ state }: DeviceRow): number {
   return state === 'online' ? 0 : 1;
 }
 
-function leftOf(
-  reasons: readonly { readonly row: DeviceRow; readonly why: string | null }[],
-): Rollout['left'] {
-  const byReason = new Map<string, string[]>();
-  for (const { row, why } of reasons) {
+interface Selected {
+  readonly row: DeviceRow;
+  readonly why: string | null;
+  /** The rollout that it takes part in. */
+  readonly holder: string | null;
+}
+
+function leftOf(selected: readonly Selected[]): Rollout['left'] {
+  const groups = new Map<string, { reason: string; rollout: string | null; ids: string[] }>();
+  const named = new Set<string>();
+  for (const { row, why, holder } of selected) {
     if (why === null) continue;
-    const ids = byReason.get(why);
-    if (ids === undefined) byReason.set(why, [row.deviceId]);
-    else ids.push(row.deviceId);
+    const isNamed = holder !== null && (named.has(holder) || named.size < MAX_HOLDERS);
+    const rollout = isNamed ? holder : null;
+    if (rollout !== null) named.add(rollout);
+    const key = `${why}\n${rollout ?? ''}`;
+    const group = groups.get(key) ?? { reason: why, rollout, ids: [] };
+    groups.set(key, group);
+    group.ids.push(row.deviceId);
   }
-  return [...byReason.keys()].toSorted().map((reason) => {
-    const ids = byReason.get(reason) ?? [];
-    return { reason, devices: ids.length, examples: ids.toSorted().slice(0, MAX_EXAMPLES) };
+  return [...groups.keys()].toSorted().flatMap((key) => {
+    const group = groups.get(key);
+    if (group === undefined) return [];
+    const { reason, rollout, ids } = group;
+    const examples = ids.toSorted().slice(0, MAX_EXAMPLES);
+    const which = rollout === null ? {} : { rollout };
+    return [{ reason, ...which, devices: ids.length, examples }];
   });
 }
 
 function noDevices({ where }: RolloutSpec, left: Rollout['left']): string {
   const selected = where === '' ? 'the fleet' : `"${where}"`;
   if (left.length === 0) return `no device is in ${selected}`;
-  const why = left.map(({ reason, devices }) => `${devices} ${reason.replaceAll('_', ' ')}`);
-  return `no device of ${selected} is left: ${why.join(', ')}`;
+  const why = left.map(({ reason, rollout, devices }) => {
+    const which = rollout === undefined ? '' : ` (${rollout})`;
+    return `${devices} ${reason.replaceAll('_', ' ')}${which}`;
+  });
+  const isHeld = left.some(({ reason }) => reason === HELD);
+  const fix = isHeld ? '; abort that one, wait for its end, or select others (where)' : '';
+  return `no device of ${selected} is left: ${why.join(', ')}${fix}`;
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { rolloutSchema, type Rollout } from '../../contracts/rollout.ts';
+import { rolloutSchema, type Rollout, type Wave } from '../../contracts/rollout.ts';
 import type { DeviceRow } from '../roster/row.ts';
 import type { Execution, Executions } from './execution.ts';
+import { NO_JOBS } from './tally.ts';
 
 /** What is remembered of a wave beside what everybody may read. */
 const memoSchema = z.object({
@@ -74,6 +75,17 @@ export const NEW_MEMO: WaveMemo = {
   waived: false,
   stoppedIn: null,
   stoppedAt: null,
+};
+
+export const EMPTY_WAVE: Omit<Wave, 'index' | 'kind' | 'percent'> = {
+  state: 'scheduled',
+  counts: NO_JOBS,
+  classes: {},
+  startedAt: null,
+  soakUntil: null,
+  endedAt: null,
+  compared: null,
+  verdict: null,
 };
 
 /** States after which a rollout is history. */

@@ -12,10 +12,11 @@ import {
 } from './execution.ts';
 import type { Executions, HandedOut } from './execution.ts';
 import { compare, judgeComparison, judgeFailures } from './judge.ts';
+import { isDone, type Others } from './others.ts';
 import { whyLeft } from './plan.ts';
 import { withTally } from './record.ts';
 import { parseSelector } from './selector.ts';
-import { hasEnded, Overlay } from './state.ts';
+import { EMPTY_WAVE, hasEnded, NEW_MEMO, Overlay } from './state.ts';
 import type { Change, Fleet, Issue, RolloutEvent, RolloutState, WaveMemo } from './state.ts';
 import { endedOf, tallyOf, type Tally } from './tally.ts';
 
@@ -23,6 +24,7 @@ export interface StepInput {
   readonly state: RolloutState;
   readonly executions: Executions;
   readonly fleet: Fleet;
+  readonly others: Others;
   readonly nowMs: number;
   /** Of the key that jobs are signed with. */
   readonly keyId: string;
@@ -204,21 +206,55 @@ class Step {
     this.#events.push({ code: 'wave_started', text });
   }
 
-  /** Devices that have appeared and fit join the last wave, if it goes to everybody. */
+  /** Devices that have appeared, or are free again, and fit join the last wave, if it goes to everybody. */
   #join(): void {
-    const { fleet, nowMs, keyId } = this.#input;
+    const { nowMs } = this.#input;
     const { record, lookedMs } = this.#state;
-    const last = record.waves.at(-1);
-    const isOpen = last?.state === 'scheduled' || last?.state === 'running';
-    if (!record.spec.lateJoiners || !isOpen || last.percent !== 100) return;
+    const index = this.#joinable();
+    if (!record.spec.lateJoiners || index === null) return;
     if (Math.abs(nowMs - lookedMs) < LOOK_MS) return;
     this.#state = { ...this.#state, lookedMs: nowMs };
-    const selects = parseSelector(record.spec.where);
-    for (const row of fleet.rows()) {
-      if (this.#executions.get(row.deviceId) !== undefined || row.class === '') continue;
-      if (!selects(row) || whyLeft(row, record.spec, keyId) !== null) continue;
-      this.#executions.set(newExecution(record.rolloutId, row, last.index));
+    const joiners = this.#joiners();
+    if (joiners.length > 0 && index === record.waves.length) this.#addLastWave(index);
+    for (const row of joiners) {
+      this.#executions.set(newExecution(record.rolloutId, row, index));
     }
+  }
+
+  /**
+   * The wave that takes late joiners, null when it is too late. Where canaries or an earlier wave were
+   * everybody there was, the plan has no wave of 100 %: the next one is made for who comes.
+   */
+  #joinable(): number | null {
+    const { waves, spec } = this.#state.record;
+    const last = waves.at(-1);
+    if (last === undefined || spec.waves.at(-1) !== 100) return null;
+    const isOpen = last.state === 'scheduled' || last.state === 'running';
+    if (last.percent === 100) return isOpen ? last.index : null;
+    return isOpen || last.state === 'soaking' ? waves.length : null;
+  }
+
+  #joiners(): readonly DeviceRow[] {
+    const { fleet, others, keyId } = this.#input;
+    const { spec } = this.#state.record;
+    const selects = parseSelector(spec.where);
+    const isNew = (row: DeviceRow) =>
+      this.#executions.get(row.deviceId) === undefined && row.class !== '' && selects(row);
+    return [...fleet.rows()].filter(
+      (row) =>
+        isNew(row) &&
+        whyLeft(row, spec, keyId) === null &&
+        others.holder(row.deviceId) === null &&
+        // Another rollout may have brought it there meanwhile.
+        !this.#isReplaced(row.deviceId),
+    );
+  }
+
+  #addLastWave(index: number): void {
+    const { waves } = this.#state.record;
+    const wave: Wave = { ...EMPTY_WAVE, index, kind: 'percent', percent: 100 };
+    this.#state = { ...this.#state, memos: [...this.#state.memos, NEW_MEMO] };
+    this.#setRecord({ waves: [...waves, wave] });
   }
 
   /** A wave with too many failures stops the rollout, also one that had passed. */
@@ -326,6 +362,7 @@ class Step {
       if (execution.state !== 'pending' || current?.state !== 'running') continue;
       if (execution.wave > current.index) continue;
       const { deviceId, wave, jobId } = execution;
+      if (this.#input.others.isAtWork(deviceId)) continue;
       const row = this.#input.fleet.get(deviceId);
       const before = row === undefined ? null : valuesBefore(row, record.spec.model.name);
       this.#executions.set({ ...this.#opened(execution), before });
@@ -343,7 +380,7 @@ class Step {
       if (state !== 'succeeded' || allowed === 0) continue;
       if (this.#input.fleet.isRevoked(deviceId)) continue;
       const back = execution.back ?? handedOut(jobIdFor(rolloutId, deviceId, 'rollback'));
-      if (back.state !== 'pending') continue;
+      if (back.state !== 'pending' || this.#input.others.isAtWork(deviceId)) continue;
       if (this.#isReplaced(deviceId)) {
         this.#executions.set({
           ...execution,
@@ -413,9 +450,7 @@ function isLate(job: HandedOut, workingMs: number, nowMs: number): boolean {
 export function isSettled(state: RolloutState, executions: Executions): boolean {
   if (!hasEnded(state.record)) return false;
   for (const execution of executions.values()) {
-    if (!isOver(execution)) return false;
-    if (execution.back !== null && !isOver(execution.back)) return false;
-    if (state.undo && execution.state === 'succeeded' && execution.back === null) return false;
+    if (!isDone(state, execution)) return false;
   }
   return true;
 }

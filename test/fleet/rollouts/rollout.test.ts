@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { NO_OTHERS } from '../../../agent/fleet/rollouts/others.ts';
 import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
 import { KEY, row, rows, spec, START_MS, Trial } from './support.ts';
 
@@ -12,7 +13,7 @@ describe('a plan', () => {
     ...rows(90),
     ...Array.from({ length: 10 }, (_, at) => row(`jetson-${at}`, { class: 'jetson-nano' })),
   ];
-  const input = { rolloutId: 'r1', rows: fleet, keyId: KEY };
+  const input = { rolloutId: 'r1', rows: fleet, others: NO_OTHERS, keyId: KEY };
   const sizes = (waves: readonly number[], canaryPerClass: number) => {
     const { waves: planned, executions } = makePlan({
       ...input,

@@ -6,6 +6,7 @@ import {
 } from '../../../agent/contracts/rollout.ts';
 import { command, createRollout } from '../../../agent/fleet/rollouts/commands.ts';
 import { withRecord, type Execution } from '../../../agent/fleet/rollouts/execution.ts';
+import { NO_OTHERS, othersOf, type Others } from '../../../agent/fleet/rollouts/others.ts';
 import type { Change, Fleet, Issue, RolloutState } from '../../../agent/fleet/rollouts/state.ts';
 import { step } from '../../../agent/fleet/rollouts/step.ts';
 import type { SeenRecord } from '../../../agent/fleet/roster/read.ts';
@@ -42,20 +43,34 @@ export function spec(part: Partial<RolloutSpecInput> = {}): RolloutSpec {
 
 /** A rollout over invented devices, with a clock and answers that the test gives. */
 export class Trial {
-  readonly fleet = new Map<string, DeviceRow>();
+  readonly fleet: Map<string, DeviceRow> = new Map();
   readonly executions = new Map<string, Execution>();
   readonly issued: Issue[] = [];
   readonly cleared: string[] = [];
   readonly revoked = new Set<string>();
   nowMs = START_MS;
   state: RolloutState;
+  others: () => Others = () => NO_OTHERS;
 
-  constructor(devices: readonly DeviceRow[], part: Partial<RolloutSpecInput> = {}) {
+  /** `beside` another, over the devices of that one as well. */
+  constructor(
+    devices: readonly DeviceRow[],
+    part: Partial<RolloutSpecInput> = {},
+    { rolloutId = 'r1', beside }: { readonly rolloutId?: string; readonly beside?: Trial } = {},
+  ) {
+    if (beside !== undefined) {
+      this.fleet = beside.fleet;
+      this.others = () => othersOf([this, beside], rolloutId, this.record.spec.model.name);
+      this.nowMs = beside.nowMs;
+    }
     for (const device of devices) this.fleet.set(device.deviceId, device);
+    const wanted = spec(part);
+    const known = beside === undefined ? [] : [beside];
     const change = createRollout({
-      rolloutId: 'r1',
-      spec: spec(part),
+      rolloutId,
+      spec: wanted,
       fleet: this.#lookup(),
+      others: othersOf(known, rolloutId, wanted.model.name),
       keyId: KEY,
       nowMs: this.nowMs,
       actor: 'ann',
@@ -63,6 +78,8 @@ export class Trial {
     });
     this.state = change.state;
     this.#take(change);
+    if (beside === undefined) return;
+    beside.others = () => othersOf([this, beside], beside.record.rolloutId, 'kws');
   }
 
   get record(): Rollout {
@@ -71,7 +88,8 @@ export class Trial {
 
   #input() {
     const { state, executions, nowMs } = this;
-    return { state, executions, fleet: this.#lookup(), nowMs, keyId: KEY };
+    const others = this.others();
+    return { state, executions, fleet: this.#lookup(), others, nowMs, keyId: KEY };
   }
 
   #lookup(): Fleet {
@@ -127,7 +145,8 @@ export class Trial {
 
   /** The device runs the release now, with these values. */
   succeeds(deviceId: string, part: Partial<DeviceRow> = {}): void {
-    const model = { name: 'kws', version: '2', precision: 'int8', digest: '', releaseCounter: 2 };
+    const { name, version, releaseCounter = 2 } = this.record.spec.model;
+    const model = { name, version, precision: 'int8', digest: '', releaseCounter };
     this.fleet.set(deviceId, { ...(this.fleet.get(deviceId) ?? row(deviceId)), model, ...part });
     this.says(deviceId, 'SUCCEEDED', { outcome: 'applied' });
   }

@@ -17,6 +17,7 @@ export function Examples({ ids }: { readonly ids: readonly string[] }) {
 
 /** The controller's reasons; one that is newer than this page is shown as it comes. */
 const REASONS: Readonly<Record<string, string>> = {
+  in_another_rollout: 'take part in another rollout of the model',
   cloned: 'two machines use the id of each',
   already_installed: 'run this version already',
   takes_no_deploy_jobs: 'take no deploy jobs',
@@ -34,9 +35,17 @@ export function LeftOut({ left }: { readonly left: Rollout['left'] }) {
     <>
       <h3>Left out</h3>
       <ul class="reasons">
-        {left.map(({ reason, devices, examples }) => (
-          <li key={reason}>
+        {left.map(({ reason, rollout, devices, examples }) => (
+          <li key={`${reason} ${rollout ?? ''}`}>
             <strong>{plural(devices, 'device')}</strong> {wordsOf(reason)}{' '}
+            {rollout !== undefined && (
+              <>
+                <a class="mono" href={linkTo(['rollouts', rollout])}>
+                  {rollout}
+                </a>
+                :{' '}
+              </>
+            )}
             <Examples ids={examples} />
           </li>
         ))}
