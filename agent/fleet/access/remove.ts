@@ -67,7 +67,9 @@ export async function removeRetained(
   const stamp = now.toISOString().replaceAll(/[-:.]/g, '');
   const archive = join(archiveFolder, `${deviceId}-${stamp}.jsonl`);
   await writeFileDurably(archive, `${kept.map(archiveLine).join('\n')}\n`);
-  for (const { topic } of kept) {
+  // The card last: to a controller it tells that all is gone, and that who comes then is another board.
+  const inOrder = kept.toSorted((a, b) => Number(isCard(a)) - Number(isCard(b)));
+  for (const { topic } of inOrder) {
     // oxlint-disable-next-line no-await-in-loop -- one at a time is enough
     await channel.publish({ topic, payload: '', retain: true, schema: 'none' });
   }
@@ -77,6 +79,10 @@ export async function removeRetained(
 export interface RemoveOptions {
   readonly now?: Date;
   readonly keep?: (kind: string | null) => boolean;
+}
+
+function isCard({ topic }: Arrival): boolean {
+  return parseTopic(topic)?.kind === 'card';
 }
 
 function archiveLine({ topic, payload }: Arrival): string {

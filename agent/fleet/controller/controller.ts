@@ -124,6 +124,7 @@ export function startController(options: ControllerOptions): Controller {
     },
     onMessage: (message) => {
       if (message.kind === 'record' && message.value !== null) desk?.hear(message.value);
+      if (message.kind === 'card') desk?.hearCard(message.deviceId, message.value !== null);
     },
     onOther: (packet) => void onOther(packet),
     onConnected: () => {

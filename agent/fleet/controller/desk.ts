@@ -19,6 +19,7 @@ import { documentMessage, recordMessage, revOf } from './documents.ts';
 import { keptEntries, Papers } from './papers.ts';
 import type { Publisher } from './publisher.ts';
 import { RefusedCreates } from './refused.ts';
+import { Replaced } from './replaced.ts';
 import { Retirement, RETENTION, type Retention } from './retention.ts';
 import {
   entries,
@@ -72,6 +73,7 @@ export class Desk {
   readonly #refused: RefusedCreates;
   readonly #retirement: Retirement;
   readonly #clock: ClockSteps;
+  readonly #replaced = new Replaced();
   readonly #late: SeenRecord[] = [];
   /** What it broke off with: from then on what it has in mind may not be what is kept. */
   #failure: { readonly error: unknown } | null = null;
@@ -119,6 +121,19 @@ export class Desk {
     one.lookMs = performance.now() + PATIENCE_MS;
   }
 
+  /** The card of a device has come, or was taken away. */
+  hearCard(deviceId: string, isThere: boolean): void {
+    this.#replaced.hearCard(this.#cases.values(), deviceId, isThere);
+  }
+
+  async #serveReplaced(): Promise<void> {
+    const back = this.#replaced.back();
+    if (back.size === 0) return;
+    // oxlint-disable-next-line no-await-in-loop -- one write after the other
+    for (const one of this.#cases.values()) await this.#papers.restoreFor(one, back);
+    this.#replaced.served(back);
+  }
+
   /** A job that was given up when its rollout was undone: what it has brought is to be undone, too. */
   #noteLate(record: SeenRecord): void {
     const { rolloutId, status, jobType } = record;
@@ -146,6 +161,7 @@ export class Desk {
     return this.#alone(async () => {
       this.#mindClock();
       await this.#hearLate();
+      await this.#serveReplaced();
       for (const [rolloutId, one] of this.#cases) {
         /* oxlint-disable no-await-in-loop -- one write after the other */
         await this.#lookWhenQuiet(one);
@@ -285,6 +301,7 @@ export class Desk {
       rolloutId,
       spec: { ...asked.spec, model: release.value ?? asked.spec.model },
       fleet: fleetOf(link.roster),
+      others: othersOf(this.#cases.values(), rolloutId, asked.spec.model.name),
       keyId: signer.keyId,
       nowMs: now(),
       actor: asked.actor ?? null,
@@ -301,7 +318,6 @@ export class Desk {
     if (known !== null) throw new RolloutError('exists', `there is a rollout ${rolloutId} already`);
     if (await isPast(this.#options.store, rolloutId)) {
       const text = `there was a rollout ${rolloutId}: devices know its jobs, use another id`;
-      others: othersOf(this.#cases.values(), rolloutId, asked.spec.model.name),
       throw new RolloutError('exists', text);
     }
     this.#refused.check(rolloutId, asked);

@@ -70,7 +70,6 @@ export class Papers {
 
   /** Documents that a device has not spoken of must be at the broker; those of ended jobs must not. */
   async restore(one: Case): Promise<void> {
-    const { link, publisher, store, epoch } = this.#options;
     const needed: KeptDocument[] = [];
     const isAborted = one.state.record.state === 'aborted';
     one.clearing.clear();
@@ -81,6 +80,21 @@ export class Papers {
       if (job === null || isOver(job) || isTakenBack) this.clear(one, document.jobId);
       else if (job.seq === 0) needed.push(document);
     }
+    await this.#bring(one, needed);
+  }
+
+  /** Documents that these devices have not spoken of must be at the broker. */
+  async restoreFor(one: Case, deviceIds: ReadonlySet<string>): Promise<void> {
+    const needed = [...one.documents.values()].filter(({ deviceId, jobId }) => {
+      const job = deviceIds.has(deviceId) ? jobOf(one.executions.get(deviceId), jobId) : null;
+      return job?.state === 'open' && job.seq === 0 && !one.clearing.has(jobId);
+    });
+    await this.#bring(one, needed);
+  }
+
+  /** Those that are not at the broker are published again. */
+  async #bring(one: Case, needed: readonly KeptDocument[]): Promise<void> {
+    const { link, publisher, store, epoch } = this.#options;
     if (needed.length === 0) return;
     const topics = needed.map((document) => documentMessage(document).topic);
     const there = await link.readRetained(topics);
