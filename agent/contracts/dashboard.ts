@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { benchSchema } from './bench.ts';
+import { deviceDecisionSchema } from './device-decision.ts';
 import { deviceStates } from './fleet-status.ts';
 import { twinSchema } from './fleet-twin.ts';
 import { ID_PATTERN, telemetryStreams } from './ids.ts';
@@ -130,6 +131,7 @@ export const deviceSchema = z.object({
   twin: twinSchema.nullable(),
   jobs: z.array(jobRecordSchema).describe('newest first'),
   benches: z.array(benchLineSchema).describe('newest first'),
+  decisions: z.array(deviceDecisionSchema).describe('of every model that runs there'),
   latest: z.record(z.string(), z.object({ value: z.number().nullable(), ts: z.number() })),
 });
 
@@ -238,6 +240,7 @@ export const eventSchemas = {
   broker: brokerStateSchema,
   controllers: z.object({ controllers: z.array(controllerStatusSchema) }),
   rollout: z.object({ rollout: rolloutSchema }),
+  rolloutGone: z.object({ rolloutId: id }).describe('the broker keeps it no more'),
   telemetry: z.object({
     deviceId: id,
     stream: z.enum(telemetryStreams),

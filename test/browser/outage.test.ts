@@ -14,6 +14,7 @@ import {
   type TestBrowser,
   type Visit,
 } from './support/browser.ts';
+import { rollout } from './support/rollouts.ts';
 import { addUsers, startDashboard, type Dashboard } from '../../scripts/dashboard-stage/stack.js';
 
 const START_MS = 120_000;
@@ -68,8 +69,43 @@ function messages(): readonly Published[] {
         bootId: null,
       },
     ],
+    ['decision/kws', { schema: 'edgefit/device-decision/1', ...common, ...DECISION }],
   ];
 }
+
+const row = (id: string, verdict: string, why: string, p90Ms: number, accuracyDrop: number) => ({
+  id,
+  verdict,
+  why,
+  p90Ms,
+  accuracyDrop,
+  bytes: 2048,
+  sqnrDb: null,
+});
+
+/** What the device tells of the model that it runs; there is no report of it. */
+const DECISION = {
+  model: 'kws',
+  version: '2.0.0',
+  releaseCounter: 2,
+  digest: 'a'.repeat(64),
+  decidedAt: now(),
+  agent: '0.1.0',
+  chosen: {
+    id: 'onnxruntime/int8-static/t4',
+    precision: 'int8',
+    method: 'static',
+    runtime: 'onnxruntime',
+    threads: 4,
+    bytes: 2048,
+    reason: `fastest of two ${EVIL}`,
+  },
+  calibration: { source: 'package', samples: 32 },
+  table: [
+    row('onnxruntime/fp32-none/t4', 'rejected', `slower ${EVIL}`, 9, 0),
+    row('onnxruntime/int8-static/t4', 'chosen', 'fastest of two', 4, 0.0125),
+  ],
+};
 
 type Published = readonly [topic: string, value: unknown];
 
@@ -144,9 +180,47 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     expect(visit.errors).toEqual([]);
   });
 
+  test('what the device tells of its decision is shown where no report has come', async () => {
+    const { page } = visit;
+    await goTo(page, `#/devices/${DEVICE}`);
+    const decision = page.getByRole('region', { name: 'Decision' });
+    await decision.getByText('kws 2.0.0, as it runs').waitFor();
+    await expectShown(decision.getByText(`int8 of kws 2.0.0: fastest of two ${EVIL}`));
+    const points = decision.getByRole('img');
+    expect(await points.count()).toBe(2);
+    // 0.0125 of the metric are 1.25 points.
+    await decision.getByLabel(/int8-static.* chosen: p90 4.00 ms.* -1.25 points/).waitFor();
+    const cells = await decision.locator('tbody tr.chosen td').allTextContents();
+    expect(cells).toEqual(['2', '4.00', '−1.25', '2.0 KiB']);
+    await decision.getByText(`slower ${EVIL}`).waitFor();
+    await decision.getByText('Calibrated with 32 samples of the package.').waitFor();
+  });
+
+  test('a rollout that the broker keeps no more leaves the page', async () => {
+    const { page } = visit;
+    const client = await connectAsync(`mqtt://127.0.0.1:${mqttPort}`, { reconnectPeriod: 0 });
+    const keep = (id: string, text: string) =>
+      client.publishAsync(`edgefit/v1/r/${id}/state`, text, { qos: 1, retain: true });
+    await keep('old', JSON.stringify(rollout('old')));
+    await keep('new', JSON.stringify(rollout('new')));
+    await goTo(page, '#/rollouts');
+    await page.getByRole('link', { name: 'old', exact: true }).waitFor();
+    await keep('old', '');
+    const links = page.locator('.rollout-table tbody a');
+    await page.getByRole('link', { name: 'old', exact: true }).waitFor({ state: 'detached' });
+    expect(await links.allTextContents()).toEqual(['new']);
+    await links.first().click();
+    await page.locator('.rollout-head').waitFor();
+    await keep('new', '');
+    await page.getByText('This rollout is not kept any more').waitFor();
+    await client.endAsync();
+  });
+
   test('what a device said last is not shown as now when it has gone', async () => {
     const { page } = visit;
     await goTo(page, `#/devices/${DEVICE}`);
+    // By then the page follows the device: what comes before is not shown.
+    await page.getByRole('region', { name: 'Decision' }).waitFor();
     await publish(mqttPort, [heatOf(47, 1)]);
     const chart = page.locator('.time-chart').filter({ hasText: 'Temperature' });
     await chart.locator('.figure', { hasText: '47.0 °C' }).waitFor();

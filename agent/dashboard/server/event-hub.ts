@@ -48,6 +48,7 @@ export class EventHub {
       controllers: () => this.#each((stream) => stream.noteFlag('controllers')),
       complete: () => this.#each((stream) => stream.noteFlag('complete')),
       rollout: (rollout) => this.#each((stream) => stream.noteRollout(rollout)),
+      rolloutGone: (id) => this.#each((stream) => stream.noteRolloutGone(id)),
       sample: (sample) => this.#each((stream) => stream.noteSample(sample)),
       job: (record) => this.#each((stream) => stream.noteJob(record)),
       bench: (bench) => this.#each((stream) => stream.noteBench(bench)),

@@ -23,6 +23,7 @@ export class EventStream {
   readonly deviceId: string | null;
   readonly #devices = new Set<string>();
   readonly #rollouts = new Map<string, Rollout>();
+  readonly #rolloutsGone = new Set<string>();
   readonly #samples = new Map<string, Sample>();
   readonly #jobs = new Map<string, JobRecord>();
   readonly #benches = new Map<string, BenchArrival>();
@@ -52,7 +53,13 @@ export class EventStream {
   }
 
   noteRollout(rollout: Rollout): void {
+    this.#rolloutsGone.delete(rollout.rolloutId);
     this.#rollouts.set(rollout.rolloutId, rollout);
+  }
+
+  noteRolloutGone(rolloutId: string): void {
+    this.#rollouts.delete(rolloutId);
+    this.#rolloutsGone.add(rolloutId);
   }
 
   noteSample(sample: Sample): void {
@@ -111,6 +118,7 @@ export class EventStream {
     }
     if (this.#devices.size > 0) yield this.#devicesPart();
     for (const rollout of this.#rollouts.values()) yield event('rollout', { rollout });
+    for (const rolloutId of this.#rolloutsGone) yield event('rolloutGone', { rolloutId });
     for (const { deviceId, stream, ts, values } of this.#samples.values()) {
       yield event('telemetry', { deviceId, stream, ts, values: { ...values } });
     }
@@ -134,6 +142,7 @@ export class EventStream {
     this.#flags.clear();
     this.#devices.clear();
     this.#rollouts.clear();
+    this.#rolloutsGone.clear();
     this.#samples.clear();
     this.#jobs.clear();
     this.#benches.clear();

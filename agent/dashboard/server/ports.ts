@@ -7,6 +7,7 @@ import type {
   History,
   RolloutAction,
 } from '../../contracts/dashboard.ts';
+import type { DeviceDecision } from '../../contracts/device-decision.ts';
 import type { Twin } from '../../contracts/fleet-twin.ts';
 import type { JobRecord } from '../../contracts/job.ts';
 import type { Birth } from '../../contracts/messages.ts';
@@ -35,6 +36,7 @@ export interface FleetListener {
   readonly controllers: () => void;
   readonly complete: () => void;
   readonly rollout: (rollout: Rollout) => void;
+  readonly rolloutGone: (rolloutId: string) => void;
   readonly sample: (sample: Sample) => void;
   readonly job: (record: JobRecord) => void;
   readonly bench: (bench: BenchArrival) => void;
@@ -45,6 +47,7 @@ export interface DeviceDocuments {
   readonly birth: Birth | null;
   readonly twin: Twin | null;
   readonly jobs: readonly JobRecord[];
+  readonly decisions: readonly DeviceDecision[];
 }
 
 /** The fleet as it is now. */

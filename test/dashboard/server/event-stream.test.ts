@@ -20,7 +20,7 @@ const fleet: FleetView = {
   rollouts: () => [],
   rollout: () => null,
   refused: () => 0,
-  documents: async () => ({ birth: null, twin: null, jobs: [] }),
+  documents: async () => ({ birth: null, twin: null, jobs: [], decisions: [] }),
   listen: () => () => undefined,
 };
 

@@ -14,7 +14,7 @@ export interface DeviceReaderOptions {
 /** Each has a connection of its own for half a second. */
 const MAX_READINGS = 8;
 
-export const NOTHING: DeviceDocuments = { birth: null, twin: null, jobs: [] };
+export const NOTHING: DeviceDocuments = { birth: null, twin: null, jobs: [], decisions: [] };
 
 /** Reads what the broker keeps of single devices: too much to hold for all of them. */
 export class DeviceReader {
@@ -45,8 +45,8 @@ export class DeviceReader {
     try {
       const channel = await openChannel({ broker, timeoutMs, operatorId: clientId });
       try {
-        const { birth, twin, jobs } = await readDevice(channel, deviceId);
-        return { birth, twin, jobs };
+        const { birth, twin, jobs, decisions } = await readDevice(channel, deviceId);
+        return { birth, twin, jobs, decisions };
       } finally {
         await channel.close();
       }

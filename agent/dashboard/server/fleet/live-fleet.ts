@@ -4,14 +4,14 @@ import { jobRecordSchema } from '../../../contracts/job.ts';
 import type { ControllerStatus, Rollout } from '../../../contracts/rollout.ts';
 import { telemetryStreams } from '../../../contracts/ids.ts';
 import type { BrokerSettings } from '../../../fleet/broker-link.ts';
-import { topicFilter } from '../../../fleet/protocol/topics.ts';
+import { topicFilter, topicFor } from '../../../fleet/protocol/topics.ts';
 import { startFleetLink, type FleetLink } from '../../../fleet/roster/fleet-link.ts';
 import type { FleetMessage } from '../../../fleet/roster/read.ts';
 import { messageOf } from '../../../util/errors.ts';
 import type { DeviceDocuments, FleetListener, FleetView } from '../ports.ts';
 import { Admission, ADMISSION, BENCH_ADMISSION, type AdmissionLimits } from './admission.ts';
 import { readBench } from './benches.ts';
-import { Controllers } from './controllers.ts';
+import { Controllers, type Changed } from './controllers.ts';
 import { DeviceReader, NOTHING } from './device-reader.ts';
 import { Listeners } from './listeners.ts';
 import { ApiRows } from './row.ts';
@@ -32,6 +32,8 @@ export interface LiveFleetOptions {
 type SeenTelemetry = Extract<FleetMessage, { kind: 'telemetry' }>['value'];
 
 const OTHERS = [topicFilter('rollout'), topicFilter('controllerStatus'), topicFilter('bench')];
+
+const stateTopic = (rollout: string) => topicFor('rollout', { rollout });
 
 /** The fleet over one connection to the broker. `stop` ends it. */
 export class LiveFleet implements FleetView {
@@ -122,8 +124,7 @@ export class LiveFleet implements FleetView {
 
   /** A rollout as a controller has answered: it may come before the record. */
   takeRollout(answer: Rollout): void {
-    const rollout = this.#controllers.takeRollout(answer);
-    if (rollout !== null) this.#listeners.each((listener) => listener.rollout?.(rollout));
+    this.#tell(this.#controllers.takeRollout(answer));
   }
 
   listen(listener: Partial<FleetListener>): () => void {
@@ -154,14 +155,25 @@ export class LiveFleet implements FleetView {
 
   /** Live subscriptions bring nothing that is kept, so it is asked for. */
   async #readControllers(): Promise<void> {
+    const known = this.rollouts().map(({ rolloutId }) => rolloutId);
     try {
       const kept = await this.#link.readRetained([
         topicFilter('rollout'),
         topicFilter('controllerStatus'),
       ]);
       for (const [topic, payload] of kept) this.#takeController(topic, payload);
+      await this.#forgetRollouts(known.filter((rollout) => !kept.has(stateTopic(rollout))));
     } catch (error) {
       this.#options.log.warn({ why: messageOf(error) }, 'rollouts could not be read');
+    }
+  }
+
+  /** Those that were taken away while there was no connection; asked for by name, to be sure. */
+  async #forgetRollouts(missing: readonly string[]): Promise<void> {
+    if (missing.length === 0) return;
+    const kept = await this.#link.readRetained(missing.map(stateTopic));
+    for (const rollout of missing) {
+      if (!kept.has(stateTopic(rollout))) this.#tell(this.#controllers.forget(rollout));
     }
   }
 
@@ -182,9 +194,16 @@ export class LiveFleet implements FleetView {
   }
 
   #takeController(topic: string, payload: Uint8Array): void {
-    const changed = this.#controllers.take(topic, payload);
-    if (changed === 'controllers') this.#listeners.each(({ controllers }) => controllers?.());
-    else if (changed !== null) this.#listeners.each((listener) => listener.rollout?.(changed));
+    this.#tell(this.#controllers.take(topic, payload));
+  }
+
+  #tell(changed: Changed | null): void {
+    if (changed === null) return;
+    this.#listeners.each(({ controllers, rollout, rolloutGone }) => {
+      if (changed.kind === 'controllers') controllers?.();
+      else if (changed.kind === 'gone') rolloutGone?.(changed.rolloutId);
+      else rollout?.(changed.rollout);
+    });
   }
 
   #takeMessage(message: FleetMessage, arrivalMs: number): void {

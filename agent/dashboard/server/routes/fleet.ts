@@ -103,6 +103,7 @@ async function describeDevice(parts: FleetParts, deviceId: string): Promise<Devi
     twin: documents.twin,
     jobs: mergeJobs(documents.jobs, jobs),
     benches: [...benches],
+    decisions: [...documents.decisions],
     latest,
   };
 }

@@ -28,11 +28,19 @@ export type DeviceListeners = {
 };
 
 const rolloutListeners = new Set<Listener<'rollout'>>();
+const goneListeners = new Set<Listener<'rolloutGone'>>();
 
-/** Calls `listener` with every rollout that changes. */
-export function onRollout(listener: Listener<'rollout'>): () => void {
+/** Calls `listener` with every rollout that changes, `onGone` with those that are kept no more. */
+export function onRollout(
+  listener: Listener<'rollout'>,
+  onGone: Listener<'rolloutGone'>,
+): () => void {
   rolloutListeners.add(listener);
-  return () => rolloutListeners.delete(listener);
+  goneListeners.add(onGone);
+  return () => {
+    rolloutListeners.delete(listener);
+    goneListeners.delete(onGone);
+  };
 }
 
 /** A browser retries by itself, but gives up for good on an answer that is not an event stream. */
@@ -98,6 +106,9 @@ function listenToFleet(source: EventSource): void {
   on(source, 'complete', (data) => complete.set(data.complete));
   on(source, 'rollout', (data) => {
     for (const listener of rolloutListeners) listener(data);
+  });
+  on(source, 'rolloutGone', (data) => {
+    for (const listener of goneListeners) listener(data);
   });
 }
 

@@ -1,7 +1,6 @@
-import type { BenchReport } from '../../../contracts/bench.ts';
 import { useWidth } from '../ui/use-width.ts';
 import { formatMs, formatNumber } from '../ui/format.ts';
-import { pointsOf, type Point, type Quality } from './decision-points.ts';
+import { pointsOf, type Choice, type Point, type Quality } from './decision-points.ts';
 import { linearScale } from './scale.ts';
 
 /** Until the room is known. */
@@ -13,16 +12,15 @@ const TOP = 16;
 const BOTTOM = 44;
 
 interface ChartProps {
-  readonly report: BenchReport;
-  readonly quality: Quality;
+  readonly choice: Choice;
   readonly lit: number | null;
   readonly onLight: (number: number | null) => void;
 }
 
 function wordsOf(point: Point, quality: Quality): string {
   const value = point.exact ? 'exact' : `${formatNumber(point.quality, 2)} ${quality.unit}`;
-  const verdict = point.row.verdict === 'chosen' ? 'chosen' : 'not chosen';
-  return `${point.row.id}, ${verdict}: p90 ${formatMs(point.p90Ms)} ms, ${quality.name} ${value}. ${point.row.reason}`;
+  const verdict = point.candidate.verdict === 'chosen' ? 'chosen' : 'not chosen';
+  return `${point.candidate.id}, ${verdict}: p90 ${formatMs(point.p90Ms)} ms, ${quality.name} ${value}. ${point.candidate.reason}`;
 }
 
 interface MarkProps {
@@ -35,7 +33,7 @@ interface MarkProps {
 }
 
 function Mark({ point, x, y, quality, lit, onLight }: MarkProps) {
-  const { verdict, precision } = point.row;
+  const { verdict, precision } = point.candidate;
   return (
     <g
       class={`point ${verdict} ${lit ? 'lit' : ''} p-${precision}`}
@@ -108,9 +106,10 @@ function spread(placed: readonly { x: number; y: number; point: Point }[]) {
 }
 
 /** Latency against accuracy of every candidate, the chosen one ringed; numbers are those of the list. */
-export function DecisionChart({ report, quality, lit, onLight }: ChartProps) {
+export function DecisionChart({ choice, lit, onLight }: ChartProps) {
+  const { quality } = choice;
   const { box, width } = useWidth(DEFAULT_WIDTH);
-  const points = pointsOf(report, quality);
+  const points = pointsOf(choice);
   if (points.length === 0) return <p class="muted">No candidate could be measured.</p>;
   const x = linearScale([0, ...points.map((point) => point.p90Ms)], {
     from: LEFT,
@@ -143,7 +142,7 @@ export function DecisionChart({ report, quality, lit, onLight }: ChartProps) {
           />
           {placed.map((each) => (
             <Mark
-              key={each.point.row.id}
+              key={each.point.candidate.id}
               point={each.point}
               x={each.x}
               y={each.y}

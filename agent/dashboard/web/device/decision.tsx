@@ -1,146 +1,106 @@
 import { useState } from 'preact/hooks';
-import type { CandidateRow } from '../../../contracts/bench.ts';
 import type { BenchLine } from '../../../contracts/dashboard.ts';
+import type { DeviceDecision } from '../../../contracts/device-decision.ts';
 import { getBench } from '../api/client.ts';
 import { linkTo } from '../state/router.ts';
 import { Ago } from '../ui/ago.tsx';
 import { Empty } from '../ui/empty.tsx';
-import {
-  formatBytes,
-  formatMs,
-  formatNumber,
-  formatShare,
-  formatTime,
-  toMs,
-  UNKNOWN,
-} from '../ui/format.ts';
+import { formatTime, toMs } from '../ui/format.ts';
 import { useLoaded } from '../ui/use-loaded.ts';
-import { DecisionChart } from './decision-chart.tsx';
-import { qualityOf } from './decision-points.ts';
-
-interface RowProps {
-  readonly row: CandidateRow;
-  readonly number: number;
-  readonly lit: boolean;
-  readonly onLight: (number: number | null) => void;
-}
-
-function qualityText(row: CandidateRow): string {
-  if (row.accuracy !== null) return formatShare(row.accuracy.value, 2);
-  if (row.fidelity === null) return UNKNOWN;
-  return row.fidelity.sqnrDb === null ? 'exact' : `${formatNumber(row.fidelity.sqnrDb, 1)} dB`;
-}
-
-function CandidateLine({ row, number, lit, onLight }: RowProps) {
-  return (
-    <tr
-      class={`${row.verdict} ${lit ? 'lit' : ''}`}
-      onMouseEnter={() => onLight(number)}
-      onMouseLeave={() => onLight(null)}
-    >
-      <td class="numeric">{number}</td>
-      <th scope="row">
-        <span class="mono">{row.id}</span>
-        <span class="reason">
-          {row.verdict === 'chosen' ? `Chosen: ${row.reason}` : row.reason}
-        </span>
-      </th>
-      <td class="numeric">{formatMs(row.latencyMs?.p90)}</td>
-      <td class="numeric">{qualityText(row)}</td>
-      <td class="numeric">{formatBytes(row.bytes)}</td>
-    </tr>
-  );
-}
+import { choiceOfDecision, choiceOfReport } from './decision-points.ts';
+import { DecisionTable } from './decision-table.tsx';
 
 function Report({ bench }: { readonly bench: BenchLine }) {
-  const [lit, setLit] = useState<number | null>(null);
   const { value: report, problem } = useLoaded(`${bench.deviceId}/${bench.benchId}`, (signal) =>
     getBench(bench.deviceId, bench.benchId, signal),
   );
   if (problem !== null) return <p class="problem">{problem}</p>;
   if (report === null) return <div class="chart-space" aria-busy="true" />;
-  const quality = qualityOf(report);
-  return (
-    <>
-      <DecisionChart report={report} quality={quality} lit={lit} onLight={setLit} />
-      <div class="table-scroll" tabIndex={0} role="group" aria-label="Candidates, all of them">
-        <table class="data candidates">
-          <thead>
-            <tr>
-              <th scope="col" class="numeric">
-                #
-              </th>
-              <th scope="col">candidate and why</th>
-              <th scope="col" class="numeric">
-                p90 ms
-              </th>
-              <th scope="col" class="numeric">
-                {quality.name}
-              </th>
-              <th scope="col" class="numeric">
-                size
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {report.candidates.map((row, index) => (
-              <CandidateLine
-                key={row.id}
-                row={row}
-                number={index + 1}
-                lit={lit === index + 1}
-                onLight={setLit}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <Notes lines={[...report.warnings, ...report.notTried.map(notTriedLine)]} />
-    </>
-  );
+  const notes = [...report.warnings, ...report.notTried.map(notTriedLine)];
+  return <DecisionTable choice={choiceOfReport(report)} notes={notes} />;
 }
 
 const notTriedLine = (each: { precision: string; why: string }) =>
   `${each.precision} was not tried: ${each.why}`;
 
-function Notes({ lines }: { readonly lines: readonly string[] }) {
-  if (lines.length === 0) return null;
+/** What a device tells of the release that it runs, for as long as it runs it. */
+function Told({ decision }: { readonly decision: DeviceDecision }) {
+  const { model, version, chosen } = decision;
   return (
-    <ul class="reasons">
-      {lines.map((line) => (
-        <li key={line}>{line}</li>
-      ))}
-    </ul>
+    <>
+      <p>
+        <strong>{chosen.precision}</strong> of {model} {version}: {chosen.reason}
+      </p>
+      <DecisionTable choice={choiceOfDecision(decision)} notes={[calibrationLine(decision)]} />
+    </>
   );
+}
+
+function calibrationLine({ calibration: { source, samples } }: DeviceDecision): string {
+  if (source === 'none') return 'Calibrated without samples.';
+  const whose = source === 'recorded' ? 'recorded there' : 'of the package';
+  return `Calibrated with ${samples} samples ${whose}.`;
+}
+
+/** Something that shows why a device runs what it runs. */
+interface Source {
+  readonly key: string;
+  readonly model: string;
+  readonly ms: number | null;
+  readonly bench?: BenchLine;
+  readonly decision?: DeviceDecision;
+}
+
+/** Reports and what the device tells itself, the newest first. */
+function sourcesOf(
+  benches: readonly BenchLine[],
+  decisions: readonly DeviceDecision[],
+): readonly Source[] {
+  const told = decisions.map((decision) => ({
+    key: `runs ${decision.model}`,
+    model: `${decision.model} ${decision.version}, as it runs`,
+    ms: toMs(decision.decidedAt),
+    decision,
+  }));
+  const measured = benches.map((bench) => ({
+    key: bench.benchId,
+    model: bench.model.name,
+    ms: toMs(bench.ts),
+    bench,
+  }));
+  return [...told, ...measured].toSorted((a, b) => (b.ms ?? 0) - (a.ms ?? 0));
 }
 
 interface DecisionProps {
   readonly deviceId: string;
   readonly benches: readonly BenchLine[];
+  readonly decisions: readonly DeviceDecision[];
 }
 
 /** What the device measured last, and why it runs what it runs. */
-export function Decision({ deviceId, benches }: DecisionProps) {
+export function Decision({ deviceId, benches, decisions }: DecisionProps) {
   const [chosen, setChosen] = useState<string | null>(null);
-  const bench = benches.find((each) => each.benchId === chosen) ?? benches[0];
+  const sources = sourcesOf(benches, decisions);
+  const source = sources.find(({ key }) => key === chosen) ?? sources[0];
+  const { bench, decision } = source ?? {};
   return (
     <section class="card decision" aria-labelledby="decision-title">
       <div class="card-head">
         <h2 id="decision-title">Decision</h2>
-        {bench !== undefined && (
+        {source !== undefined && (
           <span class="muted">
-            {bench.model.name}, <Ago ms={toMs(bench.ts)} />
+            {source.model}, <Ago ms={source.ms} />
           </span>
         )}
-        {benches.length > 1 && (
+        {sources.length > 1 && (
           <select
             aria-label="Report"
-            value={bench?.benchId}
+            value={source?.key}
             onChange={(event) => setChosen(event.currentTarget.value)}
           >
-            {benches.map((each) => (
-              <option key={each.benchId} value={each.benchId}>
-                {formatTime(toMs(each.ts)).slice(0, 16)} {each.model.name}
+            {sources.map(({ key, model, ms }) => (
+              <option key={key} value={key}>
+                {formatTime(ms).slice(0, 16)} {model}
               </option>
             ))}
           </select>
@@ -149,13 +109,13 @@ export function Decision({ deviceId, benches }: DecisionProps) {
           <a href={linkTo(['compare'], { left: `${deviceId}/${bench.benchId}` })}>Compare</a>
         )}
       </div>
-      {bench === undefined ? (
+      {source === undefined && (
         <Empty title="No benchmark has come from this device">
           Bench, above, measures the model it runs.
         </Empty>
-      ) : (
-        <Report bench={bench} />
       )}
+      {bench !== undefined && <Report bench={bench} />}
+      {decision !== undefined && <Told decision={decision} />}
     </section>
   );
 }

@@ -85,7 +85,7 @@ function Body({ device, live }: { readonly device: Device; readonly live: Live }
       )}
       <DeviceHead row={current} isGone={isGone} twin={device.twin} />
       <div class="device-grid">
-        <Decision deviceId={device.row.deviceId} benches={benches} />
+        <Decision deviceId={device.row.deviceId} benches={benches} decisions={device.decisions} />
         <LiveCharts deviceId={device.row.deviceId} latest={device.latest} samples={live.samples} />
         <Facts birth={device.birth} twin={device.twin} row={current} />
         <Jobs jobs={joinJobs(device.jobs, live.jobs)} />

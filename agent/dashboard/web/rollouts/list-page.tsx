@@ -16,17 +16,20 @@ import { CountsBar } from './wave-card.tsx';
 /** All rollouts, kept up to date; the newest first. */
 function useRollouts() {
   const { value, problem } = useLoaded('rollouts', getRollouts);
-  const [live, setLive] = useState<ReadonlyMap<string, Rollout>>(new Map());
-  useEffect(
-    () =>
-      onRollout(({ rollout }) =>
-        setLive((before) => new Map(before).set(rollout.rolloutId, rollout)),
-      ),
-    [],
-  );
+  // Null: it is kept no more.
+  const [live, setLive] = useState<ReadonlyMap<string, Rollout | null>>(new Map());
+  useEffect(() => {
+    const take = (id: string, rollout: Rollout | null) =>
+      setLive((before) => new Map(before).set(id, rollout));
+    return onRollout(
+      ({ rollout }) => take(rollout.rolloutId, rollout),
+      ({ rolloutId }) => take(rolloutId, null),
+    );
+  }, []);
   const all = new Map((value?.rollouts ?? []).map((rollout) => [rollout.rolloutId, rollout]));
   for (const [id, rollout] of live) {
-    if (rollout.rev > (all.get(id)?.rev ?? 0)) all.set(id, rollout);
+    if (rollout === null) all.delete(id);
+    else if (rollout.rev > (all.get(id)?.rev ?? 0)) all.set(id, rollout);
   }
   const rollouts = [...all.values()].toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   return { rollouts, problem, loaded: value !== null };

@@ -17,18 +17,24 @@ import { CountsBar, CountsWords, WaveCard } from './wave-card.tsx';
 function useRollout(rolloutId: string) {
   const { value, problem } = useLoaded(rolloutId, (signal) => getRollout(rolloutId, signal));
   const [live, setLive] = useState<Rollout | null>(null);
+  const [isGone, setGone] = useState(false);
   const take = (rollout: Rollout) =>
     setLive((before) => (before === null || rollout.rev >= before.rev ? rollout : before));
   useEffect(
     () =>
-      onRollout(({ rollout }) => {
-        if (rollout.rolloutId === rolloutId) take(rollout);
-      }),
+      onRollout(
+        ({ rollout }) => {
+          if (rollout.rolloutId === rolloutId) take(rollout);
+        },
+        (gone) => {
+          if (gone.rolloutId === rolloutId) setGone(true);
+        },
+      ),
     [rolloutId],
   );
   const loaded = value?.rollout ?? null;
   const rollout = live !== null && live.rev >= (loaded?.rev ?? 0) ? live : loaded;
-  return { rollout, problem, take };
+  return { rollout, isGone, problem, take };
 }
 
 function SpecList({ rollout }: { readonly rollout: Rollout }) {
@@ -88,7 +94,7 @@ function Head({ rollout, onChange }: { rollout: Rollout; onChange: (rollout: Rol
 
 /** One rollout, wave by wave. */
 export function RolloutPage({ rolloutId }: { readonly rolloutId: string }) {
-  const { rollout, problem, take } = useRollout(rolloutId);
+  const { rollout, isGone, problem, take } = useRollout(rolloutId);
   return (
     <div class="page">
       <p class="crumb">
@@ -96,6 +102,11 @@ export function RolloutPage({ rolloutId }: { readonly rolloutId: string }) {
       </p>
       {rollout === null && problem === null && <p class="loading">Loading</p>}
       {rollout === null && problem !== null && <Empty title={problem}>Is the id right?</Empty>}
+      {isGone && (
+        <p class="problem" role="status">
+          This rollout is not kept any more: it ended long ago.
+        </p>
+      )}
       {rollout !== null && (
         <>
           <Head rollout={rollout} onChange={take} />
