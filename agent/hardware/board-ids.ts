@@ -49,7 +49,7 @@ const JETSON_SOCS = new Map([
   ['tegra186', 'jetson-tx2'],
   ['tegra264', 'jetson-agx-thor'],
 ]);
-/** The Tegras of Jetsons from the TX1 on. Older ones are 32-bit, and TensorRT has never run there. */
+/** The Tegras of Jetsons from the TX1 on. TensorRT has never run on older ones. */
 const TEGRA = /^nvidia,tegra(?:18|19|2[1-9])\w/;
 
 /** Board types in the revision code of a Raspberry Pi, for trees without a device tree. */

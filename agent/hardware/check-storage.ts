@@ -72,7 +72,7 @@ export async function checkSwap({ facts, tree }: Machine): Promise<Finding> {
   return { ok: false, found, mend: `add compressed swap as a reserve: ${zram}` };
 }
 
-/** `15700 MiB`, with what a control group allows of it: `15700 MiB, at most 512 MiB for this program`. */
+/** `15700 MiB`, or `15700 MiB, at most 512 MiB for this program` in a control group. */
 function memoryText({ totalBytes, limitBytes }: Facts['memory']): string {
   const mib = (bytes: number) => `${Math.round(bytes / MIB)} MiB`;
   const whole = totalBytes === null ? 'memory of unknown size' : mib(totalBytes);

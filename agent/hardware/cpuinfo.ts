@@ -13,8 +13,8 @@ export interface Cpuinfo {
 }
 
 /**
- * Splits /proc/cpuinfo: an empty line ends a block, and so does the next core, which old arm64 kernels list
- * without anything between. Raises a HardwareError when there is no `key : value` line in it.
+ * Splits /proc/cpuinfo: an empty line ends a block, and so does the next core, which old arm64
+ * kernels list without anything between. Raises a HardwareError when there is no `key : value` line.
  */
 export function parseCpuinfo(text: string): Cpuinfo {
   const blocks = text

@@ -15,7 +15,7 @@ const NO_TENSORRT = 'TensorRT is not installed (no libnvinfer.so): apt install n
 const NODES = ['/dev/nvmap', '/dev/nvhost-gpu', '/dev/nvgpu', '/dev/nvidiactl'];
 const NO_NODES = `no device node of the GPU (${NODES.join(', ')}): load its driver, or give the container --runtime nvidia`;
 
-/** The GPU and DLA of a Jetson, told by its SoC and module; usable once driver and TensorRT are there. */
+/** The GPU and DLA of a Jetson, told by SoC and module; usable once driver and TensorRT are there. */
 export async function readNvidia(
   reading: Reading,
   board: { readonly id: string; readonly compatible: readonly string[] },

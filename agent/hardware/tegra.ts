@@ -1,5 +1,5 @@
-// Which Tegra a Jetson has. The device tree tells; Docker hides it (it masks /sys/firmware), and then the
-// chip's own number remains, or the release that NVIDIA's container runtime hands in.
+// Which Tegra a Jetson has. The device tree tells; Docker hides it (it masks /sys/firmware), and then
+// the chip's own number remains, or the release that NVIDIA's container runtime hands in.
 import { isTegra } from './board-ids.ts';
 import { readOptional, type Reading } from './facts-log.ts';
 import { RELEASE } from './jetson-release.ts';

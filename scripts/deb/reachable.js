@@ -1,6 +1,6 @@
 // @ts-check
-// What of node_modules the program can come to. Packages bring the same code twice (for import and for
-// require), builds for browsers, and dependencies that only their install scripts have.
+// What of node_modules the program can come to. Packages bring the same code twice (for import and
+// for require), builds for browsers, and dependencies that only their install scripts have.
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
@@ -14,9 +14,9 @@ const LOOKS_FOR_FILES =
   /__dirname|import\.meta\.url|createRequire|require\.resolve|\b(?:require|import)\((?!\s*(["'])[^"']*\1\s*[,)])/;
 
 /**
- * Removes the code in `home/node_modules` that nothing in `home/dist/agent` imports or requires. A package
- * with a file that looks for others at run time stays whole, as do its optional dependencies: those are
- * how packages bring native files.
+ * Removes the code in `home/node_modules` that nothing in `home/dist/agent` imports or requires. A
+ * package with a file that looks for others at run time stays whole, as do its optional dependencies:
+ * those are how packages bring native files.
  * @param {string} home
  * @returns {Promise<readonly string[]>} what was removed, as paths below node_modules
  */
