@@ -72,9 +72,12 @@ export async function checkSwap({ facts, tree }: Machine): Promise<Finding> {
   return { ok: false, found, mend: `add compressed swap as a reserve: ${zram}` };
 }
 
+function mib(bytes: number): string {
+  return `${Math.round(bytes / MIB)} MiB`;
+}
+
 /** `15700 MiB`, or `15700 MiB, at most 512 MiB for this program` in a control group. */
 function memoryText({ totalBytes, limitBytes }: Facts['memory']): string {
-  const mib = (bytes: number) => `${Math.round(bytes / MIB)} MiB`;
   const whole = totalBytes === null ? 'memory of unknown size' : mib(totalBytes);
   const limited = limitBytes !== null && limitBytes < (totalBytes ?? Infinity);
   return limited ? `${whole}, at most ${mib(limitBytes)} for this program` : whole;
