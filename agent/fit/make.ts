@@ -1,5 +1,5 @@
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
-import { needsOf, nonFiniteTensors } from '../calibration/observers/statistics.ts';
+import { needsOf, nonFiniteWarnings } from '../calibration/observers/statistics.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
@@ -10,6 +10,7 @@ import { isExcluded } from '../quantize/onnx/excluded.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
+import { maskedTensors } from '../quantize/onnx/masks.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
@@ -244,9 +245,7 @@ export class OnnxMaker implements VersionMaker {
         }),
     });
     const collection = opened.restore(found);
-    for (const [name, bad] of nonFiniteTensors(collection)) {
-      this.warnings.push(`tensor '${name}' had ${bad} NaN or infinite values in calibration`);
-    }
+    this.warnings.push(...nonFiniteWarnings(collection, maskedTensors(prepared.graph)));
     return collection;
   }
 }

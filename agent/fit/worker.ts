@@ -29,6 +29,8 @@ import type { BiasRequest, WithSession } from './measure-biases.ts';
 import type { SampleInfo, SampleJob } from './sample-jobs.ts';
 import type { Score, ScoreBoard } from './score-board.ts';
 import { spooledSource } from './spool.ts';
+import { guessesFor, syntheticFeeds } from './synthetic.ts';
+import type { Guess } from './synthetic.ts';
 
 /**
  * What runs in child processes: everything that loads a native library. Modules that only one of the
@@ -76,6 +78,25 @@ export const handlers = {
     withSession(path, { ...LOOKING, threads: 1, ...taken(delegate) }, async (session) =>
       session.describe(),
     ),
+
+  /** The first guess at open sizes that the model runs with; null where none does. */
+  guessSizes: ({
+    path,
+    description,
+    delegate,
+  }: Delegated & { path: string; description: SessionDescription }): Promise<Guess | null> =>
+    withSession(path, { ...LOOKING, threads: 1, ...taken(delegate) }, async (session) => {
+      for (const guess of guessesFor(description)) {
+        const feeds = syntheticFeeds(description, guess);
+        // oxlint-disable-next-line no-await-in-loop -- the next one is for where this one fails
+        const ran = await session.run(feeds).then(
+          () => true,
+          () => false,
+        );
+        if (ran) return guess;
+      }
+      return null;
+    }),
 
   /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
   infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>

@@ -131,7 +131,7 @@ function quantizeGraph(
 
 /**
  * What no range can help: recurrent layers become dynamic, or keep their weights in 8 bits at least;
- * so do tables that rows are gathered from, and convolutions that no calibration sample came by, in a
+ * so do tables that rows are gathered from, transposed convolutions, and convolutions that no calibration sample came by, in a
  * branch never taken.
  */
 function withoutCalibration(
@@ -149,6 +149,7 @@ function withoutCalibration(
       ['GRU', storeInt8],
       ['RNN', storeInt8],
       ['Gather', storeInt8],
+      ['ConvTranspose', storeInt8],
       ['Conv', (node, context) => (unseen.has(nodeLabel(node)) ? storeInt8(node, context) : KEPT)],
     ]),
     whyFloat: new Map(),
@@ -165,7 +166,7 @@ function withoutCalibration(
   return { model: rest.model, ops };
 }
 
-const STORED: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'Gather']);
+const STORED: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'Gather', 'ConvTranspose']);
 const KEPT = 'as planned';
 
 /** @throws QuantizeError that lists every op that would stay in float */

@@ -451,7 +451,7 @@ test('tables and recurrent layers without an integer kernel keep their weights i
     shape: [6, 1],
     data: BigInt64Array.from([3n, 9n, 150n, 0n, 7n, 8n]),
   };
-  const feeds = { ids } as const;
+  const feeds = { ids };
   const [before, after] = [await run(model, feeds), await run(made.model, feeds)];
   expect(sqnr(floats(before['y']?.data), floats(after['y']?.data))).toBeGreaterThan(25);
 });

@@ -61,3 +61,29 @@ test('a Gather of what is computed has no table', () => {
   const { ops } = quantizeStatic(model, { samples: 1, observer: 'min-max', tensors }, STATIC);
   expect(ops.find(({ op }) => op === 'Gather')?.reason).toMatch(/integer kernel/);
 });
+
+test('a transposed convolution computes in float, with weights in 8 bits', async () => {
+  const next = randoms(31);
+  const model = tinyModel({
+    inputs: { x: [DataType.FLOAT, [1, 4, 8, 8]] },
+    outputs: { y: [DataType.FLOAT] },
+    initializers: [
+      weights('w', [16, 4, 3, 3], floats(randomTensor(next, [16, 4, 3, 3]).data)),
+      weights('up', [16, 12, 2, 2], floats(randomTensor(next, [16, 12, 2, 2]).data)),
+    ],
+    nodes: [
+      makeNode('Conv', ['x', 'w'], ['c']),
+      makeNode('ConvTranspose', ['c', 'up'], ['y'], { attributes: { strides: [2n, 2n] } }),
+    ],
+  });
+  const x = randomTensor(next, [1, 4, 8, 8]);
+  const scheme = { ...STATIC, reduceRange: SATURATES };
+  const { model: made, ops } = quantizeStatic(model, await observe(model, [{ x }]), scheme);
+  expect(ops.find(({ op }) => op === 'ConvTranspose')).toMatchObject({
+    precision: 'float',
+    reason: 'computes in float, with weights in 8 bits',
+  });
+  expect(made.graph.initializer.some(({ name }) => name === 'up')).toBe(false);
+  const [before, after] = [await run(model, { x }), await run(made, { x })];
+  expect(sqnr(floats(before['y']!.data), floats(after['y']!.data))).toBeGreaterThan(25);
+});
