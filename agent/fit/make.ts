@@ -9,6 +9,7 @@ import type { Statistics } from '../model/statistics.ts';
 import { isExcluded } from '../quantize/onnx/excluded.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
+import { DOUBLES, withOneFloat } from '../quantize/onnx/prepare/one-float.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
 import { maskedTensors } from '../quantize/onnx/masks.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
@@ -80,7 +81,7 @@ export class OnnxMaker implements VersionMaker {
   async make(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
-      const { model, rows } = toFp16(this.#float, {
+      const { model, rows } = toFp16(withOneFloat(this.#float, DOUBLES), {
         blockedNodes: [...allNodes(this.#float.graph)]
           .filter((node) => isExcluded(scheme, node))
           .map(nodeLabel),
@@ -162,7 +163,7 @@ export class OnnxMaker implements VersionMaker {
   }
 
   async #prepareOnce(): Promise<OnnxModel> {
-    return simplify(await this.#fold());
+    return simplify(withOneFloat(await this.#fold()));
   }
 
   /** With every constant part computed. */

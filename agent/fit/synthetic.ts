@@ -50,9 +50,10 @@ export function guessesFor(description: SessionDescription): readonly Guess[] {
 
 /** Whether made-up inputs may fail where the model is sound: open sizes, or numbers that mean something. */
 export function mayMissGuess(description: SessionDescription): boolean {
-  const isWhole = ({ dtype }: TensorDescription) => !dtype.startsWith('float');
   return guessesFor(description).length > 1 || description.inputs.some(isWhole);
 }
+
+const isWhole = ({ dtype }: TensorDescription) => !dtype.startsWith('float');
 
 /**
  * Inputs for a model without samples: good enough for timing, worthless for accuracy. Open dimensions

@@ -45,11 +45,11 @@ function model(share: number) {
   return { tools, made };
 }
 
-const scheme = schemePresets['int8-static'];
+const STATIC: Scheme = schemePresets['int8-static'];
 
 describe('the search for a mixed version', () => {
   test('gives back the layers that cost most where the prediction is right', async () => {
-    const found = await mixToReach(10, scheme, model(1).tools);
+    const found = await mixToReach(10, STATIC, model(1).tools);
     expect(found?.sqnrDb).toBeGreaterThanOrEqual(10);
     expect([...(found?.given.keys() ?? [])]).toContain('layer 0');
     expect(found?.share).toBeLessThan(1);
@@ -57,7 +57,7 @@ describe('the search for a mixed version', () => {
 
   test('aims higher by as much as the prediction for the plain version was too large', async () => {
     // 20 dB of 4.8 predicted would be nearly all layers; of a hundredth of that it is two.
-    const found = await mixToReach(20, scheme, model(0.01).tools, 0.1);
+    const found = await mixToReach(20, STATIC, model(0.01).tools, 0.1);
     expect([...(found?.given.keys() ?? [])].toSorted()).toEqual(['layer 0', 'layer 1']);
     expect(found?.sqnrDb).toBeGreaterThanOrEqual(20);
   });
@@ -65,7 +65,7 @@ describe('the search for a mixed version', () => {
   test('looks further where all would have to be given back by prediction', async () => {
     const { tools, made } = model(1);
     const plain = { ...tools, score: (one: Scheme) => hardened(one, tools) };
-    const found = await mixToReach(40, scheme, plain);
+    const found = await mixToReach(40, STATIC, plain);
     expect(found?.share).toBeLessThan(1);
     expect(found?.sqnrDb).toBeGreaterThanOrEqual(40);
     expect(made.length).toBeLessThanOrEqual(7);

@@ -24,9 +24,14 @@ export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<Onn
   return made;
 }
 
-const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
+/** Products whose activations are quantized while the model runs. */
+export const PRODUCT_CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
   ['MatMul', (node, context) => convertProduct(node, matMulProduct(node, context), context)],
   ['Gemm', (node, context) => convertProduct(node, gemmProduct(node, context), context)],
+]);
+
+const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
+  ...PRODUCT_CONVERTERS,
   ['LSTM', convertLstm],
   // No scheme computes these in integers; a table is often half of the file.
   ...['Gather', 'GRU', 'RNN'].map((op) => [op, storeInt8] as const),
