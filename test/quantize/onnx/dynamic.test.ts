@@ -446,7 +446,7 @@ test('tables and recurrent layers without an integer kernel keep their weights i
   ]);
   // 1600 + 384 + 768 + 192 weights in a byte each, and a scale for each of their rows.
   expect(modelBytes(made.model).length).toBeLessThan(0.5 * modelBytes(model).length);
-  const ids = {
+  const ids: Tensor = {
     dtype: 'int64',
     shape: [6, 1],
     data: BigInt64Array.from([3n, 9n, 150n, 0n, 7n, 8n]),
