@@ -16,7 +16,7 @@ async function toFp16(name: string, model: TinyModel) {
   const output = join(folder, `${name}.fp16.onnx`);
   writeFileSync(modelPath, tinyModel(model));
   const request = { modelPath, scheme: 'fp16', output, ranges: [], image: {} } as const;
-  const { warnings } = await quantizeModel({ ...request, samples: {} }, hooks);
+  const { warnings = [] } = await quantizeModel({ ...request, samples: {} }, hooks);
   return { warnings, isWritten: existsSync(output) };
 }
 
