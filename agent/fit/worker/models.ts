@@ -8,7 +8,7 @@ import type { SampleInfo, SampleJob } from '../sample-jobs.ts';
 import { guessesFor, syntheticFeeds } from '../synthetic.ts';
 import type { Guess } from '../synthetic.ts';
 import { openJob, specsFor } from './samples.ts';
-import { LOOKING, withSession, delegated } from './sessions.ts';
+import { LOOKING, PRODUCTION, withSession, delegated } from './sessions.ts';
 import type { Delegated } from './sessions.ts';
 
 /* What a model and its samples are. */
@@ -31,7 +31,7 @@ export const modelHandlers = {
     description,
     delegate,
   }: Delegated & { path: string; description: SessionDescription }): Promise<Guess | null> =>
-    withSession(path, { ...LOOKING, threads: 1, ...delegated(delegate) }, async (session) => {
+    withSession(path, { ...PRODUCTION, threads: 1, ...delegated(delegate) }, async (session) => {
       for (const guess of guessesFor(description)) {
         const feeds = syntheticFeeds(description, guess);
         // oxlint-disable-next-line no-await-in-loop -- the next one is for where this one fails
