@@ -20,8 +20,9 @@ interface Product {
 }
 
 /**
- * The matrix products that get a scale per row: all where accuracy comes before size, that is with
- * adaptive rounding, and with 16-bit activations, where weights are the only noise. Otherwise those
+ * The matrix products that get a scale per row: all where accuracy comes before size, that is where
+ * the scheme says so, with adaptive rounding, and with 16-bit activations, where weights are the only
+ * noise. Otherwise those
  * that gain most by it, as long as their scales stay within a fiftieth of the weights. Convolutions
  * are not asked: every TFLite converter gives them a scale per channel.
  */
@@ -31,8 +32,9 @@ export function productsWithRowScales(
 ): ReadonlySet<TfliteOperator> {
   const all = [...units];
   const products = all.flatMap((unit) => productOf(given, unit));
-  const { rounding } = given.scheme;
-  if (rounding === 'adaptive' || given.type === 's16') {
+  const isAccurate = given.scheme.rounding === 'adaptive' || given.type === 's16';
+  const { rowScales = isAccurate ? 'all' : 'few' } = given.scheme;
+  if (rowScales === 'all') {
     return new Set(products.map(({ operator }) => operator));
   }
   const weightBytes = all.reduce((sum, unit) => sum + weightCount(given, unit), 0);

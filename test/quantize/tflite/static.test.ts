@@ -436,6 +436,8 @@ describe('matrix products', () => {
       ['both', 610, STATIC, [8, 8]],
       ['all for accuracy', 100, { ...STATIC, rounding: 'adaptive' }, [8, 8]],
       ['all beside 16 bits', 100, INT16, [8, 8]],
+      ['all as the scheme says', 100, { ...STATIC, rowScales: 'all' }, [8, 8]],
+      ['few as the scheme says', 390, { ...INT16, rowScales: 'few' }, [1, 1]],
       ['all as asked', 100, byRows, [8, 8]],
     ] as const)('%s', async (_, inputs, scheme, expected) => {
       expect(await grains(inputs, scheme)).toEqual(expected);
