@@ -64,9 +64,7 @@ function guess(input: TensorDescription, flags: InputFlags): Guess {
 
 function guessImage(input: TensorDescription, flags: InputFlags): Guess | null {
   if (input.shape.length !== 4 || !NUMERIC.has(input.dtype)) return null;
-  const [batch, second, third, fourth] = input.shape;
-  // A picture is a sample of its own: a model that takes several at once takes arrays.
-  if (typeof batch === 'number' && batch > 1) return null;
+  const [, second, third, fourth] = input.shape;
   const planes = isChannels(second) || !isChannels(fourth);
   const layout = flags.layout ?? (planes ? 'nchw' : 'nhwc');
   const [channels, height, width] =

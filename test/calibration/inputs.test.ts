@@ -28,7 +28,6 @@ describe('inputSpecsFromModel', () => {
 
   test.each<[TensorType, (number | string)[]]>([
     ['float32', [1, 4, 240, 320]],
-    ['float32', [2, 3, 240, 320]],
     ['float32', [1, 16]],
     ['int64', [1, 3, 240, 320]],
     ['float32', [1, 3, 'height', 'width']],
