@@ -44,6 +44,8 @@ function widened({ tensors }: TfliteGraph, operator: TfliteOperator): TfliteTens
   if (options === undefined || input === undefined || made === undefined) return undefined;
   if (filter?.type !== 'FLOAT32' || !isConstant(filter) || filter.data === null) return undefined;
   if (filter.sparsity !== undefined || filter.shape.length !== 4) return undefined;
+  // Where SAME begins depends on the size.
+  if (input.shapeSignature?.slice(1).some((size) => size < 0) === true) return undefined;
   if (options.dilationHFactor > 1 || options.dilationWFactor > 1) return undefined;
   const [, height = 0, width = 0, channels = 0] = filter.shape;
   if (height * width >= SIDE * SIDE || height > SIDE || width > SIDE) return undefined;

@@ -77,6 +77,15 @@ test.each<Form>([
   expect(widenFilters(graph!, () => false)).toEqual({ graph, moved: new Map() });
 });
 
+test('where a side is open, the filter stays', () => {
+  const [graph] = depthwise({ size: [6, 7], taps: [1, 1], stride: 2 }).model.subgraphs;
+  const tensors = graph!.tensors.with(0, {
+    ...graph!.tensors[0]!,
+    shapeSignature: [1, -1, 7, 4],
+  });
+  expect(widenFilters({ ...graph!, tensors }, () => false).moved.size).toBe(0);
+});
+
 test.each<readonly [string, string, Scheme]>([
   ['int8', '3x3', STATIC],
   [
