@@ -13,7 +13,7 @@ import { refuse } from '../fleet/device/refusals.ts';
 import type { JobService } from '../fleet/jobs/service.ts';
 import { identityFiles, readIdentityName } from '../fleet/identity/store.ts';
 import { messageOf } from '../util/errors.ts';
-import { checkCanWriteFolder, makeFolder } from '../util/files.ts';
+import { checkCanWriteFolder, makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
 import { answersOf } from './answers.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
 import { openLog } from './log.ts';
@@ -47,8 +47,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { logger } = log;
   const folders = foldersOf(config, env);
   await checkCanWriteFolder(folders.state);
-  await makeFolder(folders.state);
+  await makeFolderDurably(folders.state);
   const unlock = await lockFolder(folders.state);
+  await tidy(folders.state, log);
   const broker = await resolveBroker(loaded, env, folders.state);
   const notifier = openNotifier({ env, warn: (message) => logger.warn(message) });
   const stopWatchdog = startWatchdog({
@@ -81,6 +82,18 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     unlock();
   }
   logger.info('stopped');
+}
+
+/** What was being written when a daemon was killed. A disk that refuses does not keep this one away. */
+async function tidy(state: string, { logger }: Log): Promise<void> {
+  try {
+    for (const folder of [state, join(state, 'tuf'), join(state, 'agents')]) {
+      // oxlint-disable-next-line no-await-in-loop -- three
+      await removeUnfinishedFiles(folder);
+    }
+  } catch (error) {
+    logger.warn({ why: messageOf(error) }, 'unfinished files could not be removed');
+  }
 }
 
 /** Jobs and the device at its broker: either can do without the other, and each tells the other. */

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DurableStep } from '../../agent/util/durable.ts';
+import type { DurableStep } from '../../agent/util/durable-steps.ts';
 
 /** What a disk holds: files and links by their path below the root; folders only where empty. */
 export type Disk = ReadonlyMap<string, Node>;

@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ID_PATTERN } from '../../contracts/ids.ts';
 import { move, removeDurably, replaceFile } from '../../util/durable.ts';
 import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
+import { makeFolderDurably } from '../../util/files.ts';
 import { entrySchema, isTerminal, MAX_WRITES, type Entry } from './entry.ts';
 
 /** Finished jobs that are remembered, to answer a document that comes again. */
@@ -38,7 +39,7 @@ export class Journal {
     onCorrupt: (file: string, why: string) => void,
   ): Promise<Journal> {
     const journal = new Journal(folder);
-    await mkdir(folder, { recursive: true });
+    await makeFolderDurably(folder);
     for (const name of (await readdir(folder)).toSorted()) {
       // oxlint-disable-next-line no-await-in-loop -- a few small files
       await journal.#load(name, onCorrupt);
