@@ -51,7 +51,7 @@ export class Journal {
     return this.#entries.get(jobId);
   }
 
-  /** All jobs, in the order in which they were taken. */
+  /** All jobs, by their `order`. */
   all(): readonly Entry[] {
     return [...this.#entries.values()].toSorted((a, b) => a.order - b.order);
   }
@@ -82,11 +82,13 @@ export class Journal {
     this.#entries.set(idOf(entry), entry);
   }
 
-  /** Forgets the oldest finished jobs beyond MAX_FINISHED. */
-  async trim(): Promise<void> {
+  /** Forgets the oldest finished jobs beyond MAX_FINISHED; `before` is told of each, and may refuse. */
+  async trim(before: (entry: Entry) => Promise<void>): Promise<void> {
     const finished = this.all().filter(isTerminal);
     for (const entry of finished.slice(0, Math.max(0, finished.length - MAX_FINISHED))) {
       // oxlint-disable-next-line no-await-in-loop -- one or two
+      await before(entry);
+      // oxlint-disable-next-line no-await-in-loop -- see above
       await removeDurably(this.#path(idOf(entry)));
       this.#entries.delete(idOf(entry));
     }
