@@ -25,6 +25,7 @@ export interface FaultyOptions {
   /** Of the children; what is changed later counts for later ones. */
   readonly env?: Record<string, string | undefined>;
   readonly health?: JobServiceOptions['health'];
+  readonly selfUpdate?: JobServiceOptions['selfUpdate'];
 }
 
 const WAIT_MS = 60_000;
@@ -48,6 +49,7 @@ export async function openFaulty({ state, url, wrap, ...more }: FaultyOptions) {
     deviceClass: async () => ['test'],
     conditions: async () => ({ celsius: null, throttled: [], lockedBy: null }),
     health: more.health ?? null,
+    selfUpdate: more.selfUpdate ?? null,
     onSwitched: async () => undefined,
     onBench: async () => undefined,
     applySettings: async () => undefined,
