@@ -62,6 +62,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     logger.info({ version, config: file, state: folders.state }, 'started');
     if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
     const restart = new AbortController();
+    for (const problem of broker?.exposed ?? []) logger.warn({ problem }, 'a secret is not kept');
     const parts = await startParts(options, broker?.settings ?? null, folders.state, log, (why) => {
       restart.abort(new Error(why));
     });
@@ -98,12 +99,13 @@ async function tidy(state: string, { logger }: Log): Promise<void> {
 
 /** Jobs and the device at its broker: either can do without the other, and each tells the other. */
 async function startParts(
-  { loaded: { config }, env, version, program }: DaemonOptions,
+  { loaded, env, version, program }: DaemonOptions,
   broker: BrokerSettings | null,
   state: string,
   log: Log,
   restart: (why: string) => void,
 ): Promise<{ readonly stop: () => Promise<void> }> {
+  const { config } = loaded;
   const { readBootId } = await import('../hardware/boot-id.ts');
   const self: Self = {
     config,
@@ -141,7 +143,10 @@ async function startParts(
       device: () => device,
     });
   }
-  if (broker !== null) device = await startOnline(broker, self, jobs);
+  if (broker !== null) {
+    const renew = async () => (await resolveBroker(loaded, env, state))?.settings ?? broker;
+    device = await startOnline({ broker, renew }, self, jobs);
+  }
   jobs?.start();
   await telemetry.start();
   return {
@@ -170,7 +175,10 @@ interface Self {
 }
 
 async function startOnline(
-  broker: BrokerSettings,
+  {
+    broker,
+    renew,
+  }: { readonly broker: BrokerSettings; readonly renew: () => Promise<BrokerSettings> },
   self: Self,
   jobs: JobService | null,
 ): Promise<Device> {
@@ -183,6 +191,7 @@ async function startOnline(
     ...self,
     connect: {
       broker,
+      renewBroker: renew,
       protocols: PROTOCOLS[mqtt.version],
       keepAliveSeconds: mqtt.keepAliveSeconds,
       expirySeconds: mqtt.sessionExpirySeconds,
