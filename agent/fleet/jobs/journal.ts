@@ -9,6 +9,11 @@ import { entrySchema, isTerminal, MAX_WRITES, type Entry } from './entry.ts';
 /** Finished jobs that are remembered, to answer a document that comes again. */
 const MAX_FINISHED = 200;
 const SUFFIX = '.json';
+/**
+ * Progress is told and not written, once a second at most: after a crash `seq` goes on above all that a
+ * phase may have told, or readers would drop what comes as older.
+ */
+const MAX_TOLD = 1_000_000;
 
 export type JournalErrorCode = 'WRITE' | 'LOOP';
 
@@ -106,13 +111,17 @@ export class Journal {
     try {
       const entry = entrySchema.parse(JSON.parse(await readFile(path, 'utf8')));
       if (idOf(entry) !== jobId) throw new Error(`it is of job ${idOf(entry)}`);
-      this.#entries.set(jobId, entry);
+      this.#entries.set(jobId, isTerminal(entry) ? entry : aboveTold(entry));
     } catch (error) {
       if (codeOf(error) === 'EIO') throw new JournalError('WRITE', `cannot read ${path}: EIO`);
       await move(path, `${path}.corrupt`);
       onCorrupt(path, messageOf(error));
     }
   }
+}
+
+function aboveTold(entry: Entry): Entry {
+  return { ...entry, record: { ...entry.record, seq: entry.record.seq + MAX_TOLD } };
 }
 
 function idOf(entry: Entry): string {
