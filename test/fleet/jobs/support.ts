@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DeployJob, JobPhase, JobRecord } from '../../../agent/contracts/job.ts';
+import { noJobs } from '../../../agent/fleet/device/jobs-port.ts';
 import { Counters } from '../../../agent/fleet/jobs/counters.ts';
 import { DocumentTrust } from '../../../agent/fleet/jobs/document-trust.ts';
 import { Journal } from '../../../agent/fleet/jobs/journal.ts';
@@ -118,6 +119,7 @@ export async function door({
     moment: () => MOMENT,
     types: [],
     publish: (message) => refused.push(message),
+    decisions: noJobs.decisions,
   });
   const give = (jobId: string, more: Readonly<Record<string, unknown>>) =>
     port.onJob(jobId, JSON.parse(site.job(jobId, { jobType: 'selfcheck', ...more })));
