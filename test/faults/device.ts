@@ -54,7 +54,11 @@ export async function openFaulty({ state, url, wrap, ...more }: FaultyOptions) {
     onBench: async () => undefined,
     applySettings: async () => undefined,
     diagnostics: async () => ({}),
-    publish: ({ payload }) => records.push(jobRecordSchema.parse(JSON.parse(payload))),
+    publish: ({ schema, payload }) => {
+      // Decisions on models are told, too.
+      if (schema !== 'edgefit/job/1') return;
+      records.push(jobRecordSchema.parse(JSON.parse(payload)));
+    },
     onKeys: () => undefined,
     log: {
       info: () => undefined,
