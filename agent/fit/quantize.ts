@@ -93,7 +93,12 @@ export async function quantize(
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
-    warnings: [...maker.warnings, ...warnings, ...(await unmatchedNames(asked, maker))],
+    warnings: [
+      ...maker.warnings,
+      ...warnings,
+      ...notRun(subject),
+      ...(await unmatchedNames(asked, maker)),
+    ],
     ...recipeOf(scheme),
     ...(found === undefined ? {} : { found }),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
@@ -184,7 +189,10 @@ function schemeFor(
   };
 }
 
-/** Runs the result once: what cannot run must not be handed over. */
+/**
+ * Runs the result once: what cannot run must not be handed over. Where no made-up input suits the
+ * model itself, it is loaded only.
+ */
 async function coverageOf(
   path: string,
   subject: Subject,
@@ -198,9 +206,20 @@ async function coverageOf(
     scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
+      if (subject.guess === null) {
+        await worker.call('describe', { path }, timeout);
+        return null;
+      }
       return (await worker.call('coverage', { path, feeds }, timeout)).integerCoverage;
     },
   });
+}
+
+function notRun({ guess }: Subject): readonly string[] {
+  if (guess !== null) return [];
+  return [
+    'the model takes none of the inputs that were made up for it: the result was loaded, not run; give --samples',
+  ];
 }
 
 /** High-water mark of this process; 0 where the system does not say. */
