@@ -61,8 +61,10 @@ async function check(flags: ConfigFlags, io: Io): Promise<boolean> {
   const { ConfigError } = await import('../config/error.ts');
   const file = findConfigFile({ file: flags.config, env: io.env });
   let problems: readonly ConfigProblem[] = [];
+  let exposed: readonly string[] = [];
   try {
-    await loadAll(flags, io.env);
+    const { broker } = await loadAll(flags, io.env);
+    exposed = broker?.exposed ?? [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     ({ problems } = error);
@@ -76,7 +78,10 @@ async function check(flags: ConfigFlags, io: Io): Promise<boolean> {
   };
   if (flags.json === true) writeJson(io, report);
   else if (ok) io.stdout.write(`${file ?? 'no file: all defaults'}: in order\n`);
-  else for (const problem of problems) io.stderr.write(`agent: ${renderProblem(problem)}\n`);
+  // Said, not refused: who mounts secrets may not be able to change their modes.
+  for (const line of exposed) io.stderr.write(`agent: ${line}\n`);
+  if (flags.json !== true)
+    for (const problem of problems) io.stderr.write(`agent: ${renderProblem(problem)}\n`);
   return ok;
 }
 
