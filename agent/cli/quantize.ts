@@ -62,7 +62,9 @@ Examples:
   agent quantize m.tflite --to int8-only --samples data.npz --emit c -o model.cc
 
 Only auto measures. Whether another scheme makes the model faster here, and
-keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
+keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent quantize MODEL --to SCHEME -o FILE`. */
 export function quantizeCommand(context: CliContext): Command {

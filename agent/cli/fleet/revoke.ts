@@ -28,8 +28,9 @@ interface Flags extends BrokerFlags, AccessFlags {
 const EXAMPLES = `
 The device is put on a list, denied in the access list, and its password goes.
 Then its session is ended, and everything that the broker keeps of it is taken
-away, after it is written to fleet/archive in the state folder. With certificates
-the denial is what counts; also have your CA withdraw the certificate.
+away, after it is written to fleet/archive in the state folder. With
+certificates the denial is what counts; also have your CA withdraw the
+certificate.
 ${OPERATOR_HELP}
 
 Examples:

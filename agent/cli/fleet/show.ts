@@ -10,6 +10,10 @@ interface Flags extends BrokerFlags {
 
 const HELP = `${OPERATOR_HELP}
 
+Examples:
+  agent fleet show pi-7
+  agent fleet show pi-7 --json
+
 Exit codes: 0 done, 1 failed, 2 bad usage or input, or nothing is known of it.`;
 
 /** `agent fleet show ID`. */
