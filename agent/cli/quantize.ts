@@ -187,10 +187,18 @@ export function renderQuantize(report: QuantizeReport, width: number): string {
     ...(integerCoverage === null
       ? []
       : [`Integer   ${(integerCoverage * 100).toFixed(1)}% of the multiply-accumulates`]),
+    ...accuracyLines(report, width),
     ...leftLines(report, width),
     ...(report.warnings ?? []).flatMap((text) => hang('Warning   ', text, width)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Of static versions: the others are not run on samples. */
+function accuracyLines({ sqnrDb }: QuantizeReport, width: number): readonly string[] {
+  if (sqnrDb === undefined) return [];
+  const close = sqnrDb === null ? 'the outputs are the same' : `SQNR ${sqnrDb.toFixed(1)} dB`;
+  return hang('Accuracy  ', `${close} against float, on a few calibration samples`, width);
 }
 
 /** What was found in a model that was quantized before, and what was done about it. */

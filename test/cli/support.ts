@@ -23,6 +23,7 @@ export const quantizeReport: QuantizeReport = {
   seconds: 1.234,
   peakRssBytes: 210_000_000,
   integerCoverage: 0.9876,
+  sqnrDb: 28.46,
   ops: { integer: 27, fp16: 0, float: 3 },
   left: [
     { node: 'a', op: 'Softmax', reason: 'no integer kernel' },
