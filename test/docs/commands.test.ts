@@ -59,3 +59,19 @@ test.each(leavesOf(program).map((command) => [nameOf(command), command] as const
     expect(help).toContain('\nExit codes: 0 ');
   },
 );
+
+/** What each published schema is about: `edgefit/facts/1`. */
+const published = readdirSync(join(root, 'docs/schemas')).flatMap((file) => {
+  const text = readFileSync(join(root, 'docs/schemas', file), 'utf8');
+  return [...text.matchAll(/"const": "(edgefit\/[\w-]+\/\d+)"/g)].map(([, name]) => name);
+});
+
+test.each(
+  leavesOf(program)
+    .flatMap((command) => command.options.map((option) => ({ command, option })))
+    .filter(({ option }) => option.long === '--json')
+    .map(({ command, option }) => [nameOf(command), option.description]),
+)('%s --json says which published schema it keeps to', (_, description) => {
+  const [schema] = /edgefit\/[\w-]+\/\d+/.exec(description) ?? [];
+  expect(published).toContain(schema);
+});

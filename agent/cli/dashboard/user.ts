@@ -117,13 +117,14 @@ function listCommand(context: CliContext): Command {
   const command = new Command('ls')
     .summary('list the users')
     .description('Lists the users and their roles; no passwords.')
-    .option('--json', 'print JSON')
+    .option('--json', 'print them as JSON (edgefit/dashboard-users/1)')
     .addHelpText('after', helpWith('ls --json'));
   return withFile(command).action(async (flags: Flags) => {
     const { readUsers } = await import('../../dashboard/server/access/users.ts');
     const users = await readUsers(await usersFile(flags, context));
     const shown = users.map(({ name, role }) => ({ name, role }));
-    if (flags.json === true) writeJson(context.io, { users: shown });
+    if (flags.json === true)
+      writeJson(context.io, { schema: 'edgefit/dashboard-users/1', users: shown });
     else for (const { name, role } of shown) context.io.stdout.write(`${name}\t${role}\n`);
   });
 }

@@ -58,7 +58,7 @@ export function fleetRevokeCommand(context: CliContext): Command {
     .description('Shuts a device out of the fleet; its history is kept.')
     .argument('<id>', 'the device')
     .option('--undo', 'let it in again')
-    .option('--json', 'print what was done as JSON');
+    .option('--json', 'print what was done as JSON (edgefit/revoked/1)');
   return operatorOptions(accessOptions(reasonOption(command)))
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, flags: Flags) => {
@@ -72,7 +72,7 @@ export function fleetRevokeCommand(context: CliContext): Command {
 
 export function report(done: Revoked, json: boolean, io: Io): void {
   if (json) {
-    writeJson(io, done);
+    writeJson(io, { schema: 'edgefit/revoked/1', ...done });
     return;
   }
   io.stdout.write(`${done.deviceId} is ${done.revoked ? 'shut out' : 'let in again'}\n`);
