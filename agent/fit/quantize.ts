@@ -95,7 +95,15 @@ export async function quantize(
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
-    warnings: [...maker.warnings, ...warnings, ...(await unmatchedNames(asked, maker))],
+    warnings: [
+      ...new Set([
+        ...(subject.package.warnings ?? []),
+        ...(subject.calibrationInfo?.warnings ?? []),
+        ...maker.warnings,
+        ...warnings,
+        ...(await unmatchedNames(asked, maker)),
+      ]),
+    ],
     ...recipeOf(scheme),
     ...(found === undefined ? {} : { found }),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),

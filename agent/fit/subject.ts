@@ -122,6 +122,7 @@ export async function openSubject(
         samples: {
           ...samples,
           warnings: [
+            ...(described.warnings ?? []),
             ...samples.warnings,
             ...warnings,
             ...(samples.evaluation === null ? assumedSizes(description) : []),
