@@ -123,7 +123,8 @@ describe('agent model pack', () => {
         [[model, '-o', output, '--package-version', '1', '--variant', full], 'it is a folder'],
         [[model, '-o', output, '--package-version', '1', '--labels', '/no/such'], '/no/such'],
         [[model, '-o', output, '--package-version', '1', '--labels', full], `cannot read ${full}`],
-        [[model, '-o', output, '--package-version', '1', '--name', ''], 'needs a name'],
+        [[model, '-o', output, '--package-version', '1', '--name', ''], "<name>' is empty"],
+        [[model, '-o', output, '--package-version', '1', '--name', '../up'], 'cannot be used'],
         [
           [model, '-o', output, '--package-version', '1', '--edgetpu'],
           'edgetpu_compiler is not on the PATH',
