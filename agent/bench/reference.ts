@@ -1,5 +1,6 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { fileError } from '../util/files.ts';
+import { ELEMENT_ARRAYS, isNumericType } from '../runtime/element-arrays.ts';
 import type { Outputs, Tensor, TensorData } from '../runtime/types.ts';
 import { BenchError } from './errors.ts';
 
@@ -18,21 +19,6 @@ interface TensorHeader extends Pick<Tensor, 'dtype' | 'shape'> {
 const LENGTH_BYTES = 4;
 /** A header of this size would describe hundreds of thousands of outputs. */
 const MAX_HEADER_BYTES = 64 * 1024 * 1024;
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-} as const;
 
 /** Writes one record per sample. Removes the file and throws a FileError when it cannot. */
 export async function writeReference(path: string, outputs: AsyncIterable<Outputs>): Promise<void> {
@@ -146,7 +132,7 @@ function isTensorHeader(value: unknown): value is TensorHeader {
   return (
     typeof name === 'string' &&
     typeof dtype === 'string' &&
-    (dtype === 'string' || Object.hasOwn(ARRAYS, dtype)) &&
+    (dtype === 'string' || isNumericType(dtype)) &&
     Array.isArray(shape) &&
     shape.every(Number.isInteger) &&
     typeof bytes === 'number' &&
@@ -155,7 +141,7 @@ function isTensorHeader(value: unknown): value is TensorHeader {
 }
 
 function fromBytes(path: string, dtype: Tensor['dtype'], buffer: ArrayBuffer): TensorData {
-  if (dtype !== 'string') return new ARRAYS[dtype](buffer);
+  if (dtype !== 'string') return new ELEMENT_ARRAYS[dtype](buffer);
   const texts: unknown = JSON.parse(Buffer.from(buffer).toString());
   if (Array.isArray(texts)) return texts.map(String);
   throw damaged(path);

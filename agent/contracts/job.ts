@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ID_PATTERN } from './ids.ts';
+import { jobTypes, jobPhases, jobStatuses, jobOutcomes } from './job-names.ts';
 import { calibrationSources } from './manifest.ts';
 import { signedPartSchema } from './signed.ts';
 
@@ -8,51 +9,7 @@ import { signedPartSchema } from './signed.ts';
  * (`edgefit/signed/1`) and retained at `dn/job/{jobId}`; the record is retained at `up/job/{jobId}`.
  */
 
-export const jobTypes = [
-  'deploy',
-  'fit',
-  'bench',
-  'rollback',
-  'config',
-  'collect',
-  'selfcheck',
-  'selfupdate',
-] as const;
-
-/** In the order of a deployment; other jobs pass through some of them. More may come. */
-export const jobPhases = [
-  'accepted',
-  'waiting',
-  'downloading',
-  'verifying',
-  'fitting',
-  'staged',
-  'activating',
-  'probing',
-  'committing',
-  'rolling_back',
-] as const;
-
-export const jobStatuses = [
-  'QUEUED',
-  'IN_PROGRESS',
-  'SUCCEEDED',
-  'FAILED',
-  'REJECTED',
-  'CANCELED',
-  'TIMED_OUT',
-  'EXPIRED',
-] as const;
-
-export const jobOutcomes = [
-  'applied',
-  'noop_already_installed',
-  'no_state_change',
-  'rolled_back',
-  'rollback_failed',
-  'dry_run_ok',
-  'superseded',
-] as const;
+export { jobOutcomes, jobPhases, jobStatuses, jobTypes };
 
 const id = z.string().regex(ID_PATTERN);
 const hex64 = z.string().regex(/^[0-9a-f]{64}$/);

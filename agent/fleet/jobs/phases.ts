@@ -1,3 +1,4 @@
+import { jobPhases } from '../../contracts/job-names.ts';
 import type { JobPhase, JobType } from '../../contracts/job.ts';
 
 /**
@@ -5,30 +6,11 @@ import type { JobPhase, JobType } from '../../contracts/job.ts';
  * machine is data: docs/jobs.md is written from this page.
  */
 
-const DEPLOY: readonly JobPhase[] = [
-  'accepted',
-  'waiting',
-  'downloading',
-  'verifying',
-  'fitting',
-  'staged',
-  'activating',
-  'probing',
-  'committing',
-];
+const DEPLOY: readonly JobPhase[] = jobPhases.filter((phase) => phase !== 'rolling_back');
 
 export const CHAINS: Readonly<Record<JobType, readonly JobPhase[]>> = {
   deploy: DEPLOY,
-  selfupdate: [
-    'accepted',
-    'waiting',
-    'downloading',
-    'verifying',
-    'staged',
-    'activating',
-    'probing',
-    'committing',
-  ],
+  selfupdate: DEPLOY.filter((phase) => phase !== 'fitting'),
   rollback: ['accepted', 'waiting', 'activating', 'probing', 'committing'],
   // The package of what is installed is not kept: it is fetched again.
   fit: DEPLOY,

@@ -52,6 +52,23 @@ function ends(renames: ReadonlyMap<string, string>): Map<string, string> {
   return found;
 }
 
+/**
+ * Edits until nothing changes any more: `once` gives back the graph that it was given when it finds
+ * nothing to do. A chain of nodes takes one round for each link.
+ */
+export function editRepeatedly(
+  graph: GraphProto,
+  once: (graph: GraphProto) => GraphProto,
+): GraphProto {
+  let current = graph;
+  for (let round = 0; round <= graph.node.length; round++) {
+    const next = once(current);
+    if (next === current) break;
+    current = next;
+  }
+  return current;
+}
+
 /** Removes nodes whose outputs nobody reads, and initializers that no node or body reads. */
 export function dropUnused(graph: GraphProto): GraphProto {
   const used = new Set(graph.output.map(({ name }) => name ?? ''));

@@ -1,3 +1,4 @@
+import { uniqueNames } from '../names.ts';
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from './generated/messages.ts';
 
 /** Reading and rebuilding graphs. Nothing here edits in place: passes return new graphs. */
@@ -215,16 +216,7 @@ export function indexGraph(graph: GraphProto): GraphIndex {
 export function nameMaker(graph: GraphProto): (wish: string) => string {
   const taken = new Set<string>();
   collectNames(graph, taken);
-  // Where the search for each wish stopped, so that a thousand equal wishes stay cheap.
-  const counts = new Map<string, number>();
-  return (wish) => {
-    let name = wish;
-    let count = counts.get(wish) ?? 0;
-    while (taken.has(name)) name = `${wish}_${++count}`;
-    counts.set(wish, count);
-    taken.add(name);
-    return name;
-  };
+  return uniqueNames(taken);
 }
 
 function collectNames(graph: GraphProto, into: Set<string>): void {

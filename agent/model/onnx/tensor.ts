@@ -1,5 +1,6 @@
 import { ModelError } from '../errors.ts';
 import { bfloat16ToNumber, float16ToNumber } from '../small-floats.ts';
+import type { ArrayClass, TypedArray } from '../typed-arrays.ts';
 import type { TensorProto } from './generated/messages.ts';
 
 /** onnx.TensorProto.DataType */
@@ -28,23 +29,6 @@ export const DataType = {
   INT4: 22,
   FLOAT4E2M1: 23,
 } as const;
-
-type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-  | Int16Array
-  | Uint32Array
-  | Int32Array
-  | BigInt64Array
-  | BigUint64Array;
-
-interface ArrayClass {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
-}
 
 interface TypeFacts {
   readonly name: string;

@@ -1,3 +1,4 @@
+import { uniqueNames } from '../names.ts';
 import { isConstant } from './tensor.ts';
 import type { TfliteGraph, TfliteModel, TfliteOperator, TfliteTensor } from './types.ts';
 
@@ -64,18 +65,12 @@ export function outputTensor(
  */
 export function operatorLabels(model: TfliteModel): ReadonlyMap<TfliteOperator, string> {
   const labels = new Map<TfliteOperator, string>();
-  const taken = new Set<string>();
-  const counts = new Map<string, number>();
+  const unique = uniqueNames(new Set());
   model.subgraphs.forEach((graph, subgraph) => {
     graph.operators.forEach((operator, index) => {
       const made = outputTensor(graph, operator)?.name ?? '';
       const wish = made === '' ? `${opName(operator)}_${subgraph}_${index}` : made;
-      let label = wish;
-      let count = counts.get(wish) ?? 0;
-      while (taken.has(label)) label = `${wish}_${++count}`;
-      counts.set(wish, count);
-      taken.add(label);
-      labels.set(operator, label);
+      labels.set(operator, unique(wish));
     });
   });
   return labels;
@@ -83,17 +78,7 @@ export function operatorLabels(model: TfliteModel): ReadonlyMap<TfliteOperator, 
 
 /** Makes names that no tensor of the graph has yet. */
 export function tensorNameMaker(graph: TfliteGraph): (wish: string) => string {
-  const taken = new Set(graph.tensors.map(({ name }) => name));
-  // Where the search for each wish stopped, so that a thousand equal wishes stay cheap.
-  const counts = new Map<string, number>();
-  return (wish) => {
-    let name = wish;
-    let count = counts.get(wish) ?? 0;
-    while (taken.has(name)) name = `${wish}_${++count}`;
-    counts.set(wish, count);
-    taken.add(name);
-    return name;
-  };
+  return uniqueNames(new Set(graph.tensors.map(({ name }) => name)));
 }
 
 /** The same model around another subgraph. */

@@ -1,3 +1,5 @@
+import { uniqueNames } from '../names.ts';
+
 /**
  * A name for every tensor of a subgraph, by index. A .tflite file may leave names empty or use one
  * twice, and feeds, outputs and ranges are told apart by name. So, in this order: inputs, outputs,
@@ -11,18 +13,11 @@ export function uniqueTensorNames(graph: {
   readonly outputs: readonly number[];
 }): readonly string[] {
   const names: string[] = graph.tensors.map(() => '');
-  const taken = new Set<string>();
-  const lastOf = new Map<string, number>();
+  const unique = uniqueNames(new Set(), 2);
   for (const index of [...graph.inputs, ...graph.outputs, ...graph.tensors.keys()]) {
     const tensor = graph.tensors[index];
     if (tensor === undefined || names[index] !== '') continue;
-    const wanted = tensor.name === '' ? 'tensor' : tensor.name;
-    let name = wanted;
-    let count = lastOf.get(wanted) ?? 1;
-    while (taken.has(name)) name = `${wanted}_${++count}`;
-    lastOf.set(wanted, count);
-    taken.add(name);
-    names[index] = name;
+    names[index] = unique(tensor.name === '' ? 'tensor' : tensor.name);
   }
   return names;
 }

@@ -2,7 +2,8 @@ import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import { RuntimeFailure } from '../errors.ts';
 import type { SessionDescription, TensorDescription } from '../types.ts';
 import type { Pointer, TfliteApi } from './api.ts';
-import { isNumericType, typeName, type NumericType } from './element-types.ts';
+import { isNumericType, type NumericType } from '../element-arrays.ts';
+import { typeName } from './element-types.ts';
 import type { FileFacts, NamedIndex } from './file-facts.ts';
 import type { Interpreter } from './interpreter.ts';
 

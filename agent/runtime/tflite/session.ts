@@ -3,7 +3,7 @@ import { checkFeeds, sizeOf } from '../feeds.ts';
 import type { Feeds, OpenOptions, Outputs, Session, Tensor } from '../types.ts';
 import { STATUS } from './api.ts';
 import { type Ports, at, describePorts, elementType, portsOf, shapeOf } from './describe.ts';
-import { newArray } from './element-types.ts';
+import { newArray } from '../element-arrays.ts';
 import { runFailure } from './errors.ts';
 import { readFileFacts } from './file-facts.ts';
 import { type Interpreter, makeInterpreter } from './interpreter.ts';

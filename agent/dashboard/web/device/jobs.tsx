@@ -1,27 +1,14 @@
-import type { JobPhase, JobRecord } from '../../../contracts/job.ts';
+import { jobPhases } from '../../../contracts/job-names.ts';
+import type { JobRecord } from '../../../contracts/job.ts';
 import { linkTo } from '../state/router.ts';
 import { Ago } from '../ui/ago.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { formatSpan, toMs } from '../ui/format.ts';
 import { StateBadge } from '../ui/state-badge.tsx';
 
-/** In the order of a deployment. Written out: the contract's own list would bring its schemas along. */
-const PHASES: readonly JobPhase[] = [
-  'accepted',
-  'waiting',
-  'downloading',
-  'verifying',
-  'fitting',
-  'staged',
-  'activating',
-  'probing',
-  'committing',
-  'rolling_back',
-];
-
 function rank(phase: string): number {
-  const at = PHASES.findIndex((each) => each === phase);
-  return at === -1 ? PHASES.length : at;
+  const at = jobPhases.findIndex((each) => each === phase);
+  return at === -1 ? jobPhases.length : at;
 }
 
 /** Phases in the order of a deployment; those that are newer than this page come last. */

@@ -1,4 +1,4 @@
-import { applyEdit, newEdit } from '../../../model/onnx/edit.ts';
+import { applyEdit, editRepeatedly, newEdit } from '../../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
 import { indexGraph, nameMaker, opName, stringAttribute } from '../../../model/onnx/graph.ts';
 import { DataType } from '../../../model/onnx/tensor.ts';
@@ -34,14 +34,8 @@ function moves(node: NodeProto, { dataType }: LinearParams): boolean {
  * meets a quantized tensor: DequantizeLinear goes down past them, QuantizeLinear goes up.
  */
 export function spreadIntegers(graph: GraphProto): GraphProto {
-  let current = graph;
   // Each round goes past one op of every chain.
-  for (let round = 0; round <= graph.node.length; round++) {
-    const next = raise(lower(current));
-    if (next === current) break;
-    current = next;
-  }
-  return current;
+  return editRepeatedly(graph, (current) => raise(lower(current)));
 }
 
 /** DequantizeLinear, op -> op, DequantizeLinear. */

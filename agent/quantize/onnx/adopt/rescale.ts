@@ -1,4 +1,4 @@
-import { applyEdit, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
+import { applyEdit, editRepeatedly, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
 import { indexGraph, opName } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
@@ -16,14 +16,8 @@ import { LinearWriter } from './writer.ts';
  * (Jacob et al. 2018, 3.2): weights times gamma / sigma, then quantized, the output divided by it.
  */
 export function foldRescaling(graph: GraphProto): GraphProto {
-  let current = graph;
-  // A chain (Div, BatchNormalization) folds one link a round; each round removes nodes.
-  for (let round = 0; round <= graph.node.length; round++) {
-    const next = foldOnce(current);
-    if (next === current) break;
-    current = next;
-  }
-  return current;
+  // A chain (Div, BatchNormalization) folds one link a round.
+  return editRepeatedly(graph, foldOnce);
 }
 
 function foldOnce(graph: GraphProto): GraphProto {

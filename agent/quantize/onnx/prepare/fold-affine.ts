@@ -1,5 +1,5 @@
 import type { GraphProto, NodeProto, TensorProto } from '../../../model/onnx/generated/messages.ts';
-import { applyEdit, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
+import { applyEdit, editRepeatedly, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import {
   floatAttribute,
   indexGraph,
@@ -28,14 +28,8 @@ const WEIGHT_AXIS: Readonly<Record<string, (node: NodeProto) => number>> = {
 };
 
 export function foldAffine(graph: GraphProto): GraphProto {
-  let current = graph;
-  // A chain (Conv, Mul, Add, BatchNormalization) folds one link a round; each round removes nodes.
-  for (let round = 0; round <= graph.node.length; round++) {
-    const next = foldOnce(current);
-    if (next === current) break;
-    current = next;
-  }
-  return current;
+  // A chain (Conv, Mul, Add, BatchNormalization) folds one link a round.
+  return editRepeatedly(graph, foldOnce);
 }
 
 function foldOnce(graph: GraphProto): GraphProto {
