@@ -4,16 +4,16 @@
 //
 //     node scripts/bench-page.js paint 1000     first paint and a full table, 5 fresh loads, the median
 //     node scripts/bench-page.js scripting 1000     while every device reports every 10 s
-//     node scripts/bench-page.js memory     an hour of 1,000 devices, played in a minute
+//     node scripts/bench-page.js memory     an hour of 1,000 devices on every view, played in a minute
 //     node scripts/bench-page.js bytes
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { connectAsync } from 'mqtt';
+import { benchId, deviceId, playedServer, ROLLOUT } from './bench-page/played.js';
 import { documentsOf } from './bench-dashboard/devices.js';
 import { logIn, startChromium } from './dashboard-stage/browser.js';
 import { root } from './dashboard-stage/children.js';
@@ -21,16 +21,16 @@ import { startDashboard, startFleet } from './dashboard-stage/stack.js';
 import { startBroker } from './simulate-fleet/broker.js';
 
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {import('../agent/contracts/dashboard.ts').DeviceRow} DeviceRow */
 
 const LOADS = 5;
 /** Devices whose documents are on their way to the broker at once. */
 const BATCH = 100;
 const WATCH_SECONDS = 30;
-const HOUR_SECONDS = 3600;
 /** Events of the played hour in a second: the page gets no time to rest. */
 const PLAYED_PER_SECOND = 60;
 const WAIT_MS = 120_000;
+/** How long each view is looked at while the hour is played. */
+const VIEW_MS = 1000;
 /** The server has read everything, and the first rush is over. */
 const SETTLE_MS = 10_000;
 
@@ -182,95 +182,69 @@ function scripting(devices) {
   });
 }
 
-/** Stands in for the server: an hour of changes, each second of it one event. @param {number} devices */
-function playedServer(devices) {
-  const now = Date.now();
-  const row = (/** @type {number} */ index) => ({
-    deviceId: `device-${String(index).padStart(5, '0')}`,
-    state: 'online',
-    lastSeenMs: now,
-    class: `class-${index % 7}`,
-    board: null,
-    tags: ['site-a'],
-    agent: '0.1.0',
-    model: { name: 'kws', version: '2', precision: 'int8', digest: 'd', releaseCounter: 2 },
-    p90Ms: 10 + (index % 30),
-    accuracy: { metric: 'top1', value: 0.9 },
-    celsius: 50,
-    throttled: false,
-    job: null,
-    cloned: false,
-  });
-  const broker = {
-    connected: true,
-    since: new Date().toISOString(),
-    url: 'mqtt://a',
-    reason: null,
-  };
-  const rows = Array.from({ length: devices }, (_, index) => row(index));
-  const session = { user: 'vera', role: 'viewer', csrf: 'x', version: '0', readOnly: null };
-  /** @type {Record<string, () => object>} */
-  const answers = {
-    '/api/session': () => ({ ...session, login: 'password', now: Date.now() }),
-    '/api/fleet': () => ({ devices: rows, broker, controllers: [], complete: true }),
-  };
-  let played = 0;
-  const play = (/** @type {import('node:http').ServerResponse} */ response) => {
-    const timer = setInterval(() => {
-      const part = Math.ceil(devices / 10);
-      const from = (played * part) % devices;
-      const changed = rows.slice(from, from + part).map((each) => ({
-        ...each,
-        lastSeenMs: now + played * 1000,
-        celsius: 50 + ((played + each.deviceId.length) % 20),
-      }));
-      response.write(`event: devices\ndata: ${JSON.stringify({ changed, gone: [] })}\n\n`);
-      played += 1;
-      if (played === HOUR_SECONDS) clearInterval(timer);
-    }, 1000 / PLAYED_PER_SECOND);
-  };
-  const page = join(root, 'dist/dashboard');
-  const server = createServer(({ url = '/' }, response) => {
-    const answer = answers[url];
-    if (answer !== undefined) {
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer()));
-    } else if (url === '/api/events') {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      play(response);
-    } else {
-      const type = url.endsWith('.js')
-        ? 'text/javascript'
-        : url.endsWith('.css')
-          ? 'text/css'
-          : 'text/html';
-      response.setHeader('content-type', type);
-      response.end(readFileSync(join(page, url === '/' ? 'index.html' : url)));
-    }
-  });
-  return { server, played: () => played };
+/** Every view of the page, one after the other. @param {number} devices */
+function viewsOf(devices) {
+  const [left, right] = [0, 1].map((index) => `${deviceId(index)}/${benchId(index)}`);
+  return [
+    '#/fleet',
+    `#/devices/${deviceId(0)}`,
+    '#/rollouts',
+    `#/rollouts/${ROLLOUT}`,
+    `#/compare?${new URLSearchParams({ left: left ?? '', right: right ?? '' }).toString()}`,
+    `#/devices/${deviceId(devices - 1)}`,
+    '#/new-rollout',
+    '#/fleet?group=class&sort=-temp',
+  ];
 }
 
-/** Heap before and after an hour's worth of changes. @param {number} devices */
+/** Opens every view for as long as there is time. @param {Page} page @param {number} devices @param {() => boolean} isOver */
+async function visitAll(page, devices, isOver) {
+  let views = 0;
+  do {
+    for (const hash of viewsOf(devices)) {
+      // oxlint-disable no-await-in-loop -- one view after the other
+      await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+      await page.locator('main h1').first().waitFor({ state: 'attached', timeout: WAIT_MS });
+      await sleep(VIEW_MS);
+      views += 1;
+      // oxlint-enable no-await-in-loop
+    }
+  } while (!isOver());
+  return views;
+}
+
+/** Heap before and after an hour's worth of changes, on every view. @param {number} devices */
 async function memory(devices) {
-  const { server, played } = playedServer(devices);
+  const { server, isOver, played } = playedServer(devices, PLAYED_PER_SECOND);
   await new Promise((/** @type {(value?: unknown) => void} */ done) => {
     server.listen(0, '127.0.0.1', () => done());
   });
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : 0;
   const chromium = await startChromium();
+  /** @type {Set<string>} */
+  const errors = new Set();
   try {
     const page = await chromium.browser.newPage({ viewport: { width: 1360, height: 860 } });
+    page.on('pageerror', (error) => errors.add(error.message));
     await page.goto(`http://127.0.0.1:${port}/`);
     await page.locator('.table-body .line').first().waitFor({ timeout: WAIT_MS });
-    await sleep(2000);
+    // Once round, so that all code has been loaded.
+    await visitAll(page, devices, () => true);
     const before = await heapMegabytes(page);
     const deadline = Date.now() + 5 * WAIT_MS;
-    // oxlint-disable-next-line no-await-in-loop -- polling with a deadline
-    while (played() < HOUR_SECONDS && Date.now() < deadline) await sleep(500);
-    await sleep(2000);
+    const views = await visitAll(page, devices, () => isOver() || Date.now() > deadline);
+    await visitAll(page, devices, () => true);
     const after = await heapMegabytes(page);
-    return { devices, playedSeconds: played(), heapBeforeMb: before, heapAfterMb: after };
+    // A page that has stopped drawing would use little.
+    if (errors.size > 0) throw new Error(`the page failed: ${[...errors].join('; ')}`);
+    return {
+      devices,
+      playedSeconds: played(),
+      views,
+      heapBeforeMb: before,
+      heapAfterMb: after,
+    };
   } finally {
     await chromium.stop();
     server.closeAllConnections();

@@ -47,6 +47,12 @@ const CHANNELS = {
     schema: ['fleet-twin', 'twinSchema'],
     retain: true,
   },
+  decision: {
+    action: 'receive',
+    summary: 'Which precision of a model the device has chosen, and why. Empty when none runs.',
+    schema: ['device-decision', 'deviceDecisionSchema'],
+    retain: true,
+  },
   desiredTwin: {
     action: 'send',
     summary: 'Settings for the device. An empty message takes them away.',
@@ -134,6 +140,7 @@ const PARAMETERS = {
   device: 'id of a device',
   shard: 'two hexadecimal digits below 40, from a hash of the id of the device',
   job: 'id of a job',
+  model: 'name of a model',
   bench: 'id of a benchmark',
   stream: 'host, infer or agent',
   event: 'kind of event',

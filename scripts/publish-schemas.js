@@ -148,6 +148,13 @@ const CONTRACTS = [
     title: 'What a device runs and which settings it has: up/twin',
   },
   {
+    file: 'device-decision',
+    module: 'device-decision',
+    name: 'deviceDecisionSchema',
+    io: 'output',
+    title: 'Which precision a device has chosen of a model that runs there, and why: up/decision',
+  },
+  {
     file: 'desired-twin',
     module: 'fleet-twin',
     name: 'desiredTwinSchema',

@@ -95,6 +95,9 @@ The fleet is up. In another terminal:
   agent fleet bench pi-a pi-b
   agent fleet watch
   agent fleet revoke pi-b --acl ${join(folder, 'broker', 'acl')} \\
+    --crl ${join(folder, 'broker', 'crl.pem')} \\
+    --certificate ${join(folder, 'devices', 'pi-b', 'cert.pem')} \\
+    --ca-cert ${join(folder, 'broker', 'ca.pem')} --ca-key ${join(folder, 'broker', 'ca.key')} \\
     --reload 'kill -HUP $(cat ${join(folder, 'broker', 'pid')})'
   agent dashboard --mqtt "$EDGEFIT_MQTT_URL" --mqtt-ca "$EDGEFIT_MQTT_CA_FILE" \\
     --mqtt-cert "$EDGEFIT_MQTT_CERT_FILE" --mqtt-key "$EDGEFIT_MQTT_KEY_FILE"

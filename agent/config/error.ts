@@ -23,10 +23,15 @@ export class ConfigError extends AgentError {
   override readonly name = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
 
-  constructor(problems: readonly ConfigProblem[], cause?: unknown) {
+  /** @param others what the message says of all problems but the first */
+  constructor(
+    problems: readonly ConfigProblem[],
+    cause?: unknown,
+    others = 'agent config check lists them',
+  ) {
     const [first] = problems;
     const more = problems.length - 1;
-    const rest = more > 0 ? ` (and ${more} more: agent config check lists them)` : '';
+    const rest = more > 0 ? ` (and ${more} more: ${others})` : '';
     super(
       'BAD_CONFIG',
       `${first === undefined ? 'bad configuration' : renderProblem(first)}${rest}`,

@@ -175,8 +175,11 @@ export const createRolloutSchema = z.strictObject({
 /** POST /api/rollouts/:id/ACTION */
 export const rolloutActionSchema = z.strictObject({ reason: z.string().max(MAX_TEXT).optional() });
 
-/** GET /api/benches?device= */
-export const benchesSchema = z.object({ benches: z.array(benchLineSchema) });
+/** GET /api/benches?device= or ?before= */
+export const benchesSchema = z.object({
+  benches: z.array(benchLineSchema),
+  next: z.string().nullable().describe('`before` of the next page; null: this is the last'),
+});
 
 /** What a comparison shows of one candidate in one report. */
 export const comparedSchema = z.object({

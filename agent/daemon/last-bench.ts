@@ -1,28 +1,13 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { BenchReport, CandidateRow } from '../contracts/bench.ts';
-import { decisionSchema, type DecisionRecord } from '../contracts/fit.ts';
+import type { DecisionRecord } from '../contracts/fit.ts';
 import type { DeviceParts } from '../fleet/device/device.ts';
-import { RECORD_FILE } from '../fleet/jobs/work/fit.ts';
 import { benchIdOf, benchMessage } from '../fleet/protocol/outgoing.ts';
 
 export interface BenchOfModel {
   readonly model: string;
   readonly report: BenchReport;
   readonly known?: CandidateRow['accuracy'] | undefined;
-}
-
-/** What a release was measured to be when it was fitted, or null where nothing is known of that. */
-export async function readDecision(releaseFolder: string): Promise<DecisionRecord | null> {
-  try {
-    return decisionSchema.parse(
-      JSON.parse(await readFile(join(releaseFolder, RECORD_FILE), 'utf8')),
-    );
-  } catch {
-    // Whether a release is whole is checked elsewhere; without a record it only has no history.
-    return null;
-  }
 }
 
 /** The row of what was chosen: of a bench as it is, the only one. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { connect } from 'mqtt';
 import type {
   IClientOptions,
@@ -190,7 +191,8 @@ export function openLink(
   });
   const { display, protocol: transport } = settings.address;
   const secure = transport === 'mqtts' || transport === 'wss';
-  const context = { broker: display, user: settings.user, secure, protocol };
+  const certified = nameIn(settings.tls?.cert);
+  const context = { broker: display, user: settings.user, certified, secure, protocol };
   return { client, context, options, ended, disconnectReason: () => reason };
 }
 
@@ -278,4 +280,15 @@ export async function closeLink({ client }: Link): Promise<void> {
   await Promise.race([client.endAsync(!inOrder), impatient]);
   clearTimeout(timer);
   client.stream.destroy();
+}
+
+/** The common name of a certificate; undefined where there is none that can be read. */
+function nameIn(cert: string | undefined): string | undefined {
+  if (cert === undefined) return undefined;
+  try {
+    return /^CN=(.+)$/m.exec(new X509Certificate(cert).subject)?.[1];
+  } catch {
+    // Whether it is good, TLS will say.
+    return undefined;
+  }
 }

@@ -7,6 +7,8 @@ export interface ConnectionContext {
   /** Scheme, host and port. */
   readonly broker: string;
   readonly user: string | undefined;
+  /** Common name in the client's certificate, where it has one. */
+  readonly certified?: string | undefined;
   readonly secure: boolean;
   /** Version that is spoken, or tried. */
   readonly protocol: 4 | 5;
@@ -23,13 +25,16 @@ export function refusesVersion(reasonCode: number | undefined): boolean {
   return reasonCode === 1 || reasonCode === 132;
 }
 
-function who(user: string | undefined): string {
-  return user === undefined ? 'an anonymous client' : `user ${JSON.stringify(user)}`;
+function who({ user, certified }: Pick<ConnectionContext, 'user' | 'certified'>): string {
+  if (user !== undefined) return `user ${JSON.stringify(user)}`;
+  if (certified === undefined) return 'an anonymous client';
+  return `the certificate of ${JSON.stringify(certified)}`;
 }
 
 /** CONNACK codes of MQTT 3.1.1 (below 128) and MQTT 5. */
-function explainRefusal(reason: number, { broker, user }: ConnectionContext): ReportError {
-  const refused = `${broker} refused ${who(user)}`;
+function explainRefusal(reason: number, context: ConnectionContext): ReportError {
+  const { broker, user, certified } = context;
+  const refused = `${broker} refused ${who(context)}`;
   switch (reason) {
     case 4:
     case 134:
@@ -42,9 +47,11 @@ function explainRefusal(reason: number, { broker, user }: ConnectionContext): Re
     case 138:
       return new ReportError(
         'NOT_AUTHORIZED',
-        user === undefined
-          ? `${refused}: not authorized; give --mqtt-user and --mqtt-password-file`
-          : `${refused}: not authorized; check the password and the broker's list of users`,
+        user !== undefined
+          ? `${refused}: not authorized; check the password and the broker's list of users`
+          : certified === undefined
+            ? `${refused}: not authorized; give --mqtt-user and --mqtt-password-file`
+            : `${refused}: not authorized; check the broker's list of users`,
       );
     case 2:
     case 133:
@@ -150,7 +157,7 @@ export function explainPublishFailure(
   bytes: number,
   context: ConnectionContext,
 ): ReportError {
-  const { broker, user } = context;
+  const { broker } = context;
   const refused = `${broker} refused topic ${topic}`;
   switch (reason) {
     case undefined:
@@ -159,13 +166,13 @@ export function explainPublishFailure(
         `${broker} hung up before it acknowledged ${topic} (${bytes} bytes): ${
           context.protocol === 5
             ? 'is it still running?'
-            : `it stopped, or its ACL refuses ${who(user)}, or it allows no message of this size`
+            : `it stopped, or its ACL refuses ${who(context)}, or it allows no message of this size`
         }`,
       );
     case 135:
       return new ReportError(
         'NOT_AUTHORIZED',
-        `${refused}: not authorized; check the ACL for ${who(user)}`,
+        `${refused}: not authorized; check the ACL for ${who(context)}`,
       );
     case 149:
       return tooLarge(`${refused}: the message of ${bytes} bytes is larger than it allows`);

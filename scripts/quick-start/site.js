@@ -75,6 +75,10 @@ export class Site {
       mode: SECRET,
     });
     this.#ca = await makeCa(this.path('broker'));
+    /** @type {typeof import('../../agent/fleet/access/crl.ts')} */
+    const { changeCrl } = await import(join(ROOT, 'dist/agent/fleet/access/crl.js'));
+    const list = { crl: this.path('broker', 'crl.pem'), caCert: this.#ca.cert };
+    await changeCrl({ ...list, caKey: this.#ca.key }, {}, new Date());
     await makeCertificate(this.#ca, this.path('broker'), 'broker', 'DNS:localhost,IP:127.0.0.1');
     await makeCertificate(this.#ca, this.path('operator'), 'ann');
     await makeCertificate(this.#ca, this.path('operator'), 'wall');
@@ -98,6 +102,7 @@ export class Site {
       'fleet',
       'acl',
       '--config',
+      '--crl',
       ...where,
       '--port',
       String(this.#broker),

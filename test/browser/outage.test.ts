@@ -23,15 +23,14 @@ const EVIL = '<img src=x onerror="globalThis.pwned=1">';
 const now = () => new Date().toISOString();
 
 /** What a device keeps at the broker, with HTML wherever a text may stand. */
-function messages(): (readonly [topic: string, value: unknown])[] {
+function messages(): readonly Published[] {
   const common = { deviceId: DEVICE, ts: now() };
   const settings = { counter: null, applied: {}, refused: null };
   const model = { name: EVIL, version: EVIL, precision: 'int8', digest: EVIL, releaseCounter: 1 };
-  const status = { state: 'online', session: 1, bootId: null, since: now(), agent: EVIL };
   const card = { session: 1, agent: EVIL, class: EVIL, board: EVIL, arch: 'arm64', tags: ['a'] };
   const abilities = { precisions: [], runtimes: [], accelerators: [], jobTypes: [], keyIds: [] };
   return [
-    ['status', { schema: 'edgefit/status/1', ...common, ...status, cause: null }],
+    statusOf('online'),
     [
       `card/${cardShard(DEVICE)}`,
       { schema: 'edgefit/card/1', ...common, ...card, ...abilities, memoryBytes: 1 },
@@ -72,12 +71,26 @@ function messages(): (readonly [topic: string, value: unknown])[] {
   ];
 }
 
-async function publishDevice(port: number): Promise<void> {
+type Published = readonly [topic: string, value: unknown];
+
+function statusOf(state: 'online' | 'offline'): Published {
+  const common = { schema: 'edgefit/status/1', deviceId: DEVICE, ts: now(), since: now() };
+  return ['status', { ...common, state, session: 1, bootId: null, agent: EVIL, cause: null }];
+}
+
+function heatOf(socCelsius: number, seq: number): Published {
+  const common = { schema: 'edgefit/telemetry/1', deviceId: DEVICE, stream: 'host', full: true };
+  const when = { seq, ts: Date.now(), mono: seq * 1000, bootId: null };
+  return ['tele/host', { ...common, ...when, values: { socCelsius } }];
+}
+
+async function publish(port: number, published: readonly Published[]): Promise<void> {
   const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 });
-  for (const [topic, value] of messages()) {
+  for (const [topic, value] of published) {
     const full = `edgefit/v1/d/${DEVICE}/up/${topic}`;
+    const retain = !topic.startsWith('tele/');
     // oxlint-disable-next-line no-await-in-loop -- in order
-    await client.publishAsync(full, JSON.stringify(value), { qos: 1, retain: true });
+    await client.publishAsync(full, JSON.stringify(value), { qos: 1, retain });
   }
   await client.endAsync();
 }
@@ -97,7 +110,7 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     folder = await mkdtemp(join(tmpdir(), 'edgefit-browser-outage-'));
     [mqttPort, httpPort] = await Promise.all([freePort(), freePort()]);
     broker = await startMosquitto(OPEN, mqttPort);
-    await publishDevice(mqttPort);
+    await publish(mqttPort, messages());
     await addUsers(folder);
     dashboard = await startDashboard({
       broker: `mqtt://127.0.0.1:${mqttPort}`,
@@ -131,6 +144,21 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     expect(visit.errors).toEqual([]);
   });
 
+  test('what a device said last is not shown as now when it has gone', async () => {
+    const { page } = visit;
+    await goTo(page, `#/devices/${DEVICE}`);
+    await publish(mqttPort, [heatOf(47, 1)]);
+    const chart = page.locator('.time-chart').filter({ hasText: 'Temperature' });
+    await chart.locator('.figure', { hasText: '47.0 °C' }).waitFor();
+    await page.locator('.figures dt', { hasText: /^Temperature$/ }).waitFor();
+    await publish(mqttPort, [statusOf('offline')]);
+    await chart.locator('.figure', { hasText: /^–$/ }).waitFor();
+    await page.locator('.figures dt', { hasText: /^Last temperature$/ }).waitFor();
+    await publish(mqttPort, [statusOf('online'), heatOf(51, 2)]);
+    await chart.locator('.figure', { hasText: '51.0 °C' }).waitFor();
+    expect(visit.errors).toEqual([]);
+  });
+
   test('without a key nobody can act, and the page says why', async () => {
     const { page } = visit;
     await goTo(page, `#/devices/${DEVICE}`);
@@ -146,7 +174,7 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     // What was known stays on the screen.
     await page.getByRole('link', { name: DEVICE }).waitFor();
     broker = await startMosquitto(OPEN, mqttPort);
-    await publishDevice(mqttPort);
+    await publish(mqttPort, messages());
     await page.locator('.connection', { hasText: 'Live' }).waitFor({ timeout: 60_000 });
     await page.getByText('The broker is not connected').waitFor({ state: 'detached' });
   }, 120_000);

@@ -130,6 +130,15 @@ describe('a folder of images', () => {
     expect(sample?.feeds['x']?.data).toEqual(Uint8Array.of(1, 2, 3, 4, 5, 6));
   });
 
+  test('fills the batch of a model that takes no smaller one', async () => {
+    const folder = join(root, 'batch');
+    await picture(folder, 'a.png', 1, 2, 3, 4, 5, 6);
+    const pair = model({ x: ['float32', [2, 1, 2, 3]] });
+    const [sample] = await all(await openSamples({ path: folder }, spec({ layout: 'nhwc' }), pair));
+    expect(sample?.feeds['x']).toMatchObject({ shape: [2, 1, 2, 3] });
+    expect(valuesOf(sample)).toEqual([1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]);
+  });
+
   test('a single picture is one sample', async () => {
     const folder = join(root, 'single');
     await picture(folder, 'a.png', 1, 2, 3, 4, 5, 6);

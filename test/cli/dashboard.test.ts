@@ -117,6 +117,13 @@ describe('agent dashboard', () => {
     expect((await dashboard('--config', at('d.yaml'))).err).toBe(
       `agent: ${at('d.yaml')}:1:1: listn: there is no such key\n`,
     );
+    await writeFile(
+      at('d.yaml'),
+      'history:\n  days: lots\n  rawDays: few\nsession:\n  hours: -1\n',
+    );
+    expect((await dashboard('--config', at('d.yaml'))).err).toMatch(
+      /:2:3: history\.days: .* \(and 2 more: history\.rawDays, session\.hours\)\n$/,
+    );
     await writeFile(at('d.yaml'), 'mqtt: {url: mqtt://hub}\nlisten: 0.0.0.0:80\n');
     expect((await dashboard('--config', at('d.yaml'))).err).toMatch(/without TLS everybody/);
   });

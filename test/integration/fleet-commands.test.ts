@@ -7,7 +7,7 @@ import { run } from '../cli/support.ts';
 import { watch } from '../daemon/fleet-support.ts';
 import type { Watcher } from '../daemon/fleet-support.ts';
 import { startDaemon, temporaryFolder, until } from '../daemon/support.ts';
-import { folderWith, mosquitto } from '../fleet/support/harness.ts';
+import { afterThisTest, folderWith, mosquitto } from '../fleet/support/harness.ts';
 import { describeWithMosquitto } from '../fleet/support/mosquitto.ts';
 import { rollout } from '../fleet/operator/rollout-fixture.ts';
 
@@ -156,9 +156,20 @@ describeWithMosquitto('agent fleet rollout', () => {
     });
     const plan = await fleet('rollout', 'plan', ...spec);
     expect(plan.out).toContain('rpi-4b                      1        6        7\n');
+    // One that is there, with another limit: the rest of it stays.
+    const policy = { precision: 'int8' as const, maxP90Ms: 5 };
+    const kept = rollout({ rolloutId: 'r7', spec: { ...rollout().spec, policy } });
+    const options = { retain: true, qos: 1 } as const;
+    await watcher.client.publishAsync(`${R}/r/r7/state`, JSON.stringify(kept), options);
+    await fleet('rollout', 'plan', 'r7', '--waves', '5%,100%', '--max-p90-ms', '9');
+    expect(asked[2]).toMatchObject({
+      command: 'plan',
+      deviceId: 'r7',
+      spec: { ...kept.spec, waves: [5, 100], policy: { precision: 'int8', maxP90Ms: 9 } },
+    });
     const paused = await fleet('rollout', 'pause', 'r1', '--reason', 'hot');
     expect(paused.out).toBe('r1 is paused\n');
-    expect(asked[2]).toMatchObject({ command: 'pause', deviceId: 'r1', reason: 'hot' });
+    expect(asked[3]).toMatchObject({ command: 'pause', deviceId: 'r1', reason: 'hot' });
   });
 
   test('a file is read with line and column', async () => {
@@ -176,6 +187,8 @@ describeWithMosquitto('agent fleet rollout', () => {
         'model: {name: kws, version: 1.0.0}\nwindow: {cron: "0 25 * * *", durationMinutes: 60}\n',
       'broken.json': '{"model": ',
       'list.yaml': '- a\n',
+      'short.yaml': 'model: kws@2.1.0\n',
+      'name.yaml': 'waves: [100]\nmodel: kws\n',
     });
     const create = (name: string, ...args: readonly string[]) =>
       fleet('rollout', 'create', join(folder, name), ...args);
@@ -184,6 +197,10 @@ describeWithMosquitto('agent fleet rollout', () => {
       deviceId: 'night',
       spec: { waves: [100], soakSeconds: 10, model: { version: '1.0.0' } },
     });
+    // As the option takes it.
+    expect((await create('short.yaml')).code).toBe(0);
+    expect(asked[1]).toMatchObject({ spec: { model: { name: 'kws', version: '2.1.0' } } });
+    expect((await create('name.yaml')).err).toContain('name.yaml:2:1: model: "kws": use NAME@');
     const typo = await create('typo.yaml');
     expect([typo.code, typo.err]).toEqual([
       2,
@@ -264,9 +281,19 @@ describeWithMosquitto('agent fleet rollout', () => {
 describeWithMosquitto('a reader that has seen enough', () => {
   test.each([
     ['watch', '--json', '--every', '0.1'],
-    ['ls', '--watch'],
+    ['rollout', 'watch', 'r1'],
   ])('ends %s', async (...args) => {
     const { port } = await mosquitto('allow_anonymous true');
+    const { client } = await watch(port);
+    let rev = 0;
+    const change = () => {
+      rev += 1;
+      const state = JSON.stringify(rollout({ rolloutId: 'r1', rev }));
+      void client.publishAsync(`${R}/r/r1/state`, state, { retain: true });
+    };
+    change();
+    const changing = setInterval(change, 100);
+    afterThisTest(() => clearInterval(changing));
     const main = join(import.meta.dirname, '../../dist/agent/cli/main.js');
     const url = `mqtt://127.0.0.1:${port}`;
     const child = spawn(process.execPath, [main, 'fleet', ...args, '--mqtt', url], {
@@ -277,5 +304,14 @@ describeWithMosquitto('a reader that has seen enough', () => {
     child.stdout.destroy();
     // Not by the time limit, which is a signal.
     expect([...(await once(child, 'exit')), child.killed]).toEqual([0, null, false]);
+  });
+
+  test('no table is kept up to date where there is no terminal', async () => {
+    const { fleet } = await site();
+    expect(await fleet('ls', '--watch')).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('--watch needs a terminal'),
+    });
   });
 });

@@ -191,6 +191,22 @@ describeWithMosquitto('two devices, a broker with TLS and an access list, a cont
     const runs = devices.map(({ state }) => released(state));
     expect(runs.map(({ version }) => version)).toEqual(['1.0.0', '1.0.0']);
 
+    // The controller takes the records of jobs away; what was chosen, and why, stays.
+    const shown = async () => JSON.parse(await agent(['fleet', 'show', 'pi-1', '--json'], env));
+    await until('no records of jobs', async () => (await shown()).jobs.length === 0);
+    const told = {
+      model: MODEL,
+      version: '1.0.0',
+      chosen: { precision: runs[0]?.precision },
+      table: JSON.parse(decisions[0] ?? '').bench.candidates.map(({ id }: { id: string }) => ({
+        id,
+      })),
+    };
+    expect((await shown()).decisions).toMatchObject([told]);
+    expect(await agent(['fleet', 'show', 'pi-1'], env)).toContain(
+      `Decision on ${MODEL} 1.0.0: ${runs[0]?.precision}`,
+    );
+
     // No machine runs a model in a nanosecond: each device refuses it before it changes anything.
     await publish('2.0.0', ['--max-p90-ms', '0.000001']);
     const second = await rollOut('2.0.0');
@@ -208,6 +224,7 @@ describeWithMosquitto('two devices, a broker with TLS and an access list, a cont
     expect(
       devices.map(({ state }) => readlinkSync(join(state, 'models', MODEL, 'current'))),
     ).toEqual(good);
+    expect((await shown()).decisions).toMatchObject([told]);
     const rows = await listed();
     expect(rows).toMatchObject(
       devices.map(({ id }, at) => ({

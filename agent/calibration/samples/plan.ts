@@ -35,7 +35,8 @@ function specOf(specs: Readonly<Record<string, InputSpec>>, name: string): Input
 
 function planInput(description: TensorDescription, spec: InputSpec): InputPlan {
   const { name } = description;
-  if ('image' in spec) checkShape(imageShape(spec.image), description, `inputs.${name}.image`);
+  if ('image' in spec)
+    checkShape(batchShape(spec.image, description), description, `inputs.${name}.image`);
   if (!('constant' in spec)) return { name, spec, description };
   const constant = constantTensor(spec.constant, `inputs.${name}.constant`);
   checkShape(constant.shape, description, `inputs.${name}.constant`);
@@ -67,6 +68,19 @@ function constantTensor({ dtype, shape, data }: ConstantSpec, title: string): Te
   const values = data.map((value) => BigInt(value));
   const wide: TensorType = dtype === 'uint64' ? 'uint64' : 'int64';
   return convertTensor({ dtype: wide, shape, data: integersAs(values, wide) }, dtype, title);
+}
+
+/** What pictures become: a batch of one, unless the model takes no other than some more. */
+function batchShape(spec: ImageSpec, { shape: [batch] }: TensorDescription): readonly number[] {
+  const one = imageShape(spec);
+  return typeof batch === 'number' && batch > 1 ? one.with(0, batch) : one;
+}
+
+function repeated(values: Float32Array, times: number): Float32Array {
+  if (times === 1) return values;
+  const all = new Float32Array(times * values.length);
+  for (let at = 0; at < times; at++) all.set(values, at * values.length);
+  return all;
 }
 
 /** Throws unless `shape` can be fed to the input; dimensions the model leaves open match anything. */
@@ -115,10 +129,11 @@ export function pixelsOf(given: readonly number[], data: Uint8Array, title: stri
 /** Integer inputs that take pixels as they are, when the spec leaves them as they are. */
 const PIXEL_TYPES: ReadonlySet<TensorType> = new Set(['uint8', 'int32', 'int64']);
 
-/** The feed for one input from a decoded picture. */
+/** The feed for one input from a decoded picture: as often as the batch of the model is fixed at. */
 export function feedFromPixels(plan: InputPlan, pixels: Pixels, spec: ImageSpec): Tensor {
-  const data = normalize(fitPixels(pixels, spec), spec);
-  const shape = imageShape(spec);
+  const values = normalize(fitPixels(pixels, spec), spec);
+  const shape = batchShape(spec, plan.description);
+  const data = repeated(values, shape[0] ?? 1);
   const { dtype } = plan.description;
   if (PIXEL_TYPES.has(dtype) && data.every((v) => Number.isInteger(v) && v >= 0 && v < 256)) {
     return convertTensor({ dtype: 'uint8', shape, data: Uint8Array.from(data) }, dtype, plan.name);

@@ -14,8 +14,11 @@ export async function readDashboardConfig(file: string | undefined): Promise<Das
   const { value, locate } = parseYaml(text, file);
   const parsed = dashboardConfigSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const problems = issuesIn(parsed.error, value).map(({ path, message }) => {
-    return { where: file, ...locate(path), key: path.map(String).join('.'), message };
-  });
-  throw new ConfigError(problems);
+  const problems = issuesIn(parsed.error, value)
+    .map(({ path, message }) => {
+      return { where: file, ...locate(path), key: path.map(String).join('.'), message };
+    })
+    .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  const others = problems.slice(1).map(({ key }) => key);
+  throw new ConfigError(problems, undefined, others.join(', '));
 }

@@ -67,6 +67,7 @@ async function settingsOf(
     publicUrl: config.publicUrl ?? null,
     isInsecure: config.insecure,
     tls: await readTls(config),
+    readTls: () => readTls(config),
     proxyFrom: config.proxy.from,
     proxy: proxyOf(config),
     usersFile: places.users,

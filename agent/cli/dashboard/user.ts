@@ -84,12 +84,15 @@ function addCommand(context: CliContext): Command {
         );
       }
       const file = await usersFile(flags, context);
-      const users = await server.readUsers(file);
+      await server.readUsers(file);
       const password = await hashPassword(checkPassword(await newPassword(flags)));
       const { role = 'viewer' } = flags;
-      const others = users.filter((user) => user.name !== name);
-      await server.writeUsers(file, [...others, { name, role, password }]);
-      const done = others.length === users.length ? 'added' : 'changed';
+      let done = 'added';
+      await server.changeUsers(file, (users) => {
+        const others = users.filter((user) => user.name !== name);
+        if (others.length < users.length) done = 'changed';
+        return [...others, { name, role, password }];
+      });
       context.io.stderr.write(`agent: ${done} ${name}, ${role}, in ${file}\n`);
     });
 }
@@ -101,14 +104,13 @@ function removeCommand(context: CliContext): Command {
     .argument('<name>', 'name of the user')
     .addHelpText('after', helpWith('remove ada'));
   return withFile(command).action(async (name: string, flags: Flags) => {
-    const { readUsers, writeUsers } = await import('../../dashboard/server/access/users.ts');
+    const { changeUsers } = await import('../../dashboard/server/access/users.ts');
     const file = await usersFile(flags, context);
-    const users = await readUsers(file);
-    const others = users.filter((user) => user.name !== name);
-    if (others.length === users.length) {
+    await changeUsers(file, (users) => {
+      const others = users.filter((user) => user.name !== name);
+      if (others.length < users.length) return others;
       throw new UsageError(`there is no user ${JSON.stringify(name)} in ${file}`);
-    }
-    await writeUsers(file, others);
+    });
     context.io.stderr.write(`agent: removed ${name} from ${file}\n`);
   });
 }

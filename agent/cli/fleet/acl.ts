@@ -9,6 +9,7 @@ interface Flags extends ListFlags {
   readonly controllers?: readonly string[];
   readonly identity: 'certificate' | 'password';
   readonly config?: true;
+  readonly crl?: true;
   readonly folder: string;
   readonly port: number;
   readonly data: string;
@@ -42,6 +43,7 @@ export function fleetAclCommand({ io }: CliContext): Command {
         .choices(['certificate', 'password'])
         .default('certificate'),
     )
+    .option('--crl', 'with --config: refuse certificates that are on the list crl.pem')
     .option('--folder <path>', 'with --config: where the files are', '/etc/mosquitto/edgefit')
     .option('--data <path>', 'with --config: where the broker keeps its data', '/var/lib/mosquitto')
     .option(

@@ -128,19 +128,17 @@ async function benchOne(
   channel: OperatorChannel,
   { flags, signers, timeoutMs, context: { signal } }: BenchOptions,
 ): Promise<Benched> {
-  const { issueJob, followJob, takeBack } = await import('../../fleet/operator/jobs.ts');
+  const { runJob } = await import('../../fleet/operator/jobs.ts');
   const { OperatorError } = await import('../../fleet/operator/error.ts');
   const job = {
     jobType: 'bench',
     ...(flags.model === undefined ? {} : { model: flags.model }),
   } as const;
   try {
-    const options = { signers, timeoutMs, signal, validSeconds: flags.within };
-    const issued = await issueJob(channel, deviceId, job, options);
-    const record = await followJob(channel, issued, { timeoutMs: flags.within * 1000, signal });
-    if (record !== null) return { deviceId, record, problem: null };
-    await takeBack(channel, issued);
-    return { deviceId, record, problem: 'no answer: is it offline?' };
+    const follow = { timeoutMs: flags.within * 1000, signal };
+    const options = { signers, timeoutMs, signal, validSeconds: flags.within, follow };
+    const record = await runJob(channel, deviceId, job, options);
+    return { deviceId, record, problem: record === null ? 'no answer: is it offline?' : null };
   } catch (error) {
     if (!(error instanceof OperatorError) || error.code === 'LOST') throw error;
     return { deviceId, record: null, problem: error.message };

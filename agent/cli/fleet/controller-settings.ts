@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -8,6 +9,7 @@ import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
 import { fileError } from '../../util/files.ts';
 import { UsageError } from '../errors.ts';
 import type { MqttOptions } from '../mqtt-options.ts';
+import { MAX_KEPT } from './kept.ts';
 
 /** What commander makes of the options. */
 export interface ControllerFlags extends MqttOptions {
@@ -20,6 +22,8 @@ export interface ControllerFlags extends MqttOptions {
   readonly state?: string;
   readonly postgres?: string;
   readonly metrics?: string;
+  readonly keepRollouts?: number;
+  readonly keepDays?: number;
 }
 
 /** What a controller cannot do without. */
@@ -54,6 +58,12 @@ const fileSchema = z.strictObject({
   state: text.optional(),
   postgres: text.optional(),
   metrics: listenSchema.optional(),
+  keep: z
+    .strictObject({
+      rollouts: z.int().min(1).max(MAX_KEPT).optional(),
+      days: z.int().min(1).max(MAX_KEPT).optional(),
+    })
+    .optional(),
 });
 
 const POSTGRES_VARIABLE = 'EDGEFIT_POSTGRES_URL';
@@ -71,7 +81,7 @@ export async function controllerSettings(
   const file = flags.config === undefined ? {} : await readConfig(flags.config);
   const fromEnv = given({ postgres: env[POSTGRES_VARIABLE], state: env[STATE_VARIABLE] });
   const all: ControllerFlags = { ...fromEnv, ...file, ...given({ ...flags }) };
-  const id = all.id ?? `controller-${hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-')}`.slice(0, 64);
+  const id = all.id ?? defaultId(all.state ?? '');
   if (!ID_PATTERN.test(id)) throw new UsageError(`--id ${JSON.stringify(id)}: use ${ID_RULE}`);
   const { mqtt, repository, key, state } = all;
   if (all.metrics !== undefined && !listenSchema.safeParse(all.metrics).success) {
@@ -86,6 +96,15 @@ export async function controllerSettings(
     checkUrl('--postgres', all.postgres, ['postgres:', 'postgresql:'], 'postgres://HOST/DATABASE');
   }
   return { ...all, id, mqtt, repository, key, state };
+}
+
+const MAX_ID = 64;
+
+/** By host and state folder: two on one machine must not take each other's connection. */
+function defaultId(state: string): string {
+  const host = hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-');
+  const own = createHash('sha256').update(resolve(state)).digest('hex').slice(0, 6);
+  return `${`controller-${host}`.slice(0, MAX_ID - own.length - 1)}-${own}`;
 }
 
 /** Never shows the text: it may hold a password. Throws UsageError. */
@@ -110,7 +129,7 @@ async function readConfig(path: string): Promise<ControllerFlags> {
     const { line } = locate(key);
     throw new UsageError(`${path}:${line}: ${key.join('.')}: ${issue?.message ?? 'not as needed'}`);
   }
-  const { mqtt = {}, ...rest } = parsed.data;
+  const { mqtt = {}, keep = {}, ...rest } = parsed.data;
   const beside = (file: string | undefined) =>
     file === undefined ? undefined : resolve(dirname(path), file);
   return given({
@@ -126,10 +145,12 @@ async function readConfig(path: string): Promise<ControllerFlags> {
     mqttCert: beside(mqtt.cert),
     mqttKey: beside(mqtt.key),
     mqttTimeout: mqtt.timeoutSeconds?.toString(),
+    keepRollouts: keep.rollouts,
+    keepDays: keep.days,
   });
 }
 
 /** Without what is not given, so that it hides nothing below it. */
-function given(values: Readonly<Record<string, string | undefined>>): ControllerFlags {
+function given(values: Readonly<Record<string, string | number | undefined>>): ControllerFlags {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -4,7 +4,9 @@ import type { Controller } from '../../fleet/controller/controller.ts';
 import type { MetricsServer } from '../../telemetry/metrics-server.ts';
 import type { CliContext } from '../context.ts';
 import { addBrokerOptions, readMqttSettings } from '../mqtt-options.ts';
+import { wholeNumber } from '../parsers.ts';
 import type { ControllerFlags, ControllerSettings } from './controller-settings.ts';
+import { MAX_KEPT } from './kept.ts';
 
 const EXAMPLES = `
 It carries rollouts on, wave by wave. One per fleet leads; with --postgres,
@@ -29,14 +31,24 @@ export function fleetControllerCommand(context: CliContext): Command {
     .summary('carry rollouts on (a service; others can stand by)')
     .description('Carries rollouts on, until it is told to stop.')
     .option('--config <file>', 'all of this as YAML; options win')
-    .option('--id <id>', 'name of this controller (default: controller- and the host name)')
+    .option('--id <id>', 'name of this controller (default: from the host and the folder)')
     .option('--repository <url>', 'the signed repository of models')
     .option('--root <file>', 'its first root, 1.root.json, for the first start')
     .option('--key <file>', 'key file that jobs are signed with')
     .option('--passphrase-file <file>', 'file that holds the passphrase of the key')
     .option('--state <dir>', 'folder for what it must remember')
     .option('--postgres <url>', 'keep rollouts in this database, so that others can stand by')
-    .option('--metrics <host:port>', 'serve GET /metrics for Prometheus here');
+    .option('--metrics <host:port>', 'serve GET /metrics for Prometheus here')
+    .option(
+      '--keep-rollouts <n>',
+      'rollouts that have ended and are kept (default: 200)',
+      wholeNumber({ min: 1, max: MAX_KEPT }),
+    )
+    .option(
+      '--keep-days <n>',
+      'and for how long (default: 90)',
+      wholeNumber({ min: 1, max: MAX_KEPT }),
+    );
   return addBrokerOptions(command, 'broker of the fleet')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: ControllerFlags) => {
@@ -52,6 +64,7 @@ async function run(settings: ControllerSettings, context: CliContext): Promise<v
   const { openKeys } = await import('../model/passphrase.ts');
   const { openLog } = await import('../../daemon/log.ts');
   const { ControllerTrust } = await import('../../fleet/controller/trust.ts');
+  const { RETENTION } = await import('../../fleet/controller/retention.ts');
   const { startController } = await import('../../fleet/controller/controller.ts');
   const { logger } = openLog('info');
   for (const warning of mqtt.warnings) logger.warn(warning);
@@ -78,6 +91,10 @@ async function run(settings: ControllerSettings, context: CliContext): Promise<v
     store,
     trust,
     signer,
+    keep: {
+      rollouts: settings.keepRollouts ?? RETENTION.rollouts,
+      days: settings.keepDays ?? RETENTION.days,
+    },
     log: logger,
   });
   const metrics = await serveFigures(settings.metrics, controller, version).catch(

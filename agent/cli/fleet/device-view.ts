@@ -1,4 +1,9 @@
 import { z } from 'zod';
+import {
+  decisionRowSchema,
+  type DecisionRow,
+  type DeviceDecision,
+} from '../../contracts/device-decision.ts';
 import type { JobRecord } from '../../contracts/job.ts';
 import type { DeviceView } from '../../fleet/operator/device.ts';
 import { hang, plain, styled } from '../text.ts';
@@ -13,11 +18,7 @@ const MAX_JOBS = 10;
 
 /** What a device is, what it runs and why, its jobs. */
 export function renderDevice(view: DeviceView, options: ViewOptions): readonly string[] {
-  return [
-    ...facts(view, options),
-    ...decision(view.jobs, options),
-    ...jobLines(view.jobs, options),
-  ];
+  return [...facts(view, options), ...decisions(view, options), ...jobLines(view.jobs, options)];
 }
 
 function facts(view: DeviceView, { width, nowMs }: ViewOptions): readonly string[] {
@@ -79,18 +80,11 @@ function settingsText({ settings: { applied, counter, refused } }: Twin): string
 }
 
 /** What a fit puts into its record; fields may be missing in those of older agents. */
-const tableSchema = z.array(
-  z.object({
-    id: z.string(),
-    verdict: z.string(),
-    why: z.string(),
-    p90Ms: z.number().nullable(),
-    sqnrDb: z.number().nullable(),
-    accuracyDrop: z.number().nullable(),
-  }),
-);
+const tableSchema = z.array(decisionRowSchema);
 
-function decision(jobs: readonly JobRecord[], options: ViewOptions): readonly string[] {
+/** What runs and why; of an agent that does not tell, what the newest job says. */
+function decisions({ decisions: told, jobs }: DeviceView, options: ViewOptions): readonly string[] {
+  if (told.length > 0) return told.flatMap((one) => toldDecision(one, options));
   for (const { result, jobId } of jobs) {
     const parsed = tableSchema.safeParse(result?.['table']);
     if (parsed.success) {
@@ -101,12 +95,27 @@ function decision(jobs: readonly JobRecord[], options: ViewOptions): readonly st
   return [];
 }
 
+function toldDecision(told: DeviceDecision, options: ViewOptions): readonly string[] {
+  const { model, version, decidedAt, chosen, calibration, table } = told;
+  const title = plain(`Decision on ${model} ${version}: ${chosen.precision}`);
+  const when = decidedAt.slice(0, 16).replace('T', ' ');
+  const { source, samples } = calibration;
+  const whose = source === 'recorded' ? 'recorded there' : 'of the package';
+  const how = source === 'none' ? 'without samples' : `with ${samples} samples ${whose}`;
+  return [
+    '',
+    styled(title, 'bold', options.color),
+    ...hang('  ', `${when}, calibrated ${how}`, options.width),
+    ...decisionTable(table, options),
+  ];
+}
+
 function cell(value: number | null, text: (value: number) => string): string {
   return (value === null ? '-' : text(value)).padStart(8);
 }
 
 function decisionTable(
-  rows: z.infer<typeof tableSchema>,
+  rows: readonly DecisionRow[],
   { width, color }: ViewOptions,
 ): readonly string[] {
   const ids = Math.min(34, Math.max(9, ...rows.map(({ id }) => id.length)));

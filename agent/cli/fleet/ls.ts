@@ -50,11 +50,11 @@ export function fleetListCommand(context: CliContext): Command {
       if (flags.watch === true && (flags.once === true || flags.json === true)) {
         throw new UsageError('--watch goes with neither --once nor --json');
       }
+      if (flags.watch === true && io.stdout.isTTY !== true) {
+        throw new UsageError('--watch needs a terminal: agent fleet watch prints lines elsewhere');
+      }
       const selects = await selectorOf(flags);
-      const isLive =
-        flags.once !== true &&
-        flags.json !== true &&
-        (flags.watch === true || io.stdout.isTTY === true);
+      const isLive = flags.once !== true && flags.json !== true && io.stdout.isTTY === true;
       if (isLive) await watchTable(flags, selects, context);
       else await printOnce(flags, selects, context);
     });
@@ -108,7 +108,7 @@ export async function redrawUntilQuit(
   const quit = deferred<undefined>();
   const leave = () => quit.resolve(undefined);
   const redraw = () => screen.draw(draw());
-  const screen = openScreen(io.stdout, { isFull: io.stdout.isTTY === true, onResize: redraw });
+  const screen = openScreen(io.stdout, { isFull: true, onResize: redraw });
   const timer = setInterval(redraw, everyMs);
   // Where keys are not read, Ctrl-C is a signal.
   const stopKeys = onQuitKey(leave);

@@ -29,14 +29,17 @@ const EXAMPLES = `
 The device is put on a list, denied in the access list, and its password goes.
 Then its session is ended, and everything that the broker keeps of it is taken
 away, after it is written to fleet/archive in the state folder. With
-certificates the denial is what counts; also have your CA withdraw the
-certificate.
+certificates the denial is what counts; --crl has the broker turn the device
+away as well.
 ${OPERATOR_HELP}
 
 Examples:
   agent fleet revoke pi-7 --reason stolen --acl /etc/mosquitto/acl \\
     --password-file /etc/mosquitto/passwords \\
     --reload 'systemctl reload mosquitto'
+  agent fleet revoke pi-7 --acl /etc/mosquitto/acl \\
+    --crl /etc/mosquitto/crl.pem --certificate pi-7.pem \\
+    --ca-cert ca.pem --ca-key ca.key --reload 'systemctl reload mosquitto'
   agent fleet revoke pi-7 --undo --acl /etc/mosquitto/acl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;

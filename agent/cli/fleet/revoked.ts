@@ -18,6 +18,10 @@ export interface AccessFlags extends ListFlags {
   readonly acl?: string;
   readonly passwordFile?: string;
   readonly reload?: string;
+  readonly crl?: string;
+  readonly certificate?: string;
+  readonly caCert?: string;
+  readonly caKey?: string;
 }
 
 export function listOption(command: Command): Command {
@@ -31,6 +35,13 @@ export function accessOptions(command: Command): Command {
   return listOption(command)
     .option('--acl <file>', "the broker's access list, to deny the device in it")
     .option('--password-file <file>', "the broker's passwords, to take the device out of it")
+    .option(
+      '--crl <file>',
+      "the broker's list of withdrawn certificates; made where it is not there",
+    )
+    .option('--certificate <file>', "with --crl: the device's certificate")
+    .option('--ca-cert <file>', 'with --crl: the certificate of the CA that issued it')
+    .option('--ca-key <file>', 'with --crl: the key of the CA')
     .option(
       '--reload <command>',
       'makes the broker read them, such as "systemctl reload mosquitto"',
@@ -55,6 +66,15 @@ export async function checkDeviceId(id: string): Promise<void> {
   const { isId } = await import('../../fleet/protocol/topics.ts');
   const { ID_RULE } = await import('../../contracts/ids.ts');
   if (!isId(id)) throw new UsageError(`${JSON.stringify(id)} is no device id: use ${ID_RULE}`);
+}
+
+/** Which certificate is put on which list, or taken off; null: none. Throws UsageError. */
+function crlOf({ crl, certificate, caCert, caKey }: AccessFlags) {
+  if (crl === undefined) return null;
+  if (certificate === undefined || caCert === undefined || caKey === undefined) {
+    throw new UsageError('--crl needs --certificate, --ca-cert and --ca-key');
+  }
+  return { files: { crl, caCert, caKey }, certificate };
 }
 
 function readText(path: string): Promise<string> {
@@ -84,15 +104,24 @@ export async function changeAccess(
 ): Promise<readonly string[]> {
   const { exclusively } = await import('../../fleet/access/exclusive.ts');
   const list = await listPath(flags, env);
+  const withdrawal = crlOf(flags);
   const files = [flags.acl, flags.passwordFile].filter((path) => path !== undefined);
   // A mistyped path is told before anything is changed.
   await Promise.all(files.map(readText));
+  const more = withdrawal === null ? [] : [withdrawal.files.crl];
   await makeFolder(dirname(list)).catch((error: unknown) => {
     throw fileError('write', list, error);
   });
-  return exclusively([list, ...files], async () =>
-    applyAccess(flags, { devices: await edit(list), ...who }),
-  );
+  return exclusively([list, ...files, ...more], async () => {
+    // What can fail for a mistyped path comes before what is counted on.
+    if (withdrawal !== null) {
+      const { changeCrl } = await import('../../fleet/access/crl.ts');
+      const { files: crl, certificate } = withdrawal;
+      const change = who.letIn === undefined ? 'withdraw' : 'restore';
+      await changeCrl(crl, { [change]: certificate }, new Date());
+    }
+    return applyAccess(flags, { devices: await edit(list), ...who });
+  });
 }
 
 interface AccessChange {

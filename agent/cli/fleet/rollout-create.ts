@@ -15,7 +15,7 @@ import {
   type KeyFlags,
 } from './operator.ts';
 import { checkRolloutId } from './rollout-id.ts';
-import { readSpec, specOptions, type SpecFlags } from './rollout-spec.ts';
+import { changedSpec, readSpec, specOfFlags, specOptions, type SpecFlags } from './rollout-spec.ts';
 import { watchRollout } from './rollout-watch.ts';
 
 interface Flags extends BrokerFlags, KeyFlags, SpecFlags {
@@ -46,6 +46,7 @@ ${OPERATOR_HELP}
 Examples:
   agent fleet rollout plan --model kws@2.1.0 --waves 10%,100% --key ops.key
   agent fleet rollout plan kws-2.1.0-3f9a2c --key ops.key   one that was created
+  agent fleet rollout plan kws-2.1.0-3f9a2c --waves 5%,100%   the same, changed
 
 Exit codes: 0 done, 1 failed or refused, 2 bad usage or input.`;
 
@@ -89,7 +90,7 @@ export function rolloutPlanCommand(context: CliContext): Command {
   return operatorOptions(operatorKeyOptions(specOptions(command)))
     .addHelpText('after', PLAN_HELP)
     .action(async (subject: string | undefined, flags: Flags) => {
-      const rollout = await ask(context, flags, await planRequest(subject, flags));
+      const rollout = await ask(context, flags, await planRequest(subject, flags, context));
       if (flags.json === true) writeJson(io, rollout);
       else if (rollout !== null) {
         const { renderPlan } = await import('./rollout-view.ts');
@@ -106,15 +107,31 @@ interface Asked {
   readonly approve?: boolean;
 }
 
-async function planRequest(subject: string | undefined, flags: Flags): Promise<Asked> {
+async function planRequest(
+  subject: string | undefined,
+  flags: Flags,
+  context: CliContext,
+): Promise<Asked> {
   const isRollout = subject !== undefined && !existsSync(subject) && flags.model === undefined;
   if (isRollout) {
     if (/[/\\]|\.(ya?ml|json)$/.test(subject)) throw new UsageError(`there is no file ${subject}`);
     await checkRolloutId(subject);
-    return { rolloutId: subject, command: 'plan' };
+    if (Object.keys(specOfFlags(flags)).length === 0)
+      return { rolloutId: subject, command: 'plan' };
+    const { spec } = await readRecord(subject, flags, context);
+    return { rolloutId: subject, command: 'plan', spec: await changedSpec(spec, flags) };
   }
   const spec = await readSpec(subject, flags);
   return { rolloutId: await newRolloutId(spec), command: 'plan', spec };
+}
+
+/** A rollout as the broker keeps it. Throws OperatorError. */
+async function readRecord(rolloutId: string, flags: Flags, context: CliContext): Promise<Rollout> {
+  const { followRollout } = await import('../../fleet/operator/rollouts.ts');
+  const once = { onChange: () => undefined, until: () => true, signal: context.signal };
+  return withOperator(flags, context, ({ channel, timeoutMs }) =>
+    followRollout(channel, rolloutId, { ...once, timeoutMs }),
+  );
 }
 
 async function ask(context: CliContext, flags: Flags, asked: Asked): Promise<Rollout | null> {

@@ -193,7 +193,35 @@ async function readSpecFile(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(place([], 'it holds no keys such as model: and waves:'));
   }
-  return checkSpec({ ...value, ...fromFlags }, place);
+  return checkSpec(withFlags(withRelease(value, place), fromFlags), place);
+}
+
+/** `model: kws@2.1.0`, as the option takes it, means name and version. Throws UsageError. */
+function withRelease(value: object, place: Place): object {
+  const model: unknown = 'model' in value ? value.model : undefined;
+  if (typeof model !== 'string') return value;
+  try {
+    return { ...value, model: parseRelease(model) };
+  } catch (error) {
+    throw new UsageError(place(['model'], lowerFirst(messageOf(error))), { cause: error });
+  }
+}
+
+/** A rollout as it is kept, with what options replace of it. Throws UsageError. */
+export async function changedSpec(spec: RolloutSpec, flags: SpecFlags): Promise<RolloutSpecInput> {
+  const whole = withFlags(spec, specOfFlags(flags));
+  return checkSpec(whole, (path, message) => `${optionOf(path)}: ${message}`);
+}
+
+/** Options replace single values: what else a group of them says stays. */
+function withFlags(spec: object, fromFlags: Partial<RolloutSpecInput>): object {
+  const whole: Record<string, unknown> = { ...spec, ...fromFlags };
+  for (const key of ['policy', 'compare'] as const) {
+    const before = Object.entries(spec).find(([name]) => name === key)?.[1];
+    const own = fromFlags[key];
+    if (isRecord(before) && own !== undefined) whole[key] = { ...before, ...own };
+  }
+  return whole;
 }
 
 type Place = (path: readonly (string | number)[], message: string) => string;

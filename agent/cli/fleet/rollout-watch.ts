@@ -60,6 +60,9 @@ export async function watchRollout(
   const signal = AbortSignal.any([context.signal, leave.signal]);
   const view = await openView(context.io, flags.json === true);
   const stopKeys = view.isLive ? onQuitKey(() => leave.abort()) : () => undefined;
+  // Whoever read it and is gone has left, too.
+  const gone = () => leave.abort();
+  context.io.stdout.on?.('error', gone);
   try {
     const end = await withOperator(flags, context, ({ channel, timeoutMs }) =>
       followRollout(channel, rolloutId, { onChange: view.show, until: isOver, timeoutMs, signal }),
@@ -70,6 +73,7 @@ export async function watchRollout(
     throw error;
   } finally {
     stopKeys();
+    context.io.stdout.off?.('error', gone);
     view.close();
   }
 }

@@ -25,7 +25,7 @@ export interface Seen {
 }
 
 const LABEL = 11;
-const TEXT = 38;
+const TEXT = 46;
 
 /** The fleet as a whole, by class, and the hottest devices. */
 export function renderWatch(

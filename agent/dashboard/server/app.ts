@@ -15,6 +15,7 @@ import { addFleetRoutes, type FleetParts } from './routes/fleet.ts';
 import { addRolloutRoutes } from './routes/rollouts.ts';
 import { addSessionRoutes, type SessionParts } from './routes/session.ts';
 import { RowTexts } from './row-texts.ts';
+import { seldom } from './seldom.ts';
 
 export interface AppParts extends SessionParts, Omit<FleetParts, 'texts'> {
   readonly proxy: ProxyLogin | null;
@@ -60,14 +61,15 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const guard = new Guard(parts);
   const texts = new RowTexts();
   const hub = new EventHub({ fleet: parts.fleet, texts, guard });
-  addErrors(app, parts.log);
+  const log = seldom(parts.log);
+  addErrors(app, log);
   addHeaders(app, parts.tls !== null);
   addCompression(app);
   await app.register(cookie);
   await app.register(rateLimit, { global: false });
   guard.protect(app);
   addSessionRoutes(app, parts);
-  addFleetRoutes(app, { ...parts, texts });
+  addFleetRoutes(app, { ...parts, texts, log });
   addRolloutRoutes(app, parts);
   addBenchRoutes(app, parts);
   hub.addRoute(app);

@@ -104,6 +104,20 @@ export interface HistoryBatch {
   readonly benches: readonly BenchArrival[];
 }
 
+/** A report in the order of all: newest first. */
+export interface BenchPlace {
+  readonly ts: number;
+  readonly deviceId: string;
+  readonly benchId: string;
+}
+
+/** A part of the list of all reports. */
+export interface BenchPage {
+  /** Those after it in the order; null: from the newest. */
+  readonly before: BenchPlace | null;
+  readonly limit: number;
+}
+
 /** What is kept for later. */
 export interface HistoryStore {
   readonly write: (batch: HistoryBatch) => Promise<void>;
@@ -111,7 +125,8 @@ export interface HistoryStore {
   readonly latest: (deviceId: string) => Promise<Latest>;
   /** Newest first. */
   readonly jobs: (deviceId: string) => Promise<readonly JobRecord[]>;
-  readonly benches: (deviceId: string | null) => Promise<readonly BenchLine[]>;
+  readonly benches: (deviceId: string) => Promise<readonly BenchLine[]>;
+  readonly allBenches: (page: BenchPage) => Promise<readonly BenchLine[]>;
   readonly bench: (deviceId: string, benchId: string) => Promise<BenchArrival | null>;
   /** Gives up what is too old or too much. Called now and then. */
   readonly prune: (nowMs: number) => Promise<void>;

@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net';
-import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { BrokerSettings } from '../../fleet/broker-link.ts';
 import type { Signer } from '../../fleet/protocol/signed.ts';
@@ -16,6 +15,7 @@ import type { AdmissionLimits } from './fleet/admission.ts';
 import { Recorder } from './history/recorder.ts';
 import { signingOperator } from './operator.ts';
 import { readPageFiles } from './page-files.ts';
+import { checkTls, followTls, type TlsIdentity } from './tls.ts';
 import type { HistoryStore } from './ports.ts';
 import { LOGIN_LIMITS, type LoginLimits } from './routes/session.ts';
 
@@ -35,8 +35,10 @@ export interface DashboardSettings {
   readonly port: number;
   readonly publicUrl: string | null;
   readonly isInsecure: boolean;
-  /** PEM texts. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly tls: TlsIdentity | null;
+  /** Reads certificate and key again: they are renewed while the server runs. */
+  readonly readTls?: () => Promise<TlsIdentity | null>;
+  readonly tlsCheckMs?: number;
   /** Addresses or networks of proxies: what they say of who connects to them is believed. */
   readonly proxyFrom: readonly string[];
   /** Login by one of them. */
@@ -70,7 +72,8 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
   const { log, usersFile, nowMs = Date.now } = settings;
   const site = siteOf({ ...settings, isTls: settings.tls !== null });
   const { proxyFrom } = settings;
-  checkTls(settings.tls);
+  // Before anything is opened that would have to be closed again.
+  if (settings.tls !== null) checkTls(settings.tls);
   networkList(proxyFrom, '--proxy-from');
   const proxy = settings.proxy === null ? null : proxyLogin({ ...settings.proxy, from: proxyFrom });
   const users = await readUsers(usersFile);
@@ -85,7 +88,8 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     site,
     proxy,
     users: new Users(usersFile, warn),
-    sessions: new Sessions(settings.session, nowMs),
+    // By a clock that does not jump: one that is set back would keep old sessions alive.
+    sessions: new Sessions(settings.session, settings.nowMs ?? (() => performance.now())),
     passwords: new PasswordChecker(),
     limits: settings.loginLimits ?? LOGIN_LIMITS,
     nowMs,
@@ -97,7 +101,9 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     files,
   });
   recorder.start();
+  const unfollow = followTls(app.server, settings);
   const stop = async () => {
+    unfollow();
     await app.close();
     await fleet.stop();
     await recorder.stop();
@@ -112,17 +118,6 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
   const port = portOf(app);
   const url = settings.publicUrl ?? urlOf(settings, port);
   return { url, port, users: users.length, stop };
-}
-
-/** Before anything is opened that would have to be closed again. */
-function checkTls(tls: DashboardSettings['tls']): void {
-  if (tls === null) return;
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    const why = `OpenSSL does not take this certificate and key: ${messageOf(error)}`;
-    throw new DashboardError('BAD_SETTING', `--tls-cert: ${why}`, { cause: error });
-  }
 }
 
 function operatorOf(

@@ -7,9 +7,10 @@ import type { TfliteModel } from '../../model/tflite/types.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { quantizeDynamic } from '../../quantize/tflite/dynamic.ts';
 import { foldFakeQuant } from '../../quantize/tflite/fake-quant.ts';
-import { toFp16 } from '../../quantize/tflite/fp16.ts';
+import { storeExactHalves, toFp16 } from '../../quantize/tflite/fp16.ts';
 import { layersToSample } from '../../quantize/tflite/layers.ts';
 import { prepareTflite } from '../../quantize/tflite/prepare/prepare.ts';
+import type { Quantized } from '../../quantize/report.ts';
 import { isQuantizedTflite } from '../../quantize/tflite/recognize.ts';
 import { withStates } from '../../quantize/tflite/recurrent/states.ts';
 import { quantizeStatic, tensorsToObserve } from '../../quantize/tflite/static.ts';
@@ -54,6 +55,11 @@ export class TfliteMaker implements VersionMaker {
   async make(scheme: Scheme): Promise<MadeVersion> {
     const { float } = this.#options;
     if (isQuantizedTflite(float)) return keepQuantized(float, scheme);
+    const { model, ...made } = await this.#make(scheme);
+    return { ...made, model: storeExactHalves(model) };
+  }
+
+  async #make(scheme: Scheme): Promise<Quantized<TfliteModel>> {
     const { model } = this.#prepare();
     if (scheme.method === 'none') return { model, ops: accountOf(model, 'float was chosen') };
     if (scheme.method === 'fp16') return toFp16(model, scheme);

@@ -4,6 +4,8 @@ export interface BrokerConfigOptions {
   /** Where the files are, on the machine of the broker. */
   readonly folder: string;
   readonly port: number;
+  /** Whether a list of withdrawn certificates is there: the broker does not start without its file. */
+  readonly crl?: boolean;
   /** Where the broker keeps what is retained; Debian's place by default. */
   readonly data?: string;
 }
@@ -14,15 +16,22 @@ const DATA = '/var/lib/mosquitto';
  * A mosquitto.conf that goes with the ACL: TLS, nobody without a name, and limits that suit a fleet.
  * The names of the files are what the operator's guide calls them.
  */
-export function brokerConfig({ identity, folder, port, data = DATA }: BrokerConfigOptions): string {
+export function brokerConfig({
+  identity,
+  folder,
+  port,
+  crl = false,
+  data = DATA,
+}: BrokerConfigOptions): string {
   const who =
     identity === 'certificate'
       ? [
           '# The common name of the certificate is the user of the ACL.',
           'require_certificate true',
           'use_identity_as_username true',
-          '# What the CA has withdrawn; mosquitto refuses everybody while the file is missing.',
-          `#crlfile ${folder}/crl.pem`,
+          '# What the CA has withdrawn (agent fleet revoke --crl makes it); mosquitto does not start',
+          '# without the file. --crl prints the line.',
+          `${crl ? '' : '#'}crlfile ${folder}/crl.pem`,
         ]
       : [
           '# Made with mosquitto_passwd; the user of a device is its id.',

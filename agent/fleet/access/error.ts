@@ -5,7 +5,7 @@ export class AccessError extends AgentError {
   override readonly name = 'AccessError';
 
   constructor(
-    code: 'BAD_ENTRY' | 'BAD_NAME' | 'BUSY' | 'DAMAGED' | 'NOT_REVOKED' | 'RELOAD',
+    code: 'BAD_ENTRY' | 'BAD_NAME' | 'BUSY' | 'CRL' | 'DAMAGED' | 'NOT_REVOKED' | 'RELOAD',
     message: string,
     cause?: unknown,
   ) {

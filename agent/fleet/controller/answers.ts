@@ -1,7 +1,7 @@
 import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { command, type Ordered } from '../rollouts/commands.ts';
-import { RolloutError } from '../rollouts/error.ts';
+import { RolloutError, rolloutErrorCodes } from '../rollouts/error.ts';
 import type { Change, RolloutState } from '../rollouts/state.ts';
 import type { StepInput } from '../rollouts/step.ts';
 import type { Case } from './case.ts';
@@ -11,11 +11,8 @@ const MAX_ANSWERED = 50;
 /** The answer to a request that was obeyed before. Throws the RolloutError that it was then. */
 export function again({ state }: Case, error: { code: string; text: string } | null): Rollout {
   if (error === null) return state.record;
-  throw new RolloutError(isKnownCode(error.code) ? error.code : 'bad_state', error.text);
-}
-
-function isKnownCode(code: string): code is RolloutError['code'] {
-  return code === 'thresholds' || code === 'bad_state';
+  const code = rolloutErrorCodes.find((known) => known === error.code) ?? 'bad_state';
+  throw new RolloutError(code, error.text);
 }
 
 /** They only stop: whoever asks for them with a clock that is behind must not be turned away. */

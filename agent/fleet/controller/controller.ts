@@ -5,12 +5,15 @@ import type { BrokerSettings, ProtocolVersion } from '../broker-link.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFilter, topicFor } from '../protocol/topics.ts';
+import { ReportError } from '../report-error.ts';
 import { startFleetLink, type FleetLink } from '../roster/fleet-link.ts';
 import { RolloutError } from '../rollouts/error.ts';
+import type { Retention } from './retention.ts';
 import { Desk } from './desk.ts';
 import { addressOf, receive, type Addressed } from './inbox.ts';
 import { startLeadership, type Leadership } from './leadership.ts';
 import { Publisher } from './publisher.ts';
+import { Rivals } from './rivals.ts';
 import type { Store } from './store/store.ts';
 import type { ControllerTrust } from './trust.ts';
 
@@ -28,6 +31,8 @@ export interface ControllerOptions {
     readonly info: (fields: object, message: string) => void;
     readonly warn: (fields: object, message: string) => void;
   };
+  /** Of rollouts that have ended. */
+  readonly keep?: Retention | undefined;
   readonly tickMs?: number;
   readonly now?: () => number;
 }
@@ -85,8 +90,8 @@ export function startController(options: ControllerOptions): Controller {
       await work;
     } catch (error) {
       log.warn({ why: messageOf(error), code: codeOf(error) }, what);
-      const isPassing = codeOf(error) === 'UNREACHABLE' || codeOf(error) === 'TIMEOUT';
-      if (!isPassing && of === desk) leadership?.lose();
+      // What the broker does not give now, no other lead would get.
+      if (!(error instanceof ReportError) && of === desk) leadership?.lose();
     }
   };
   const publisher = new Publisher({
@@ -110,7 +115,8 @@ export function startController(options: ControllerOptions): Controller {
   const link = startFleetLink({
     ...options,
     clientId: controllerId,
-    filters: [topicFilter('rolloutCommand')],
+    filters: [topicFilter('rolloutCommand'), topicFilter('controllerStatus')],
+    mustRead: true,
     will: () => {
       session = Math.max(session + 1, Math.floor(now() / 1000));
       since = new Date(now());
@@ -135,7 +141,13 @@ export function startController(options: ControllerOptions): Controller {
     },
   });
 
+  const rivals = new Rivals({
+    controllerId,
+    epoch,
+    warn: (fields, message) => log.warn(fields, message),
+  });
   const onOther = async (packet: IPublishPacket): Promise<void> => {
+    if (rivals.hear(packet)) return;
     const address = addressOf(packet.topic);
     if (address === null || desk === null || epoch() === null) return;
     const answer = await answerTo(packet, address, desk);

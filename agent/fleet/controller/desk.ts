@@ -12,12 +12,16 @@ import { revised, saysTheSame } from '../rollouts/record.ts';
 import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
 import { isHistory, isSettled, step } from '../rollouts/step.ts';
 import { again, checkCounter, commanded, withAnswer } from './answers.ts';
+import { ClockSteps, moveDeadlines } from './clock-steps.ts';
 import { MAX_PATIENCE_MS, newCase, PATIENCE_MS, type Case } from './case.ts';
 import { documentMessage, recordMessage, revOf } from './documents.ts';
 import { keptEntries, Papers } from './papers.ts';
 import type { Publisher } from './publisher.ts';
+import { RefusedCreates } from './refused.ts';
+import { Retirement, RETENTION, type Retention } from './retention.ts';
 import {
   entries,
+  isPast,
   readCounters,
   readDocuments,
   readExecutions,
@@ -39,6 +43,8 @@ export interface DeskOptions {
     readonly warn: (fields: object, message: string) => void;
   };
   readonly now: () => number;
+  /** Of rollouts that have ended. */
+  readonly keep?: Retention | undefined;
 }
 
 type Release = Awaited<ReturnType<ControllerTrust['release']>>;
@@ -46,6 +52,9 @@ type Looked = PromiseSettledResult<Release | null>;
 
 /** Records of one rollout are this far apart, unless its state changes. */
 const TELL_MS = 1000;
+/** Good ends of jobs of rollouts that are history, waiting for the next tick. */
+const MAX_LATE = 1000;
+
 /**
  * The work of the controller that leads, for one epoch: every change is worked out by pure functions,
  * kept in the store, and only then told to anybody. One thing after the other. A desk whose store
@@ -59,12 +68,19 @@ export class Desk {
   readonly #history = new Map<string, RolloutState>();
   readonly #jobs = new Map<string, { readonly rolloutId: string; readonly deviceId: string }>();
   readonly #papers: Papers;
+  readonly #refused: RefusedCreates;
+  readonly #retirement: Retirement;
+  readonly #clock: ClockSteps;
+  readonly #late: SeenRecord[] = [];
   /** What it broke off with: from then on what it has in mind may not be what is kept. */
   #failure: { readonly error: unknown } | null = null;
 
-  private constructor(options: DeskOptions, papers: Papers) {
+  private constructor(options: DeskOptions, papers: Papers, refused: RefusedCreates) {
     this.#options = options;
     this.#papers = papers;
+    this.#refused = refused;
+    this.#retirement = new Retirement({ ...options, keep: options.keep ?? RETENTION });
+    this.#clock = new ClockSteps(options.now);
   }
 
   /**
@@ -72,8 +88,9 @@ export class Desk {
    * this desk. Throws StoreError.
    */
   static async open(options: DeskOptions): Promise<Desk> {
-    const { store } = options;
-    const desk = new Desk(options, new Papers(options, await readCounters(store)));
+    const { store, epoch } = options;
+    const papers = new Papers(options, await readCounters(store));
+    const desk = new Desk(options, papers, await RefusedCreates.open(store, epoch));
     for (const state of await readStates(store)) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
       await desk.#load(state);
@@ -88,7 +105,8 @@ export class Desk {
   /** What a device says of a job; kept with the next tick. */
   hear(record: SeenRecord): void {
     const known = this.#jobs.get(record.jobId);
-    if (known === undefined || known.deviceId !== record.deviceId) return;
+    if (known === undefined) this.#noteLate(record);
+    if (known?.deviceId !== record.deviceId) return;
     const one = this.#cases.get(known.rolloutId);
     const execution = one?.executions.get(known.deviceId);
     if (one === undefined || execution === undefined) return;
@@ -100,9 +118,33 @@ export class Desk {
     one.lookMs = performance.now() + PATIENCE_MS;
   }
 
+  /** A job that was given up when its rollout was undone: what it has brought is to be undone, too. */
+  #noteLate(record: SeenRecord): void {
+    const { rolloutId, status, jobType } = record;
+    if (status !== 'SUCCEEDED' || jobType !== 'deploy' || this.#late.length >= MAX_LATE) return;
+    if (this.#history.get(rolloutId ?? '')?.undo === true) this.#late.push(record);
+  }
+
+  async #hearLate(): Promise<void> {
+    for (const record of this.#late.splice(0)) {
+      // oxlint-disable-next-line no-await-in-loop -- a few, of the same rollouts
+      if ((await this.#find(record.rolloutId ?? '')) !== null) this.hear(record);
+    }
+  }
+
+  #mindClock(): void {
+    const stepMs = this.#clock.take();
+    if (stepMs === 0) return;
+    const seconds = Math.round(stepMs / 1000);
+    this.#options.log.warn({ seconds }, 'the clock of this machine was set: deadlines move along');
+    for (const one of this.#cases.values()) moveDeadlines(one, stepMs);
+  }
+
   /** Every rollout goes on by one step. Throws StoreError. */
   tick(): Promise<void> {
     return this.#alone(async () => {
+      this.#mindClock();
+      await this.#hearLate();
       for (const [rolloutId, one] of this.#cases) {
         /* oxlint-disable no-await-in-loop -- one write after the other */
         await this.#lookWhenQuiet(one);
@@ -111,6 +153,7 @@ export class Desk {
         /* oxlint-enable no-await-in-loop */
         if (this.#isDone(one)) this.#archive(rolloutId, one);
       }
+      await this.#retirement.step(this.#history);
     });
   }
 
@@ -121,6 +164,7 @@ export class Desk {
   recover(): Promise<void> {
     return this.#alone(async () => {
       this.#options.publisher.drop();
+      this.#retirement.forgetAsked();
       for (const one of this.#cases.values()) {
         /* oxlint-disable no-await-in-loop -- one rollout after the other */
         await this.#hearKept(one);
@@ -153,7 +197,10 @@ export class Desk {
       if (known !== null) checkCounter(known.state, asked);
       if (name === 'create') return this.#create(rolloutId, asked, known, release);
       if (known === null) {
-        throw new RolloutError('unknown_rollout', `there is no rollout ${rolloutId}`);
+        const text = (await isPast(this.#options.store, rolloutId))
+          ? `${rolloutId} ended long ago and is not kept any more`
+          : `there is no rollout ${rolloutId}`;
+        throw new RolloutError('unknown_rollout', text);
       }
       const { change, error } = commanded(this.#inputOf(known), name, asked.reason);
       await this.#apply(known, withAnswer(change, asked, error));
@@ -183,6 +230,7 @@ export class Desk {
     const one = newCase(state, executions, documents);
     this.#cases.set(rolloutId, one);
     this.#history.delete(rolloutId);
+    this.#retirement.spare(rolloutId);
     for (const execution of executions.values()) this.#index(rolloutId, execution);
     return one;
   }
@@ -248,7 +296,16 @@ export class Desk {
     release: Looked,
   ): Promise<Rollout> {
     if (known !== null) throw new RolloutError('exists', `there is a rollout ${rolloutId} already`);
-    const change = withAnswer(await this.#new(rolloutId, asked, release), asked, null);
+    if (await isPast(this.#options.store, rolloutId)) {
+      const text = `there was a rollout ${rolloutId}: devices know its jobs, use another id`;
+      throw new RolloutError('exists', text);
+    }
+    this.#refused.check(rolloutId, asked);
+    const planned = await this.#new(rolloutId, asked, release).catch(async (error: unknown) => {
+      if (error instanceof RolloutError) await this.#refused.add(rolloutId, asked, error);
+      throw error;
+    });
+    const change = withAnswer(planned, asked, null);
     const one = this.#open(change.state, new Map(), new Map());
     await this.#apply(one, change);
     return one.state.record;
@@ -312,7 +369,10 @@ export class Desk {
 
   /** Records of the past that the broker does not have as they were at last. */
   async #tellHistory(): Promise<void> {
-    const messages = [...this.#history.values()].map(({ record }) => recordMessage(record));
+    const staying = [...this.#history.values()].filter(
+      ({ record }) => !this.#retirement.has(record.rolloutId),
+    );
+    const messages = staying.map(({ record }) => recordMessage(record));
     if (messages.length === 0) return;
     const there = await this.#options.link.readRetained(messages.map(({ topic }) => topic));
     const missing = messages.filter((one) => revOf(there.get(one.topic)) !== revOf(one.payload));

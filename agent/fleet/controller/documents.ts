@@ -72,6 +72,12 @@ export function recordMessage(record: Rollout): OutgoingMessage {
   };
 }
 
+/** Takes the record of a rollout away from the broker. */
+export function clearRecordMessage(rollout: string): OutgoingMessage {
+  const topic = topicFor('rollout', { rollout });
+  return { topic, payload: '', retain: true, schema: 'edgefit/rollout/1' };
+}
+
 const revisionSchema = rolloutSchema.pick({ rev: true });
 
 /** A record's revision; null where there is none that can be read. */

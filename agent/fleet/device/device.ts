@@ -99,6 +99,7 @@ export async function startDevice(options: DeviceOptions): Promise<Device> {
     yield birthMessage(self);
     yield twin.message(new Date());
     yield* options.jobs.openRecords();
+    yield* options.jobs.decisions();
   }
   const session = startSession({
     ...options.connect,

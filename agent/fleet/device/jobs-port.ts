@@ -20,6 +20,8 @@ export interface JobsPort {
    * Each is made when it is asked for: one that was made earlier could overtake its successor.
    */
   readonly openRecords: () => AsyncIterable<OutgoingMessage>;
+  /** What was chosen of every model that runs here, and why: published on connecting. */
+  readonly decisions: () => AsyncIterable<OutgoingMessage>;
 }
 
 /** A device that takes no jobs: each is refused and counted. */
@@ -29,5 +31,8 @@ export const noJobs: JobsPort = {
   onCleared: async () => undefined,
   openRecords: async function* none() {
     // There are none.
+  },
+  decisions: async function* none() {
+    // Nor are there models.
   },
 };

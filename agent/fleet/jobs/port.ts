@@ -21,6 +21,7 @@ export interface PortOptions {
   readonly types: readonly JobType[];
   readonly moment: () => Moment;
   readonly publish: (message: OutgoingMessage) => void;
+  readonly decisions: JobsPort['decisions'];
 }
 
 /** Documents that could not be judged or kept yet; each may have 128 KiB. */
@@ -59,6 +60,7 @@ export function openPort(options: PortOptions): JobsDoor {
       const isOver = await runner.clear(jobId);
       if (isOver || !runner.isKnown(jobId)) publish(emptyRecord(deviceId, jobId));
     },
+    decisions: options.decisions,
     openRecords: async function* records() {
       for (const { jobId } of runner.unarchived()) {
         const record = runner.recordOf(jobId);

@@ -5,8 +5,10 @@ import type { Expiries } from '../../deploy/tuf/trusted-targets.ts';
 import type { ReadCounters, VerifyDocument } from '../device/twin.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { removeDurably } from '../../util/durable.ts';
+import { messageOf } from '../../util/errors.ts';
 import { isClockSynchronised } from '../../hardware/clock-sync.ts';
 import { Counters } from './counters.ts';
+import { decisionOf, decisionsIn } from './decisions.ts';
 import { DeviceClock } from './device-clock.ts';
 import { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
@@ -115,6 +117,10 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const child = { program: options.program, env: options.env, scratch: folders.scratch, children };
   const context: WorkContext = {
     ...options,
+    onSwitched: async (model, release, link) => {
+      await options.onSwitched(model, release, link);
+      await tellDecision(model, folders.models, options);
+    },
     folders,
     counters,
     nowMs,
@@ -149,7 +155,8 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   });
   await trust.load();
   const types = jobTypes.filter((type) => type !== 'selfupdate' || context.selfUpdate !== null);
-  const port = openPort({ ...options, runner, trust, counters, types });
+  const decisions = () => decisionsIn(deviceId, folders.models);
+  const port = openPort({ ...options, runner, trust, counters, types, decisions });
   return serve(options, { runner, trust, port, clock, counters, context });
 }
 
@@ -189,6 +196,19 @@ function say(record: JobRecord, { deviceId, publish, onRecord, log }: JobService
   const { jobId, status, phase, outcome, reason } = record;
   if (record.progress === null) log.info({ jobId, status, phase, outcome, reason }, 'job');
   publish(messageOfRecord(deviceId, record));
+}
+
+/** A decision that cannot be told is no reason to take the model back. */
+async function tellDecision(
+  model: string,
+  models: string,
+  { deviceId, publish, log }: JobServiceOptions,
+): Promise<void> {
+  try {
+    publish(await decisionOf(deviceId, models, model));
+  } catch (error) {
+    log.warn({ model, why: messageOf(error) }, 'the decision on the model is not told');
+  }
 }
 
 interface Parts {

@@ -1,6 +1,9 @@
 import type { JobWindow } from '../../contracts/job.ts';
 
 const MINUTE_MS = 60_000;
+const DAY_MINUTES = 1440;
+/** An hour is usual; zones have left out more. */
+const MAX_GAP_MINUTES = 180;
 
 /** The five fields of a cron line, each with what it may hold. */
 const FIELDS = [
@@ -31,10 +34,35 @@ export function isOpen({ cron, durationMinutes, timeZone }: JobWindow, nowMs: nu
     weekday: 'short',
   });
   const minute = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS;
+  let later: Parts | null = null;
   for (let back = 0; back < durationMinutes; back += 1) {
-    if (opensAt(schedule, partsOf(format, minute - back * MINUTE_MS))) return true;
+    const parts = partsOf(format, minute - back * MINUTE_MS);
+    if (opensAt(schedule, parts)) return true;
+    const restMinutes = durationMinutes - (back - 1);
+    if (later !== null && opensInGap(schedule, parts, later, restMinutes)) return true;
+    later = parts;
   }
   return false;
+}
+
+/**
+ * Whether a window opens at a minute that the clock has left out between two that follow one another: a
+ * window from 02:00 is open from 03:00 on in the night in which summer time begins, and ends as always.
+ */
+function opensInGap(schedule: Schedule, before: Parts, after: Parts, restMinutes: number): boolean {
+  const end = wallMinute(after);
+  const gap = ((end - wallMinute(before) + DAY_MINUTES) % DAY_MINUTES) - 1;
+  // More is a clock that went back.
+  if (gap > MAX_GAP_MINUTES) return false;
+  for (let back = 1; back <= Math.min(gap, restMinutes - 1); back += 1) {
+    const at = end - back;
+    if (opensAt(schedule, { ...after, hour: Math.floor(at / 60), minute: at % 60 })) return true;
+  }
+  return false;
+}
+
+function wallMinute({ hour, minute }: Parts): number {
+  return hour * 60 + minute;
 }
 
 /** Throws RangeError for a cron line or a zone that is none: such a window would never open. */

@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { birthSchema, type Birth } from '../../contracts/messages.ts';
+import { deviceDecisionSchema, type DeviceDecision } from '../../contracts/device-decision.ts';
 import { statusSchema, type Status } from '../../contracts/fleet-status.ts';
 import { twinSchema, type Twin } from '../../contracts/fleet-twin.ts';
 import { jobRecordSchema, type JobRecord } from '../../contracts/job.ts';
-import { parseTopic, TOPIC_ROOT, topicFor } from '../protocol/topics.ts';
+import { parseTopic, TOPIC_ROOT, topicFor, type TopicKind } from '../protocol/topics.ts';
 import type { Arrival, OperatorChannel } from './channel.ts';
 import { OperatorError } from './error.ts';
 import { readPayload, readRetained, waitFor } from './wait.ts';
@@ -13,6 +14,9 @@ interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a broker keeps comes with its answer to the subscription: nothing later is awaited for longer. */
+export const KEPT_MS = 4000;
+
 /** What a device says it is doing. Throws OperatorError (UNKNOWN_DEVICE). */
 export async function readTwin(
   channel: OperatorChannel,
@@ -21,7 +25,7 @@ export async function readTwin(
 ): Promise<Twin> {
   const twin = await waitFor(channel, {
     filters: [topicFor('reportedTwin', { device: deviceId })],
-    timeoutMs,
+    timeoutMs: Math.min(timeoutMs, KEPT_MS),
     signal,
     pick: (arrival) => readPayload(twinSchema, arrival) ?? undefined,
   });
@@ -51,6 +55,8 @@ export interface DeviceView {
   readonly status: Status | null;
   readonly birth: Birth | null;
   readonly twin: Twin | null;
+  /** Of every model that runs there, by name; none from an agent that does not tell. */
+  readonly decisions: readonly DeviceDecision[];
   /** The newest first. */
   readonly jobs: readonly JobRecord[];
   /** Every retained message of it, up and down, as it is. */
@@ -68,19 +74,24 @@ export async function readDevice(
   if (!kept.some(({ topic }) => topic.startsWith(`${TOPIC_ROOT}/d/${deviceId}/up/`))) {
     throw unknownDevice(deviceId);
   }
-  const jobs = kept
-    .filter(({ topic }) => parseTopic(topic)?.kind === 'execution')
-    .map((arrival) => readPayload(jobRecordSchema, arrival))
-    .filter((record) => record !== null)
-    .toSorted((a, b) => (a.ts < b.ts ? 1 : -1));
+  const jobs = allOf(kept, 'execution', jobRecordSchema).toSorted((a, b) => (a.ts < b.ts ? 1 : -1));
+  const decisions = allOf(kept, 'decision', deviceDecisionSchema);
   return {
     deviceId,
     status: pick(kept, topicFor('status', { device: deviceId }), statusSchema),
     birth: pick(kept, topicFor('birth', { device: deviceId }), birthSchema),
     twin: pick(kept, topicFor('reportedTwin', { device: deviceId }), twinSchema),
+    decisions: decisions.toSorted((a, b) => (a.model < b.model ? -1 : 1)),
     jobs,
     kept,
   };
+}
+
+function allOf<T>(kept: readonly Arrival[], kind: TopicKind, schema: z.ZodType<T>): readonly T[] {
+  return kept
+    .filter(({ topic }) => parseTopic(topic)?.kind === kind)
+    .map((arrival) => readPayload(schema, arrival))
+    .filter((document) => document !== null);
 }
 
 function pick<T>(kept: readonly Arrival[], wanted: string, schema: z.ZodType<T>): T | null {

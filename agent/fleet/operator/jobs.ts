@@ -22,6 +22,8 @@ export interface IssueOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly now?: Date;
+  /** The device has said that it takes no lower one. */
+  readonly minCounter?: number;
 }
 
 export interface IssuedJob {
@@ -51,7 +53,7 @@ export async function issueJob(
   }
   const validMs = (options.validSeconds ?? DEFAULT_VALID_SECONDS) * 1000;
   const jobId = newId(job.jobType, now);
-  const counter = nextJobCounter(twin);
+  const counter = Math.max(nextJobCounter(twin), options.minCounter ?? 0);
   const signed = {
     type: 'job' as const,
     deviceId,
@@ -109,6 +111,33 @@ export async function followJob(
   });
   if (record !== null) await takeBack(channel, { deviceId, jobId });
   return record;
+}
+
+/**
+ * Issues a job and follows it to its end; null when the time is over before, and the job is taken back.
+ * A device that takes it for a replay says which counter it would take: somebody else has signed jobs
+ * for it meanwhile, and it is issued once more.
+ */
+export async function runJob(
+  channel: OperatorChannel,
+  deviceId: string,
+  job: SingleJob,
+  options: IssueOptions & { readonly follow?: FollowJob },
+): Promise<JobRecord | null> {
+  const { follow = {}, ...issue } = options;
+  const issued = await issueJob(channel, deviceId, job, issue);
+  const record = await followJob(channel, issued, follow);
+  if (record === null) await takeBack(channel, issued);
+  const lowest = record === null ? null : lowestCounter(record);
+  if (lowest === null || options.minCounter !== undefined) return record;
+  return runJob(channel, deviceId, job, { ...options, minCounter: lowest });
+}
+
+/** The counter that a device would take that has refused a job as a replay. */
+function lowestCounter({ reason, result }: JobRecord): number | null {
+  const lowest = result?.['lowestCounter'];
+  if (reason?.code !== 'replayed' || !Number.isSafeInteger(lowest)) return null;
+  return Number(lowest);
 }
 
 /** Takes a document away: an open job is taken back, a finished one archived. */

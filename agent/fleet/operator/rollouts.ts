@@ -14,6 +14,7 @@ import {
 import { signDocument, type Signer } from '../protocol/signed.ts';
 import { topicFilter, topicFor } from '../protocol/topics.ts';
 import type { OperatorChannel } from './channel.ts';
+import { KEPT_MS } from './device.ts';
 import { OperatorError } from './error.ts';
 import { readPayload, readRetained, waitFor } from './wait.ts';
 
@@ -162,7 +163,7 @@ export interface FollowRollout {
   readonly onChange: (rollout: Rollout) => void;
   /** Where following ends. */
   readonly until: (rollout: Rollout) => boolean;
-  /** How long the first record may take to come. */
+  /** How long the first record may take to come; no longer than anything that the broker keeps. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -183,7 +184,7 @@ export async function followRollout(
   };
   const first = await waitFor(channel, {
     filters,
-    timeoutMs,
+    timeoutMs: Math.min(timeoutMs, KEPT_MS),
     signal,
     pick: (arrival) => readPayload(rolloutSchema, arrival) ?? undefined,
   });

@@ -18,6 +18,8 @@ export const TOPIC_PATTERNS = {
   // Read shard by shard (cardShard): one subscription to all would overflow a broker's queue.
   card: 'd/{device}/up/card/{shard}',
   reportedTwin: 'd/{device}/up/twin',
+  // For as long as the model runs there; records of jobs are taken away when they have ended.
+  decision: 'd/{device}/up/decision/{model}',
   desiredTwin: 'd/{device}/dn/twin',
   job: 'd/{device}/dn/job/{job}',
   execution: 'd/{device}/up/job/{job}',

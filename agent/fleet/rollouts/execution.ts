@@ -55,6 +55,14 @@ export function isOver({ state }: HandedOut): boolean {
   return state !== 'pending' && state !== 'open';
 }
 
+/** Why a job has failed that nobody was heard of in time. */
+export const NO_ANSWER = 'no_answer';
+
+/** Ended here and not by the device: what it says later counts all the same. */
+export function isGivenUp(job: HandedOut): boolean {
+  return isOver(job) && job.reason?.code === NO_ANSWER;
+}
+
 /** Id of the job of a rollout for a device: always the same, so that no device gets two. */
 export function jobIdFor(rolloutId: string, deviceId: string, kind: 'deploy' | 'rollback'): string {
   const text = `${rolloutId}\n${deviceId}\n${kind}`;
@@ -82,6 +90,12 @@ export function valuesOf({ p90Ms, accuracy, celsius }: DeviceRow): Values {
   return { p90Ms, accuracy, celsius };
 }
 
+/** What a device is like before it gets a release: figures of another model say nothing of this one. */
+export function valuesBefore(row: DeviceRow, model: string): Values {
+  const values = valuesOf(row);
+  return row.model?.name === model ? values : { ...values, p90Ms: null, accuracy: null };
+}
+
 const ENDED: Readonly<Partial<Record<JobStatus, ExecutionState>>> = {
   SUCCEEDED: 'succeeded',
   FAILED: 'failed',
@@ -93,7 +107,8 @@ const ENDED: Readonly<Partial<Record<JobStatus, ExecutionState>>> = {
 
 /**
  * The execution after a device has spoken of one of its two jobs, or the same one when that says
- * nothing new: an older record, or one of a job that has ended.
+ * nothing new: an older record, or one of a job that has ended. The end of a job that was given up is
+ * new: what it brought to the device may have to be undone.
  */
 export function withRecord(execution: Execution, record: SeenRecord): Execution {
   const { back } = execution;
@@ -108,7 +123,10 @@ export function withRecord(execution: Execution, record: SeenRecord): Execution 
 }
 
 function heardOf<T extends HandedOut>(job: T, record: SeenRecord): T {
-  if (job.state !== 'open' || record.seq <= job.seq) return job;
+  if (record.seq <= job.seq) return job;
+  // That it was taken back is what was done when it was given up.
+  const isLate = isGivenUp(job) && isFinished(record.status) && record.status !== 'CANCELED';
+  if (job.state !== 'open' && !isLate) return job;
   const state = ENDED[record.status] ?? 'open';
   const reason = isFinished(record.status) && state !== 'succeeded' ? reasonOf(record) : null;
   return { ...job, seq: record.seq, state, reason };

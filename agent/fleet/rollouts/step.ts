@@ -1,10 +1,13 @@
-import type { Wave } from '../../contracts/rollout.ts';
+import type { RolloutSpec, Wave } from '../../contracts/rollout.ts';
+import type { DeviceRow } from '../roster/row.ts';
 import {
   handedOut,
+  isGivenUp,
   isOver,
   jobIdFor,
   newExecution,
-  valuesOf,
+  NO_ANSWER,
+  valuesBefore,
   type Execution,
 } from './execution.ts';
 import type { Executions, HandedOut } from './execution.ts';
@@ -14,7 +17,7 @@ import { withTally } from './record.ts';
 import { parseSelector } from './selector.ts';
 import { hasEnded, Overlay } from './state.ts';
 import type { Change, Fleet, Issue, RolloutEvent, RolloutState, WaveMemo } from './state.ts';
-import { endedOf, NO_ANSWER, tallyOf, type Tally } from './tally.ts';
+import { endedOf, tallyOf, type Tally } from './tally.ts';
 
 export interface StepInput {
   readonly state: RolloutState;
@@ -61,6 +64,7 @@ class Step {
 
   run(): Change {
     this.#endSilent();
+    this.#findLate();
     this.#dropRevoked();
     if (this.#state.record.state === 'approved') this.#start();
     if (this.#state.record.state === 'running') {
@@ -155,6 +159,17 @@ class Step {
         this.#executions.set({ ...execution, back: { ...back, state: 'failed', reason } });
         this.#clear.push({ deviceId, jobId: back.jobId });
       }
+    }
+  }
+
+  /** Jobs that were given up and have come to a good end unheard: the device says that it runs it. */
+  #findLate(): void {
+    const { model } = this.#state.record.spec;
+    for (const execution of this.#executions.all()) {
+      if (!isGivenUp(execution) || execution.state === 'succeeded') continue;
+      if (this.#input.fleet.isRevoked(execution.deviceId)) continue;
+      if (!runsRelease(this.#input.fleet.get(execution.deviceId), model)) continue;
+      this.#executions.set({ ...execution, state: 'succeeded', reason: null });
     }
   }
 
@@ -312,7 +327,7 @@ class Step {
       if (execution.wave > current.index) continue;
       const { deviceId, wave, jobId } = execution;
       const row = this.#input.fleet.get(deviceId);
-      const before = row === undefined ? null : valuesOf(row);
+      const before = row === undefined ? null : valuesBefore(row, record.spec.model.name);
       this.#executions.set({ ...this.#opened(execution), before });
       this.#issue.push({ deviceId, jobId, kind: 'deploy', wave });
       allowed -= 1;
@@ -380,6 +395,13 @@ class Step {
     const sum = same.reduce((all, one) => all + one.count, count);
     this.#state = { ...this.#state, issued: [...others, { atMs: nowMs, count: sum }] };
   }
+}
+
+function runsRelease(row: DeviceRow | undefined, release: RolloutSpec['model']): boolean {
+  const { name, version, releaseCounter } = release;
+  const model = row?.model;
+  if (model?.name !== name || model.version !== version) return false;
+  return releaseCounter === undefined || model.releaseCounter === releaseCounter;
 }
 
 function isLate(job: HandedOut, workingMs: number, nowMs: number): boolean {

@@ -1,5 +1,5 @@
 import type { JobCounts, Rollout } from '../../contracts/rollout.ts';
-import type { Execution } from './execution.ts';
+import { NO_ANSWER, type Execution } from './execution.ts';
 import type { Fleet } from './state.ts';
 
 export interface ClassTally {
@@ -85,9 +85,6 @@ export function tallyOf(
   const frequent = [...failures.values()].toSorted((a, b) => b.devices - a.devices);
   return { counts: total, waves: tallies, offline, failures: frequent.slice(0, MAX_FAILURES) };
 }
-
-/** Why a job has failed that nobody was heard of in time. */
-export const NO_ANSWER = 'no_answer';
 
 /** A device that was away or switched off all the time that its job was valid. */
 function isSilent({ state, seq, reason }: Execution): boolean {

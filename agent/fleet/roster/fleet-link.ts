@@ -25,6 +25,8 @@ export interface FleetLinkOptions {
   /** Filters beyond those that the roster needs; what comes there goes to `onOther`. */
   readonly filters?: readonly string[];
   readonly onOther?: (packet: IPublishPacket) => void;
+  /** Without the right to read everything there is no connection, only a reason why in the log. */
+  readonly mustRead?: boolean;
   /** Asked before a live message of a device is parsed: false passes over it. */
   readonly admit?: (topic: string, payloadBytes: number) => boolean;
   /** Every message of a device that could be read, after the roster has taken it. */
@@ -281,12 +283,17 @@ function connectLive(
 
 async function subscribeLive(
   connection: BrokerConnection,
-  { filters = [], log }: FleetLinkOptions,
+  { filters = [], mustRead = false, log }: FleetLinkOptions,
 ): Promise<void> {
   const all = [...LIVE_KINDS.map((kind) => topicFilter(kind)), ...filters];
   const granted = await connection.subscribe(all, { withRetained: false });
   for (const [index, filter] of all.entries()) {
-    if (granted[index] !== true) log.warn({ filter }, 'the broker does not let this user read it');
+    if (granted[index] === true) continue;
+    if (mustRead) {
+      const text = `the broker does not let this user read ${filter}`;
+      throw new ReportError('NOT_AUTHORIZED', `${text}: ask for it in the ACL (agent fleet acl)`);
+    }
+    log.warn({ filter }, 'the broker does not let this user read it');
   }
 }
 

@@ -2,7 +2,7 @@ import { ModelError } from '../errors.ts';
 import { ALIGNMENT } from './limits.ts';
 import { padding } from './output.ts';
 import type { TfliteTail } from './types.ts';
-import { moveArchive } from './zip.ts';
+import { hasArchive, moveArchive } from './zip.ts';
 
 /** What lies behind byte `end`, where the model ends; zeros up to the alignment are padding. */
 export function findTail(file: Uint8Array, end: number): TfliteTail | null {
@@ -14,16 +14,19 @@ export function findTail(file: Uint8Array, end: number): TfliteTail | null {
 }
 
 /**
- * The tail as it must be to begin at `offset`.
- * @throws ModelError when it is nothing that can be moved
+ * The tail as it must be to begin at `offset`. Everything in a model that refers to a place in the file
+ * is known (`writeTflite` takes no other), and none of it meant these bytes: what some converters leave
+ * behind, or what an application finds from the end, may lie anywhere.
+ * @throws ModelError when it is an archive that cannot be moved
  */
 export function moveTail(tail: TfliteTail, offset: number): readonly Uint8Array[] {
   if (offset === tail.offset) return [tail.bytes];
   const moved = moveArchive(tail.bytes, tail.offset, offset);
   if (moved !== undefined) return moved;
+  if (!hasArchive(tail.bytes)) return [tail.bytes];
   throw new ModelError(
     'UNSUPPORTED',
-    `${tail.bytes.length} bytes behind the TFLite model are no zip archive that could be moved: ` +
-      'something may refer to them by their place',
+    `${tail.bytes.length} bytes behind the TFLite model hold a damaged or very large zip archive, ` +
+      'which cannot be moved: write the file anew without it',
   );
 }

@@ -37,6 +37,14 @@ export function moveArchive(
     : undefined;
 }
 
+/** Whether there is any part of a zip archive, whole or not. */
+export function hasArchive(bytes: Uint8Array): boolean {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return SIGNATURES.some((signature) => buffer.includes(signature));
+}
+
+const SIGNATURES = ['PK\x01\x02', 'PK\x03\x04', 'PK\x05\x06', 'PK\x06\x06'];
+
 /** Names of the files in an archive; none where this is no archive that we can follow. */
 export function archiveNames(bytes: Uint8Array): readonly string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

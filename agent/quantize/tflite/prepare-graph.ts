@@ -1,7 +1,8 @@
 import type { Scheme } from '../../contracts/scheme.ts';
-import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { fuseActivations } from './fuse-activations.ts';
 import { exclusion } from './left-out.ts';
+import { widenFilters } from './nine-taps.ts';
 import { restate } from './restate.ts';
 
 export interface Prepared {
@@ -10,23 +11,39 @@ export interface Prepared {
   readonly moved: ReadonlyMap<TfliteOperator, TfliteOperator>;
 }
 
-/** Says what it can in operators that run in integers. New operators get the labels of old ones. */
+/**
+ * Says what it can in operators that run in integers, and fast. New operators get the labels of old
+ * ones.
+ * @param stored constants that the file holds as integers: those are used as they are
+ */
 export function prepareGraph(
   graph: TfliteGraph,
   scheme: Scheme,
   labels: Map<TfliteOperator, string>,
+  stored: ReadonlyMap<number, TfliteTensor>,
 ): Prepared {
   const isKept = exclusion(scheme, graph, labels);
-  const restated = restate(graph, isKept);
-  nameAnew(labels, restated.moved);
-  const fused = fuseActivations(restated.graph, isKept);
-  nameAnew(labels, fused.moved);
-  const moved = graph.operators.map((before) => {
-    const said = restated.moved.get(before) ?? before;
-    return [before, fused.moved.get(said) ?? said] as const;
-  });
-  return { graph: fused.graph, moved: new Map(moved) };
+  const isAsStored = (operator: TfliteOperator) => operator.inputs.some((at) => stored.has(at));
+  const passes = [
+    (now: TfliteGraph) => restate(now, isKept),
+    (now: TfliteGraph) => fuseActivations(now, isKept),
+    ...(isForXnnpack(scheme)
+      ? [(now: TfliteGraph) => widenFilters(now, (one) => isKept(one) || isAsStored(one))]
+      : []),
+  ];
+  let prepared: Prepared = { graph, moved: new Map(graph.operators.map((one) => [one, one])) };
+  for (const pass of passes) {
+    const { graph: now, moved } = pass(prepared.graph);
+    nameAnew(labels, moved);
+    const all = [...prepared.moved].map(([from, to]) => [from, moved.get(to) ?? to] as const);
+    prepared = { graph: now, moved: new Map(all) };
+  }
+  return prepared;
 }
+
+/** 16-bit activations have TensorFlow Lite's own kernels alone, and so have microcontrollers. */
+const isForXnnpack = ({ activations, integerOnly }: Scheme) =>
+  activations !== 's16' && integerOnly !== true;
 
 function nameAnew(
   labels: Map<TfliteOperator, string>,

@@ -61,7 +61,7 @@ export function quantizeStatic(
   refuseQuantized(model);
   const labels = new Map(operatorLabels(model));
   const { stored, before, graph: decoded } = decodeStored(graph);
-  const { graph: prepared, moved } = prepareGraph(decoded, scheme, labels);
+  const { graph: prepared, moved } = prepareGraph(decoded, scheme, labels, stored);
   const plan = planStatic({ graph: prepared, stored }, statistics, scheme, labels);
   const ops = reportOps(model, { ...plan, moved }, labels);
   if (scheme.integerOnly === true) refuseFloat(ops);

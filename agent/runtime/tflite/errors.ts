@@ -42,7 +42,7 @@ const LOAD: readonly Explanation[] = [
     ([op]) =>
       op === EDGE_TPU_OP
         ? 'it is compiled for the Edge TPU: needs an Edge TPU and libedgetpu (--delegate libedgetpu.so.1)'
-        : `custom op '${op}' is unknown to TFLite: it needs the delegate or the chip that the model was compiled for`,
+        : `custom op '${op}' is unknown to TFLite: it needs the application, the delegate or the chip that the model was made for`,
   ],
   [
     /Unsupported data type (\d+) in tensor/,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { eventSchemas } from '../../../agent/contracts/dashboard.ts';
+import { benchesSchema, eventSchemas } from '../../../agent/contracts/dashboard.ts';
 import {
   describeWithMosquitto,
   freePort,
@@ -134,6 +134,15 @@ describeWithMosquitto('what happens in the fleet', () => {
     expect(new Set(benches.map(({ benchId, chosen }) => `${benchId} ${chosen.p90Ms}`))).toEqual(
       new Set(['b1 8', 'b2 4']),
     );
+    const pages = [];
+    for (let next: unknown = ''; typeof next === 'string' && pages.length < 5;) {
+      const before = next === '' ? '' : `&before=${encodeURIComponent(next)}`;
+      // oxlint-disable-next-line no-await-in-loop -- one page after the other
+      const { body } = await vic.get(`/api/benches?limit=1${before}`);
+      next = benchesSchema.parse(body).next;
+      pages.push(benchesSchema.parse(body).benches.map(({ benchId }) => benchId));
+    }
+    expect(pages.flat().toSorted()).toEqual(['b1', 'b2']);
     const report = await vic.get('/api/benches/pi-1/b1');
     expect(report.body).toMatchObject({ schema: 'edgefit/bench/1', chosen: 'onnxruntime/fp32/t1' });
     const compared = await vic.get('/api/compare?left=pi-1/b1&right=pi-1/b2');

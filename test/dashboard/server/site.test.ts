@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Agent, request } from 'undici';
 import { builtModule } from '../../../agent/util/paths.ts';
@@ -100,6 +101,34 @@ describeIf('openssl')('where the dashboard stands', () => {
     const stranger = new Client(dashboard);
     const answer = await stranger.fetch('/api/session', { headers: { 'x-forwarded-user': 'ann' } });
     expect(answer.status).toBe(401);
+  }, 20_000);
+
+  test('a renewed certificate is served without a restart, a broken one is not', async () => {
+    const ca = makeCa(folder, 'ca');
+    const first = makeCertificate(folder, ca, 'first', 'DNS:localhost');
+    const second = makeCertificate(folder, ca, 'second', 'DNS:localhost');
+    const read = ({ cert, key }: { cert: string; key: string }) => {
+      return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+    };
+    let files = read(first);
+    const readTls = async () => files;
+    const rest = { tls: files, readTls, tlsCheckMs: 20 };
+    const opened = await openDashboard(folder, await freePort(), rest);
+    dashboard = opened;
+    const servedName = () =>
+      new Promise<unknown>((done, fail) => {
+        const socket = connect({ port: opened.port, rejectUnauthorized: false }, () => {
+          done(socket.getPeerCertificate().subject.CN);
+          socket.destroy();
+        }).once('error', fail);
+      });
+    expect(await servedName()).toBe('first');
+    files = { cert: read(second).cert, key: read(first).key };
+    await until('it is told', () => opened.warnings.some((line) => line.includes('old one stays')));
+    expect(await servedName()).toBe('first');
+    files = read(second);
+    await until('the new one', async () => (await servedName()) === 'second');
+    expect(opened.warnings.filter((line) => line.includes('old one stays'))).toHaveLength(1);
   }, 20_000);
 
   test('without a broker it starts, says so, and ends within seconds of SIGTERM', async () => {

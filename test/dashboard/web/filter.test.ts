@@ -1,6 +1,11 @@
 import { expect, test } from '@jest/globals';
 import type { DeviceRow } from '../../../agent/contracts/dashboard.ts';
-import { hasTerm, parseFilter, toggleTerm } from '../../../agent/dashboard/web/fleet/filter.ts';
+import {
+  filterRows,
+  hasTerm,
+  parseFilter,
+  toggleTerm,
+} from '../../../agent/dashboard/web/fleet/filter.ts';
 
 const row: DeviceRow = {
   deviceId: 'Pi-7',
@@ -52,6 +57,17 @@ test.each([
   ['class=rpi-5)', true],
   ['class=rpi-5 or', true],
   ['not', true],
+  ['class=', true],
+  ['pi class= ', true],
+  ['class!=', true],
+  ['class in (', true],
+  ['class in ()', true],
+  ['p90>', true],
+  ['p90>-', true],
+  ['state=online and tag=', true],
+  ['board="', true],
+  ['board="Raspberry Pi 5 Model B', true],
+  ['class=""', true],
   // No field is called so: it is a word like any other.
   ['constructor=1', false],
 ])('%j fits the device: %p', (text, fits) => {
@@ -71,6 +87,32 @@ test.each([
 test('a deeply nested filter is read to its end', () => {
   expect(parseFilter('('.repeat(10_000) + 'pi')(row)).toBe(true);
   expect(() => parseFilter('not '.repeat(10_000) + 'pi')(row)).not.toThrow();
+});
+
+test.each([
+  ['cla', 1],
+  ['pi CLASS', 1],
+  ['(mod', 1],
+  ['class in', 1],
+  ['class=rpi', 1],
+  ['tag=lab and class=r', 1],
+  ['board="Rasp', 1],
+  ['class in (jetson, rp', 1],
+  ['class=jetson', 0],
+  ['zebra', 0],
+  ['p90>1000', 0],
+  // It is whole: somebody has gone on.
+  ['class=rpi ', 0],
+  ['class in (rpi)', 0],
+  ['board="Rasp"', 0],
+])('while %j is typed, %d devices fit', (text, count) => {
+  expect(filterRows([row], text, true)).toHaveLength(count);
+});
+
+test('what is no longer typed is meant as it stands', () => {
+  expect(filterRows([row], 'class=rpi', false)).toEqual([]);
+  expect(filterRows([row], 'cla', false)).toEqual([]);
+  expect(filterRows([row, bare], 'class=rpi-5', true)).toEqual([row]);
 });
 
 test('a term is added and taken away again', () => {

@@ -69,12 +69,28 @@ test('a value holds until the next one comes', () => {
   ]);
 });
 
+test('while a device is away nothing holds, except what it sends of that time later', () => {
+  const there = (ts: number, deviceOnline: number) => ({ ts, values: { deviceOnline } });
+  const sources = {
+    history: {},
+    latest: { a: { value: 5, ts: 500 } },
+    samples: [there(2000, 0), { ts: 4000, values: { a: 6 } }, there(5000, 0), there(7000, 1)],
+  };
+  expect(columnsOf(['a'], sources, { from: 1000, to: 8000 })).toEqual([
+    [1, 2, 4, 5, 7, 8],
+    [5, null, 6, null, 6, 6],
+  ]);
+});
+
 test('an axis has round marks', () => {
   expect(niceTicks(0, 1, 4)).toEqual([0, 0.5, 1]);
   expect(niceTicks(86.2, 87, 4)).toEqual([86.2, 86.4, 86.6, 86.8, 87]);
   const scale = linearScale([5], { from: 100, to: 0, ticks: 4 });
   expect(scale.at(5)).toBeGreaterThan(0);
   expect(scale.at(5)).toBeLessThan(100);
+  const latency = linearScale([0, 1.6], { from: 0, to: 100, ticks: 4, least: 0 });
+  expect(latency.ticks).toEqual([0, 0.5, 1, 1.5, 2]);
+  expect(latency.at(0)).toBe(0);
 });
 
 test('lower latency is better, lower accuracy is worse, and noise is neither', () => {

@@ -86,11 +86,13 @@ test('the summary counts states, jobs and heat', () => {
   const job = { jobId: 'j', jobType: 'deploy', phase: 'fitting', status: 'IN_PROGRESS' };
   const rows = [
     row('a', { job, celsius: 50, throttled: true }),
-    row('b', { state: 'silent', job: { ...job, status: 'FAILED' }, celsius: 70 }),
+    row('b', { job: { ...job, status: 'FAILED' }, celsius: 70 }),
+    // As hot as it was when it was last heard.
+    row('c', { state: 'silent', job: null, celsius: 90, throttled: true }),
   ];
   expect(summarize(rows)).toMatchObject({
-    devices: 2,
-    states: { online: 1, offline: 0, draining: 0, silent: 1 },
+    devices: 3,
+    states: { online: 2, offline: 0, draining: 0, silent: 1 },
     busy: 1,
     failed: 1,
     throttled: 1,

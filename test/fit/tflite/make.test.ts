@@ -3,6 +3,8 @@ import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import { makeScratch } from '../../../agent/fit/scratch.ts';
 import type { Scratch } from '../../../agent/fit/scratch.ts';
 import { TfliteMaker } from '../../../agent/fit/tflite/make.ts';
+import { writeModel } from '../../../agent/model/open.ts';
+import type { Model } from '../../../agent/model/open.ts';
 import type { TfliteModel } from '../../../agent/model/tflite/types.ts';
 import { smallNet } from '../../quantize/tflite/layers.ts';
 
@@ -55,4 +57,12 @@ test('a model that computes with integers is kept, never quantized twice', async
   await expect(maker(float).make(schemePresets['int8-static'])).rejects.toThrow(
     'needs calibration samples',
   );
+});
+
+test('what stays float of a float16 file takes no more than it did there', async () => {
+  const { model: half } = await maker(smallNet()).make(schemePresets.fp16);
+  if (half.format !== 'tflite') throw new Error('not TFLite');
+  const { model } = await maker(half).make({ ...schemePresets.fp16, method: 'none' });
+  const bytes = (one: Model) => Buffer.concat(writeModel(one)).length;
+  expect(bytes(model)).toBeLessThanOrEqual(bytes(half));
 });

@@ -153,6 +153,11 @@ export class Operator {
     afterThisTest(() => client.endAsync(true));
     const operator = new Operator(client, key);
     client.on('message', (topic, payload) => {
+      const [, gone = ''] = /\/r\/([^/]+)\/state$/.exec(topic) ?? [];
+      if (payload.length === 0) {
+        operator.records.delete(gone);
+        return;
+      }
       const document = JSON.parse(payload.toString());
       if (topic.endsWith('/state')) operator.records.set(document.rolloutId, document);
       else operator.#answers.set(document.requestId, document);

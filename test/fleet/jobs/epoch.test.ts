@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import type { OutgoingMessage } from '../../../agent/fleet/protocol/outgoing.ts';
+import { noJobs } from '../../../agent/fleet/device/jobs-port.ts';
 import { Counters } from '../../../agent/fleet/jobs/counters.ts';
 import { DocumentTrust } from '../../../agent/fleet/jobs/document-trust.ts';
 import { TrustedMetadata } from '../../../agent/fleet/jobs/metadata.ts';
@@ -42,6 +43,7 @@ async function door() {
     moment: () => MOMENT,
     types: [],
     publish: (message) => refused.push(message),
+    decisions: noJobs.decisions,
   });
   const give = (jobId: string, more: Readonly<Record<string, unknown>>) =>
     port.onJob(jobId, JSON.parse(site.job(jobId, { jobType: 'selfcheck', ...more })));

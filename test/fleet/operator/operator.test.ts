@@ -2,7 +2,7 @@ import { expect, jest, test } from '@jest/globals';
 import type { JobRecord } from '../../../agent/contracts/job.ts';
 import { matches } from '../../../agent/fleet/operator/channel.ts';
 import { readDevice } from '../../../agent/fleet/operator/device.ts';
-import { followJob, issueJob } from '../../../agent/fleet/operator/jobs.ts';
+import { followJob, issueJob, runJob } from '../../../agent/fleet/operator/jobs.ts';
 import {
   followRollout,
   readRollouts,
@@ -259,6 +259,23 @@ describeWithMosquitto('a job for one device', () => {
     await expect(issue()).rejects.toMatchObject({ code: 'NOTHING_RUNS' });
     const check = await issueJob(channel, 'pi-7', { jobType: 'selfcheck' }, options);
     expect(check.counter).toBe(2);
+  });
+
+  test('is issued once more where it was taken for a replay', async () => {
+    const { watcher, channel } = await site();
+    await put(watcher, 'd/pi-7/up/twin', twin(41));
+    const counters: number[] = [];
+    watcher.client.on('message', (topic, payload) => {
+      const [, jobId] = /\/dn\/job\/(.+)$/.exec(topic) ?? [];
+      if (jobId === undefined || payload.length === 0) return;
+      const { counter } = JSON.parse(payload.toString()).signed;
+      counters.push(counter);
+      const refused = { reason: { code: 'replayed', text: '' }, result: { lowestCounter: 90 } };
+      const end = counter < 90 ? { ...record(1, 'REJECTED'), ...refused } : record(1, 'SUCCEEDED');
+      void put(watcher, `d/pi-7/up/job/${jobId}`, { ...end, jobId });
+    });
+    const end = await runJob(channel, 'pi-7', { jobType: 'bench' }, options);
+    expect([end?.status, counters]).toEqual(['SUCCEEDED', [42, 90]]);
   });
 
   test('everything that is kept of a device', async () => {

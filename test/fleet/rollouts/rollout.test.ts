@@ -2,6 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
 import { KEY, row, rows, spec, START_MS, Trial } from './support.ts';
 
+/** The release before the one that is rolled out. */
+const RUNS = {
+  model: { name: 'kws', version: '1', precision: 'int8', digest: '', releaseCounter: 1 },
+};
+
 describe('a plan', () => {
   const fleet = [
     ...rows(90),
@@ -190,7 +195,7 @@ describe('a rollout', () => {
   test('compares every device with itself: medians of p90, accuracy and temperature', () => {
     const trial = new Trial(
       [10, 20, 40].map((p90Ms, at) =>
-        row(`d${at}`, { p90Ms, celsius: 50, accuracy: { metric: 'top1', value: 0.9 } }),
+        row(`d${at}`, { ...RUNS, p90Ms, celsius: 50, accuracy: { metric: 'top1', value: 0.9 } }),
       ),
       { compare: { maxP90Ratio: 1.5, maxAccuracyDrop: 0.02 } },
     );
@@ -208,7 +213,7 @@ describe('a rollout', () => {
   });
 
   test('stops before the next wave when the median got too slow, and goes on when told to', () => {
-    const trial = new Trial(rows(4, { p90Ms: 10 }), { waves: [50, 100] });
+    const trial = new Trial(rows(4, { ...RUNS, p90Ms: 10 }), { waves: [50, 100] });
     trial.step();
     trial.open().forEach((id) => trial.succeeds(id, { p90Ms: 16 }));
     trial.step();
@@ -219,6 +224,19 @@ describe('a rollout', () => {
     trial.command('resume');
     trial.step();
     expect(trial.waves()).toEqual(['passed', 'running']);
+  });
+
+  test('compares no model with another that ran there before', () => {
+    const model = { ...RUNS.model, name: 'wake-word' };
+    const fleet = rows(2, { model, p90Ms: 1, celsius: 50 });
+    const trial = new Trial(fleet);
+    trial.step();
+    trial.open().forEach((id) => trial.succeeds(id, { p90Ms: 400, celsius: 52 }));
+    trial.step();
+    expect(trial.record).toMatchObject({
+      state: 'completed',
+      waves: [{ compared: { devices: 2, p90Ratio: null, accuracyDrop: null, celsiusRise: 2 } }],
+    });
   });
 
   test('judges anew when it is resumed: what failed meanwhile counts first', () => {
@@ -305,10 +323,46 @@ describe('a rollout', () => {
     // Where a device is at work, its own limits end it; four hours are more than all of them.
     trial.step(4 * 3600);
     expect(trial.record).toMatchObject({ state: 'completed', counts: { failed: 2 } });
-    // What it says later changes nothing: an end is an end.
-    trial.says(silent, 'SUCCEEDED');
+    // That it was taken back then is no news.
+    trial.says(silent, 'CANCELED');
     trial.step();
-    expect(trial.record.counts).toMatchObject({ failed: 2, succeeded: 0 });
+    expect(trial.record.counts).toMatchObject({ failed: 2, canceled: 0 });
+  });
+
+  test('undoes what a job has brought that was given up and came to a good end later', () => {
+    const trial = new Trial(rows(4), { jobSeconds: 600 });
+    trial.step();
+    const [told = '', unheard = '', canceled = '', lost = ''] = trial.open();
+    trial.step(600 + 300);
+    expect(trial.record).toMatchObject({ state: 'completed', counts: { failed: 4 } });
+    trial.says(told, 'SUCCEEDED');
+    trial.says(canceled, 'CANCELED');
+    // Of this one the record is gone; its twin says what runs.
+    const model = { name: 'kws', version: '2', precision: 'int8', digest: '', releaseCounter: 2 };
+    trial.fleet.set(unheard, row(unheard, { model }));
+    // Another release of the same version is not what this rollout has brought.
+    trial.fleet.set(lost, row(lost, { model: { ...model, releaseCounter: 1 } }));
+    trial.step();
+    expect(trial.record.counts).toMatchObject({ succeeded: 2, failed: 2 });
+    trial.command('rollback');
+    trial.step();
+    const back = trial.issued.filter(({ kind }) => kind === 'rollback');
+    expect(back.map(({ deviceId }) => deviceId).toSorted()).toEqual([told, unheard].toSorted());
+  });
+
+  test('undoes it also when the rollout is being undone already', () => {
+    const trial = new Trial(rows(2), { jobSeconds: 600 });
+    trial.step();
+    const [one = '', other = ''] = trial.open();
+    trial.succeeds(one);
+    trial.command('rollback');
+    trial.step(1);
+    trial.says(one, 'SUCCEEDED');
+    trial.step(61);
+    expect(trial.executions.get(other)?.state).toBe('canceled');
+    trial.says(other, 'SUCCEEDED');
+    trial.step();
+    expect(trial.issued.at(-1)).toMatchObject({ deviceId: other, kind: 'rollback' });
   });
 
   test('does not take devices that were off all the time for failures of the release', () => {

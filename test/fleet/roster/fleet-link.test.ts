@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { connect } from 'mqtt';
 import type { MqttClient } from 'mqtt';
@@ -5,7 +6,7 @@ import { parseBrokerUrl } from '../../../agent/fleet/broker-url.ts';
 import { startFleetLink } from '../../../agent/fleet/roster/fleet-link.ts';
 import type { FleetLinkOptions, Reading } from '../../../agent/fleet/roster/fleet-link.ts';
 import { until } from '../../daemon/support.ts';
-import { afterThisTest, mosquitto } from '../support/harness.ts';
+import { afterThisTest, folderWith, mosquitto } from '../support/harness.ts';
 import { describeWithMosquitto } from '../support/mosquitto.ts';
 import { card, status, twin, type Wire } from './messages.ts';
 
@@ -57,7 +58,50 @@ const states = (link: ReturnType<typeof startFleetLink>) => {
   return counts;
 };
 
+/** A broker that refuses subscriptions, which mosquitto's access lists do not. */
+const REFUSING = '/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so';
+
+async function refusing(filter: string) {
+  const file = folderWith({
+    'security.json': JSON.stringify({
+      defaultACLAccess: {
+        publishClientSend: true,
+        publishClientReceive: true,
+        subscribe: true,
+        unsubscribe: true,
+      },
+      roles: [
+        {
+          rolename: 'half',
+          acls: [{ acltype: 'subscribePattern', topic: filter, priority: 1, allow: false }],
+        },
+      ],
+      groups: [{ groupname: 'all', roles: [{ rolename: 'half' }], clients: [] }],
+      anonymousGroup: 'all',
+      clients: [],
+    }),
+  });
+  return mosquitto(
+    'allow_anonymous true',
+    `plugin ${REFUSING}`,
+    `plugin_opt_config_file ${file}/security.json`,
+  );
+}
+
 describeWithMosquitto('a fleet link', () => {
+  const testRefusing = existsSync(REFUSING) ? test : test.skip;
+
+  testRefusing('that must read everything does not stand without the right to', async () => {
+    const { port } = await refusing('edgefit/v1/d/+/up/job/#');
+    const loose = follow(port, { clientId: 'loose' });
+    await until('it stands', () => loose.link.connected());
+    expect(loose.warnings.join()).toContain('does not let this user read it');
+    const strict = follow(port, { clientId: 'strict', mustRead: true });
+    const why = 'the broker does not let this user read edgefit/v1/d/+/up/job/+: ask for it';
+    await until('it says why', () => strict.warnings.join().includes(why));
+    expect(strict.link.connected()).toBe(false);
+  });
+
   test('keeps the fleet when the clock is set back while it is read', async () => {
     const { port } = await mosquitto('allow_anonymous true');
     await keep(await publisher(port), ['a', 'b', 'c'].flatMap(device));

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aclFile, type Roles } from '../../../agent/fleet/access/acl.ts';
 import { brokerConfig } from '../../../agent/fleet/access/broker-config.ts';
+import { changeCrl, type CrlFiles } from '../../../agent/fleet/access/crl.ts';
 import { makeCa, makeCertificate, type CertificateFiles } from './certificates.ts';
 import { afterThisTest } from './harness.ts';
 import { startMosquitto } from './mosquitto.ts';
@@ -10,6 +11,10 @@ export interface SecuredBroker {
   readonly url: string;
   readonly port: number;
   readonly caFile: string;
+  readonly aclFile: string;
+  /** Of certificates that are withdrawn. */
+  readonly list: CrlFiles;
+  readonly pid: number | undefined;
   /** A certificate whose common name is the user of the ACL. */
   readonly certificateOf: (name: string) => CertificateFiles;
 }
@@ -21,15 +26,21 @@ const ELSEWHERE = /^(listener|persistence|persistent_client_expiration|persisten
 export async function securedMosquitto(folder: string, roles: Roles): Promise<SecuredBroker> {
   const ca = makeCa(folder, 'ca');
   makeCertificate(folder, ca, 'broker', 'DNS:localhost,IP:127.0.0.1');
-  writeFileSync(join(folder, 'acl'), aclFile(roles, []), { mode: 0o600 });
-  const config = brokerConfig({ identity: 'certificate', folder, port: 0 });
+  const acl = join(folder, 'acl');
+  writeFileSync(acl, aclFile(roles, []), { mode: 0o600 });
+  const list = { crl: join(folder, 'crl.pem'), caCert: ca.cert, caKey: ca.key };
+  await changeCrl(list, {}, new Date());
+  const config = brokerConfig({ identity: 'certificate', folder, port: 0, crl: true });
   const lines = config.split('\n').filter((line) => !ELSEWHERE.test(line));
-  const { port, stop } = await startMosquitto(lines);
+  const { port, stop, process: broker } = await startMosquitto(lines);
   afterThisTest(stop);
   return {
     url: `mqtts://localhost:${port}`,
     port,
     caFile: ca.cert,
+    aclFile: acl,
+    list,
+    pid: broker.pid,
     certificateOf: (name) => makeCertificate(folder, ca, name, `DNS:${name}`),
   };
 }

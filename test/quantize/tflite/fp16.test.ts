@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
-import { toFp16 } from '../../../agent/quantize/tflite/fp16.ts';
+import { storeExactHalves, toFp16 } from '../../../agent/quantize/tflite/fp16.ts';
 import { add, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
 import { dense, listing, oneLayer, plain, ramp, smallNet, tensorNamed, weights } from './layers.ts';
 
@@ -77,4 +77,28 @@ test('constants that give a size stay', () => {
     plain('RANGE', inputs, output),
   );
   expect(() => toFp16(model, scheme)).toThrow('no float32 constants of 256 values or more');
+});
+
+test('what loses nothing in 16 bits is stored so, and nothing else', () => {
+  // 63.75 to -64 in quarters, minus zero, and the smallest float16 above zero.
+  const exact = ramp(512)
+    .map((_, at) => (255 - at) / 4)
+    .fill(-0, 0, 1)
+    .fill(2 ** -24, 1, 2);
+  const tensors = [value('x'), weights('w', [512], exact), weights('v', [512]), value('y')];
+  const model = (one: 1 | 2) =>
+    tinyTflite({ tensors, inputs: [0], outputs: [3], operators: [add(0, one, 3)] });
+  const stored = storeExactHalves(model(1));
+  expect(listing(stored)).toEqual(['DEQUANTIZE.3(w_float16) -> w', 'ADD.1(x, w) -> y']);
+  expect(Float32Array.from(tensorNumbers(tensorNamed(stored, 'w_float16')))).toEqual(exact);
+  expect(storeExactHalves(model(2))).toEqual(model(2));
+  // One value that float16 does not hold.
+  const nearly = exact.slice().fill(1 / 3, 9, 10);
+  const other = tinyTflite({
+    tensors: [value('x'), weights('w', [512], nearly), value('y')],
+    inputs: [0],
+    outputs: [2],
+    operators: [add(0, 1, 2)],
+  });
+  expect(storeExactHalves(other)).toBe(other);
 });

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { openTflite } from '../../../agent/model/tflite/open.ts';
 import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
 import { makeOperator } from '../../../agent/model/tflite/types.ts';
-import type { TfliteOperator } from '../../../agent/model/tflite/types.ts';
+import type { TfliteOperator, TfliteTensor } from '../../../agent/model/tflite/types.ts';
 import { prepareTflite } from '../../../agent/quantize/tflite/prepare/prepare.ts';
 import { corpusPath, corpusTflite, describeWithCorpus } from '../../support/corpus.ts';
 import { add, constant, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
@@ -194,23 +194,27 @@ test('shapes inside called graphs are not known', () => {
   expect(prepareTflite(model).subgraphs.map(({ operators }) => operators.length)).toEqual([1, 2]);
 });
 
+/** [[0, first], [second, 0]] */
+const sparsely = (stored: TfliteTensor): TfliteTensor => ({
+  ...stored,
+  shape: [2, 2],
+  sparsity: {
+    traversalOrder: [0, 1],
+    blockMap: [],
+    dimMetadata: [
+      { format: 'DENSE', denseSize: 2 },
+      {
+        format: 'SPARSE_CSR',
+        denseSize: 0,
+        arraySegments: { kind: 'Int32Vector', values: Int32Array.of(0, 1, 2) },
+        arrayIndices: { kind: 'Uint8Vector', values: Uint8Array.of(1, 0) },
+      },
+    ],
+  },
+});
+
 test('sparse weights are unpacked, and a DENSIFY of them goes', () => {
-  const sparse = {
-    ...constant('w', Float32Array.of(1, 2), { shape: [2, 2] }),
-    sparsity: {
-      traversalOrder: [0, 1],
-      blockMap: [],
-      dimMetadata: [
-        { format: 'DENSE', denseSize: 2 },
-        {
-          format: 'SPARSE_CSR',
-          denseSize: 0,
-          arraySegments: { kind: 'Int32Vector', values: Int32Array.of(0, 1, 2) },
-          arrayIndices: { kind: 'Uint8Vector', values: Uint8Array.of(1, 0) },
-        },
-      ],
-    },
-  } as const;
+  const sparse = sparsely(constant('w', Float32Array.of(1, 2)));
   const model = tinyTflite({
     tensors: [value('x', [2, 2]), sparse, value('dense', [2, 2]), value('y')],
     inputs: [0],
@@ -220,6 +224,25 @@ test('sparse weights are unpacked, and a DENSIFY of them goes', () => {
   const result = prepareTflite(model);
   expect(listing(result)).toEqual(['ADD.1(x, dense) -> y']);
   expect(tensorNumbers(tensorNamed(result, 'dense'))).toEqual([0, 1, 2, 0]);
+});
+
+test('sparse float16 weights are unpacked and decoded', () => {
+  const model = tinyTflite({
+    tensors: [
+      value('x', [2, 2]),
+      sparsely(halves('w', [0x3c00, 0xc000])),
+      value('dense', [2, 2], 'FLOAT16'),
+      value('floats', [2, 2]),
+      value('y'),
+    ],
+    inputs: [0],
+    outputs: [4],
+    operators: [plain('DENSIFY', [1], 2), plain('DEQUANTIZE', [2], 3), add(0, 3, 4)],
+  });
+  const result = prepareTflite(model);
+  expect(listing(result)).toEqual(['ADD.1(x, floats) -> y']);
+  expect(tensorNamed(result, 'floats').data).toHaveLength(16);
+  expect(tensorNumbers(tensorNamed(result, 'floats'))).toEqual([0, 1, -2, 0]);
 });
 
 test('nothing to prepare: the operators are the same objects', () => {

@@ -2,7 +2,7 @@ import { benchSchema } from '../../../contracts/bench.ts';
 import { benchLineSchema, type BenchLine } from '../../../contracts/dashboard.ts';
 import { jobRecordSchema, type JobRecord } from '../../../contracts/job.ts';
 import type { z } from 'zod';
-import type { BenchArrival } from '../ports.ts';
+import type { BenchArrival, BenchPage } from '../ports.ts';
 import { parsedJson } from './documents.ts';
 import {
   benchLineKey,
@@ -11,6 +11,7 @@ import {
   deviceRange,
   jobKey,
   kindRange,
+  type KeyRange,
 } from './keys.ts';
 import { MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import type { Database, Names } from './names.ts';
@@ -88,12 +89,24 @@ export class LevelDocuments {
     }
   }
 
-  /** Of one device or of all, newest first. */
-  async benches(deviceId: string | null): Promise<readonly BenchLine[]> {
-    const device = deviceId === null ? null : this.#names.device(deviceId);
+  /** Of one device, newest first. */
+  async benches(deviceId: string): Promise<readonly BenchLine[]> {
+    const device = this.#names.device(deviceId);
+    return device === undefined ? [] : this.#lines(deviceRange('benchLine', device), MAX_LINES);
+  }
+
+  /** Of all, newest first. */
+  async allBenches({ before, limit }: BenchPage): Promise<readonly BenchLine[]> {
+    const all = kindRange('benchByTime');
+    if (before === null) return this.#lines(all, limit);
+    const device = this.#names.device(before.deviceId);
     if (device === undefined) return [];
-    const range = device === null ? kindRange('benchByTime') : deviceRange('benchLine', device);
-    const values = await this.#db.values({ ...range, reverse: true, limit: MAX_LINES }).all();
+    const lt = benchTimeKey(device, before.ts, before.benchId);
+    return this.#lines({ gte: all.gte, lt }, limit);
+  }
+
+  async #lines(range: KeyRange, limit: number): Promise<readonly BenchLine[]> {
+    const values = await this.#db.values({ ...range, reverse: true, limit }).all();
     return values.flatMap((bytes) => parsed(benchLineSchema, bytes) ?? []);
   }
 
@@ -132,9 +145,10 @@ export class LevelDocuments {
   }
 
   async #deviceFor(deviceId: string): Promise<number | null> {
-    const puts: Parameters<Names['deviceFor']>[1] = [];
-    const device = this.#names.deviceFor(deviceId, puts);
-    if (puts.length > 0) await this.#db.batch(puts);
+    const device = this.#names.deviceFor(deviceId);
+    const named = this.#names.unsaved();
+    if (named.length > 0) await this.#db.batch([...named]);
+    this.#names.saved(named);
     return device;
   }
 }

@@ -45,16 +45,21 @@ export async function openLevelStore(options: LevelOptions): Promise<HistoryStor
   const documents = new LevelDocuments(db, names, options.maxBytes * BENCH_SHARE);
   return {
     write: async ({ samples, jobs, benches }) => {
-      await db.batch(samples.flatMap((sample) => values.puts(sample)));
       // oxlint-disable-next-line no-await-in-loop -- each looks at what is there
       for (const record of jobs) await documents.putJob(record);
       // oxlint-disable-next-line no-await-in-loop -- each looks at what is there
       for (const bench of benches) await documents.putBench(bench);
+      // Last: a batch that has failed is written again, and values would then be there twice.
+      const puts = samples.flatMap((sample) => values.puts(sample));
+      const named = names.unsaved();
+      await db.batch([...named, ...puts]);
+      names.saved(named);
     },
     read: (query) => values.read(query, nowMs()),
     latest: (deviceId) => values.latest(deviceId, nowMs()),
     jobs: (deviceId) => documents.jobs(deviceId),
     benches: (deviceId) => documents.benches(deviceId),
+    allBenches: (page) => documents.allBenches(page),
     bench: (deviceId, benchId) => documents.bench(deviceId, benchId),
     prune: async (now) => {
       await values.prune(now);

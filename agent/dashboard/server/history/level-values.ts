@@ -60,17 +60,16 @@ export class LevelValues {
 
   /** What has to be stored for a sample. */
   puts({ deviceId, ts, values }: Sample): Put[] {
-    const puts: Put[] = [];
-    const device = this.#names.deviceFor(deviceId, puts);
+    const device = this.#names.deviceFor(deviceId);
     if (device === null) return [];
     const known = Object.entries(values).flatMap(([name, value]): RawValue[] => {
-      const metric = this.#names.metricFor(name, puts);
+      const metric = this.#names.metricFor(name);
       return metric === null ? [] : [[metric, keptValue(value) ?? Number.NaN]];
     });
-    if (known.length === 0) return puts;
+    if (known.length === 0) return [];
     this.#order = (this.#order + 1) % 2 ** 32;
     const key = rawKey(device, Math.round(ts), this.#order);
-    return [...puts, { type: 'put', key, value: encodeRaw(known) }];
+    return [{ type: 'put', key, value: encodeRaw(known) }];
   }
 
   async read({ deviceId, metrics, fromMs, toMs, points }: HistoryQuery, nowMs: number) {

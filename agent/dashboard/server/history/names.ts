@@ -1,20 +1,21 @@
 import type { ClassicLevel } from 'classic-level';
 import { deviceKey, kindRange, metricKey } from './keys.ts';
+import { isOurMetric, MAX_OTHER_METRICS, METRIC_NAME } from './metric-names.ts';
 
 export type Database = ClassicLevel<Buffer, Buffer>;
 export type Put = { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer };
 
-/** Every name takes room for good; a fleet has a few dozen metrics and a hundred thousand devices. */
-const MAX_METRICS = 1000;
+/** Every name takes room for good; a large fleet has a hundred thousand devices. */
 const MAX_DEVICES = 200_000;
-/** What a metric may be called; anything else is not kept. */
-export const METRIC_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;
+/** Of all metrics; numbers of metrics have two bytes. */
+const MAX_METRICS = 2 ** 16;
 
 /** Short numbers for the names of devices and metrics. */
 export class Names {
   readonly #devices = new Map<string, number>();
   readonly #metrics = new Map<string, number>();
   readonly #byNumber: string[] = [];
+  #unsaved: Put[] = [];
 
   /** Reads what a store knows. */
   static async load(db: Database): Promise<Names> {
@@ -42,34 +43,47 @@ export class Names {
     return this.#byNumber[number];
   }
 
-  /** The number of a device, new if need be: what has to be stored for it goes to `puts`. */
-  deviceFor(name: string, puts: Put[]): number | null {
-    return numberFor(this.#devices, name, MAX_DEVICES, deviceKey, puts);
+  /**
+   * What has to be stored with what uses new numbers. It stays until it is said to be there: a number
+   * that the disk does not know would be somebody else's after a restart.
+   */
+  unsaved(): readonly Put[] {
+    return [...this.#unsaved];
+  }
+
+  saved(puts: readonly Put[]): void {
+    const there = new Set(puts);
+    this.#unsaved = this.#unsaved.filter((put) => !there.has(put));
+  }
+
+  /** The number of a device, new if need be. */
+  deviceFor(name: string): number | null {
+    return this.#numberFor(this.#devices, name, MAX_DEVICES, deviceKey);
   }
 
   /** Null for what is no name, or one too many. */
-  metricFor(name: string, puts: Put[]): number | null {
+  metricFor(name: string): number | null {
     if (!METRIC_NAME.test(name)) return null;
-    const number = numberFor(this.#metrics, name, MAX_METRICS, metricKey, puts);
+    const most = isOurMetric(name) ? MAX_METRICS : MAX_OTHER_METRICS;
+    const number = this.#numberFor(this.#metrics, name, most, metricKey);
     if (number !== null) this.#byNumber[number] = name;
     return number;
   }
-}
 
-function numberFor(
-  names: Map<string, number>,
-  name: string,
-  most: number,
-  keyOf: (name: string) => Buffer,
-  puts: Put[],
-): number | null {
-  const known = names.get(name);
-  if (known !== undefined) return known;
-  if (names.size >= most) return null;
-  const number = names.size;
-  names.set(name, number);
-  const value = Buffer.alloc(4);
-  value.writeUInt32BE(number);
-  puts.push({ type: 'put', key: keyOf(name), value });
-  return number;
+  #numberFor(
+    names: Map<string, number>,
+    name: string,
+    most: number,
+    keyOf: (name: string) => Buffer,
+  ): number | null {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    if (names.size >= most) return null;
+    const number = names.size;
+    names.set(name, number);
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(number);
+    this.#unsaved.push({ type: 'put', key: keyOf(name), value });
+    return number;
+  }
 }

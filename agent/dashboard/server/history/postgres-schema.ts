@@ -57,6 +57,12 @@ export const READ_LATEST = `
 select distinct on (metric) metric, ts, value from ${SCHEMA}.raw_values
 where device = $1 and ts > $2 order by metric, ts desc`;
 
+/** $1: how many, $2 to $4: time, device and report to go on from, or null. */
+export const READ_ALL_BENCHES = `
+select line as text from ${SCHEMA}.benches
+where $2::bigint is null or (ts, device, bench) < ($2, $3::text, $4::text)
+order by ts desc, device desc, bench desc limit $1`;
+
 export const INSERT_VALUES = `
 insert into ${SCHEMA}.raw_values (device, metric, ts, value)
 select * from unnest($1::text[], $2::text[], $3::bigint[], $4::double precision[])`;

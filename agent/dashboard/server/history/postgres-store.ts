@@ -7,11 +7,12 @@ import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.
 import { parsedJson } from './documents.ts';
 import { keptValue, MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import { DAY_MS, ROLLED_MS } from './keys.ts';
-import { METRIC_NAME } from './names.ts';
+import { METRIC_NAME } from './metric-names.ts';
 import { connectPostgres, type PostgresPlace } from './postgres-connect.ts';
 import {
   dropOld,
   INSERT_VALUES,
+  READ_ALL_BENCHES,
   READ_LATEST,
   READ_OLDEST,
   READ_STEPS,
@@ -67,7 +68,6 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
   };
   return {
     write: async ({ samples, jobs, benches }) => {
-      await writeValues(pool, samples);
       for (const record of jobs) {
         const { deviceId, jobId, seq, ts } = record;
         const values = [deviceId, jobId, seq, Date.parse(ts), JSON.stringify(record)];
@@ -78,6 +78,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
       }
       // oxlint-disable-next-line no-await-in-loop -- few, and in order
       for (const bench of benches) await writeBench(pool, bench);
+      // Last: a batch that has failed is written again, and values would then be there twice.
+      await writeValues(pool, samples);
     },
     read: (query) => readSteps(rowsOf, query),
     latest: async (deviceId) => {
@@ -93,10 +95,14 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
     benches: (deviceId) =>
       documents(
         benchLineSchema,
-        `select line as text from ${SCHEMA}.benches where $1::text is null or device = $1
-         order by ts desc limit $2`,
+        `select line as text from ${SCHEMA}.benches where device = $1
+         order by ts desc, bench desc limit $2`,
         [deviceId, MAX_LINES],
       ),
+    allBenches: ({ before, limit }) => {
+      const place = [before?.ts ?? null, before?.deviceId ?? null, before?.benchId ?? null];
+      return documents(benchLineSchema, READ_ALL_BENCHES, [limit, ...place]);
+    },
     bench: async (deviceId, benchId) => {
       const one = `from ${SCHEMA}.benches where device = $1 and bench = $2`;
       const ids = [deviceId, benchId];

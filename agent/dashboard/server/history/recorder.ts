@@ -1,6 +1,7 @@
 import type { JobRecord } from '../../../contracts/job.ts';
 import { messageOf } from '../../../util/errors.ts';
 import type { BenchArrival, FleetView, HistoryStore, Sample } from '../ports.ts';
+import { MetricNames, ONLINE_METRIC } from './metric-names.ts';
 
 const FLUSH_MS = 1000;
 const PRUNE_MS = 10 * 60_000;
@@ -14,13 +15,19 @@ const MAX_BATCH = 5000;
 
 /** A disk or a database that is gone is gone for a while. */
 const TELL_AGAIN_MS = 60_000;
+/** One that restarts is back within a minute of tries; what it never takes must not stop the rest. */
+const MAX_TRIES = 60;
 
-/** A metric of the server's own: 1 when a device comes, 0 when it goes. */
-export const ONLINE_METRIC = 'deviceOnline';
+interface Writing {
+  readonly samples: Sample[];
+  readonly jobs: JobRecord[];
+  readonly benches: BenchArrival[];
+}
 
 /**
  * Writes to the history what happens in the fleet, a batch at a time. What comes faster than the disk
- * takes it is dropped, the oldest first, and counted: memory is bounded and nobody waits.
+ * takes it is dropped, the oldest first, and counted: memory is bounded and nobody waits. What could
+ * not be written is tried again: a database may restart.
  */
 export class Recorder {
   readonly #store: HistoryStore;
@@ -28,12 +35,15 @@ export class Recorder {
   readonly #nowMs: () => number;
   readonly #warn: (message: string) => void;
   readonly #states = new Map<string, string>();
+  readonly #names = new MetricNames();
   #samples: Sample[] = [];
   #jobs: JobRecord[] = [];
   #benches: BenchArrival[] = [];
   #dropped = 0;
   #told = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
+  #tries = 0;
+  #isWriting = false;
   #busy: Promise<void> = Promise.resolve();
   #stop: () => void = () => undefined;
 
@@ -62,7 +72,10 @@ export class Recorder {
       job: (record) => (this.#dropped += pushBounded(this.#jobs, record, MAX_JOBS)),
       bench: (bench) => (this.#dropped += pushBounded(this.#benches, bench, MAX_BENCHES)),
     });
-    const flush = setInterval(() => void this.flush(), FLUSH_MS);
+    const flush = setInterval(() => {
+      // A database that does not answer takes seconds to say so: nothing queues up behind it.
+      if (!this.#isWriting) void this.flush();
+    }, FLUSH_MS);
     const prune = setInterval(() => void this.#prune(), PRUNE_MS);
     void this.#prune();
     this.#stop = () => {
@@ -81,24 +94,29 @@ export class Recorder {
 
   /** One batch after the other; what comes meanwhile waits for the next. */
   flush(): Promise<void> {
-    this.#busy = this.#busy.then(() => this.#write());
+    this.#isWriting = true;
+    this.#busy = this.#busy
+      .then(() => this.#write())
+      .finally(() => {
+        this.#isWriting = false;
+      });
     return this.#busy;
   }
 
   async #write(): Promise<void> {
-    const [jobs, benches] = [this.#jobs, this.#benches];
-    [this.#jobs, this.#benches] = [[], []];
-    const samples = this.#samples;
-    this.#samples = [];
+    let rest = { jobs: this.#jobs, benches: this.#benches };
+    let samples = this.#samples;
+    [this.#jobs, this.#benches, this.#samples] = [[], [], []];
     try {
-      for (let at = 0; at === 0 || at < samples.length; at += MAX_BATCH) {
-        const batch = samples.slice(at, at + MAX_BATCH);
-        const rest = at === 0 ? { jobs, benches } : { jobs: [], benches: [] };
+      do {
         // oxlint-disable-next-line no-await-in-loop -- one after the other: memory is bounded
-        await this.#store.write({ samples: batch, ...rest });
-      }
+        await this.#store.write({ samples: samples.slice(0, MAX_BATCH), ...rest });
+        samples = samples.slice(MAX_BATCH);
+        rest = { jobs: [], benches: [] };
+      } while (samples.length > 0);
+      this.#tries = 0;
     } catch (error) {
-      this.#dropped += samples.length + jobs.length + benches.length;
+      this.#putBack({ samples, ...rest });
       this.#tell(`the history could not be written: ${messageOf(error)}`);
       return;
     }
@@ -106,6 +124,24 @@ export class Recorder {
     if (dropped > this.#told) {
       this.#tell(`${dropped - this.#told} messages were not kept: too many at once`);
     }
+  }
+
+  /** Before what has come meanwhile; what was tried for long, and the oldest of too much, is given up. */
+  #putBack({ samples, jobs, benches }: Writing): void {
+    this.#tries += 1;
+    if (this.#tries >= MAX_TRIES) {
+      this.#tries = 0;
+      this.#dropped += samples.length + jobs.length + benches.length;
+      return;
+    }
+    this.#samples = this.#newest([...samples, ...this.#samples], MAX_SAMPLES);
+    this.#jobs = this.#newest([...jobs, ...this.#jobs], MAX_JOBS);
+    this.#benches = this.#newest([...benches, ...this.#benches], MAX_BENCHES);
+  }
+
+  #newest<T>(list: T[], most: number): T[] {
+    this.#dropped += Math.max(0, list.length - most);
+    return list.slice(-most);
   }
 
   /** Once in a while: what happens every second must not fill the log. */
@@ -127,7 +163,12 @@ export class Recorder {
   }
 
   #addSample(sample: Sample): void {
-    this.#samples.push(sample);
+    const values = this.#names.admit(sample.deviceId, sample.values);
+    if (Object.keys(values).length === 0) {
+      this.#dropped += 1;
+      return;
+    }
+    this.#samples.push({ ...sample, values });
     // In one go: taking one from the front of a long list for each that comes is slow.
     if (this.#samples.length < 2 * MAX_SAMPLES) return;
     this.#dropped += MAX_SAMPLES;

@@ -6,7 +6,7 @@ import type { JobRecord } from '../../../contracts/job.ts';
 import { messageOf } from '../../../util/errors.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
-import { METRIC_NAME } from '../history/names.ts';
+import { METRIC_NAME } from '../history/metric-names.ts';
 import { modelsOf } from '../models.ts';
 import type { FleetView, HistoryStore, Operator } from '../ports.ts';
 import { fleetText, type RowTexts } from '../row-texts.ts';
@@ -90,7 +90,7 @@ async function describeDevice(parts: FleetParts, deviceId: string): Promise<Devi
     history.latest(deviceId),
   ]).catch((error: unknown) => {
     // What the device is now can be told without it.
-    parts.log(`the history of ${deviceId} could not be read: ${messageOf(error)}`);
+    parts.log(`the history of devices cannot be read: ${messageOf(error)}`);
     return [[], [], {}] as const;
   });
   const [documents, [jobs, benches, latest]] = await Promise.all([

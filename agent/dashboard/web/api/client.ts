@@ -154,8 +154,17 @@ export const actOnRollout = (rolloutId: string, action: RolloutAction, reason?: 
 
 export const getModels = (signal: AbortSignal) => request<Models>('models', { signal });
 
-export const getBenches = (signal: AbortSignal) =>
-  request<{ readonly benches: readonly BenchLine[] }>('benches', { signal });
+/** A part of the list of all reports; `next` says where it goes on. */
+export interface BenchPage {
+  readonly benches: readonly BenchLine[];
+  readonly next: string | null;
+}
+
+export const getBenches = (before: string | null, signal?: AbortSignal) =>
+  request<BenchPage>(
+    before === null ? 'benches' : `benches?before=${part(before)}`,
+    withSignal(signal),
+  );
 
 export const getBench = (deviceId: string, benchId: string, signal: AbortSignal) =>
   request<BenchReport>(`benches/${part(deviceId)}/${part(benchId)}`, { signal });

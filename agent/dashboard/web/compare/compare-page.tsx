@@ -1,9 +1,11 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { BenchLine, Compare } from '../../../contracts/dashboard.ts';
-import { compare, comparePath, getBenches } from '../api/client.ts';
+import { compare, comparePath, getBenches, type BenchPage } from '../api/client.ts';
+import { messageOf } from '../../../util/errors.ts';
 import { goTo, linkTo } from '../state/router.ts';
 import { Empty } from '../ui/empty.tsx';
 import { formatTime, toMs } from '../ui/format.ts';
+import { notify } from '../ui/notices.tsx';
 import { useLoaded } from '../ui/use-loaded.ts';
 import { ComparedTable } from './compared-table.tsx';
 import { conditionsOf } from './conditions.ts';
@@ -101,12 +103,32 @@ function Compared({ left, right }: { readonly left: string; readonly right: stri
   );
 }
 
+/** All reports, newest first, a page after the other. */
+function useReports() {
+  const { value, problem } = useLoaded('benches', (signal) => getBenches(null, signal));
+  const [older, setOlder] = useState<BenchPage | null>(null);
+  // The newest have been read again: the pages after them begin elsewhere.
+  useEffect(() => setOlder(null), [value]);
+  const next = older === null ? (value?.next ?? null) : older.next;
+  const loadOlder = () =>
+    getBenches(next).then(
+      (page) =>
+        setOlder((before) => ({ ...page, benches: [...(before?.benches ?? []), ...page.benches] })),
+      (error: unknown) => notify('problem', messageOf(error)),
+    );
+  return {
+    benches: [...(value?.benches ?? []), ...(older?.benches ?? [])],
+    isLoaded: value !== null,
+    problem,
+    loadOlder: next === null ? null : loadOlder,
+  };
+}
+
 /** Any two benchmark reports side by side: two devices, or one before and after. */
 export function ComparePage({ query }: { readonly query: URLSearchParams }) {
   const left = query.get('left') ?? '';
   const right = query.get('right') ?? '';
-  const { value, problem } = useLoaded('benches', getBenches);
-  const benches = value?.benches ?? [];
+  const { benches, isLoaded, problem, loadOlder } = useReports();
   const [filter, setFilter] = useState('');
   const words = wordsOf(filter);
   const pick = (picked: { left?: string; right?: string }) =>
@@ -150,14 +172,17 @@ export function ComparePage({ query }: { readonly query: URLSearchParams }) {
           words={words}
           onPick={(id) => pick({ right: id })}
         />
+        {loadOlder !== null && (
+          <button type="button" class="button picks-older" onClick={() => void loadOlder()}>
+            Add older reports to the lists
+          </button>
+        )}
       </div>
       {left !== '' && right !== '' ? (
         <Compared left={left} right={right} />
       ) : (
         <Empty
-          title={
-            value !== null && benches.length === 0 ? 'No report has come yet' : 'Pick two reports'
-          }
+          title={isLoaded && benches.length === 0 ? 'No report has come yet' : 'Pick two reports'}
         >
           Two devices, or one device before and after a new version.
         </Empty>

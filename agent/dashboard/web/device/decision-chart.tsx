@@ -116,6 +116,7 @@ export function DecisionChart({ report, quality, lit, onLight }: ChartProps) {
     from: LEFT,
     to: width - RIGHT,
     ticks: Math.ceil(width / 100),
+    least: 0,
   });
   const y = linearScale(
     points.map((point) => point.quality),
@@ -136,7 +137,7 @@ export function DecisionChart({ report, quality, lit, onLight }: ChartProps) {
         >
           <Axes
             width={width}
-            xTicks={x.ticks.filter((value) => value >= 0).map((value) => [value, x.at(value)])}
+            xTicks={x.ticks.map((value) => [value, x.at(value)])}
             yTicks={y.ticks.map((value) => [value, y.at(value)])}
             quality={quality}
           />

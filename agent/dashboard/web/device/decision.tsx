@@ -5,7 +5,15 @@ import { getBench } from '../api/client.ts';
 import { linkTo } from '../state/router.ts';
 import { Ago } from '../ui/ago.tsx';
 import { Empty } from '../ui/empty.tsx';
-import { formatBytes, formatMs, formatNumber, formatShare, toMs, UNKNOWN } from '../ui/format.ts';
+import {
+  formatBytes,
+  formatMs,
+  formatNumber,
+  formatShare,
+  formatTime,
+  toMs,
+  UNKNOWN,
+} from '../ui/format.ts';
 import { useLoaded } from '../ui/use-loaded.ts';
 import { DecisionChart } from './decision-chart.tsx';
 import { qualityOf } from './decision-points.ts';
@@ -132,7 +140,7 @@ export function Decision({ deviceId, benches }: DecisionProps) {
           >
             {benches.map((each) => (
               <option key={each.benchId} value={each.benchId}>
-                {each.ts.slice(0, 16).replace('T', ' ')} {each.model.name}
+                {formatTime(toMs(each.ts)).slice(0, 16)} {each.model.name}
               </option>
             ))}
           </select>

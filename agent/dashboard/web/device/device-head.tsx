@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import type { DeviceAction, DeviceRow } from '../../../contracts/dashboard.ts';
 import type { Twin } from '../../../contracts/fleet-twin.ts';
 import { actOnDevice } from '../api/client.ts';
+import { isAway } from '../state/presence.ts';
 import { session, whyNot } from '../state/session.ts';
 import { useStore } from '../state/store.ts';
 import { ActionButton } from '../ui/action-button.tsx';
@@ -121,7 +122,7 @@ function Figures({ row }: { readonly row: DeviceRow }) {
     ['Precision', model?.precision ?? UNKNOWN],
     ['p90', row.p90Ms === null ? UNKNOWN : `${formatMs(row.p90Ms)} ms`],
     [accuracy?.metric ?? 'Accuracy', formatShare(accuracy?.value)],
-    ['Temperature', formatCelsius(row.celsius)],
+    [isAway(row) ? 'Last temperature' : 'Temperature', formatCelsius(row.celsius)],
   ] as const;
   return (
     <dl class="figures">
@@ -150,7 +151,7 @@ export function DeviceHead({ row, twin, isGone }: HeadProps) {
           {row.deviceId}
         </h1>
         {!isGone && <StateBadge kind={row.state} />}
-        {row.throttled === true && <StateBadge kind="throttled" />}
+        {row.throttled === true && !isAway(row) && <StateBadge kind="throttled" />}
         {row.cloned && <StateBadge kind="cloned" text="two machines use this id" />}
         {!isGone && <Actions row={row} />}
       </div>

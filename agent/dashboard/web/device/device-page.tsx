@@ -1,9 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { BenchLine, Device } from '../../../contracts/dashboard.ts';
+import type { BenchLine, Device, DeviceRow } from '../../../contracts/dashboard.ts';
 import type { JobRecord } from '../../../contracts/job.ts';
 import { followDevice } from '../api/events.ts';
 import { getDevice } from '../api/client.ts';
+import { serverNow } from '../state/clock.ts';
 import { complete, devices } from '../state/fleet.ts';
+import { isAway, ONLINE_METRIC } from '../state/presence.ts';
 import { linkTo } from '../state/router.ts';
 import { createStore, useStore, type Store } from '../state/store.ts';
 import { Empty } from '../ui/empty.tsx';
@@ -40,6 +42,16 @@ function useLive(deviceId: string): Live {
 /** Samples that are kept for the charts; an hour at one in four seconds. */
 const KEPT = 900;
 
+/** Tells the charts when the device goes and comes back. */
+function usePresence(row: DeviceRow, samples: Store<readonly Sample[]>): void {
+  const away = isAway(row);
+  useEffect(() => {
+    const ts = away ? (row.lastSeenMs ?? 0) : serverNow();
+    const values = { [ONLINE_METRIC]: away ? 0 : 1 };
+    samples.set([...samples.get().slice(-KEPT), { ts, values }]);
+  }, [away]);
+}
+
 /** Of two records of a job, the one with the higher `seq` holds. */
 function joinJobs(loaded: readonly JobRecord[], live: ReadonlyMap<string, JobRecord>): JobRecord[] {
   const known = new Set(loaded.map((job) => job.jobId));
@@ -62,6 +74,7 @@ function Body({ device, live }: { readonly device: Device; readonly live: Live }
   const row = useStore(devices).byId.get(device.row.deviceId);
   const isGone = useStore(complete) && row === undefined;
   const current = row ?? device.row;
+  usePresence(current, live.samples);
   const benches = joinBenches(device.benches, live.benches);
   return (
     <>

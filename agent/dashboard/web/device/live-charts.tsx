@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { getHistory } from '../api/client.ts';
 import { onTick, serverNow } from '../state/clock.ts';
+import { ONLINE_METRIC } from '../state/presence.ts';
 import { useStore, type Store } from '../state/store.ts';
 import { formatBytes, formatCelsius, formatMs, formatShare } from '../ui/format.ts';
 import { useLoaded } from '../ui/use-loaded.ts';
@@ -47,7 +48,7 @@ const KINDS: readonly ChartKind[] = [
   },
 ];
 
-const METRICS = KINDS.flatMap((kind) => kind.metrics);
+const METRICS = [...KINDS.flatMap((kind) => kind.metrics), ONLINE_METRIC];
 const MINUTE_MS = 60_000;
 
 const SPANS = [

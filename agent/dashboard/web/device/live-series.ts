@@ -1,4 +1,5 @@
 import type { HistoryPoint } from '../../../contracts/dashboard.ts';
+import { ONLINE_METRIC } from '../state/presence.ts';
 
 /** What a device has sent: by metric, `null` where it cannot be read any more. */
 export interface Sample {
@@ -41,7 +42,8 @@ function pointsOf(
 
 /**
  * What a chart shows from `from` to `to` (milliseconds). A device sends what has changed, so a value
- * holds until the next one: each column is filled on, and the last value reaches to `to`.
+ * holds until the next one: each column is filled on, and the last value reaches to `to`. While the
+ * device was away nothing holds.
  */
 export function columnsOf(
   metrics: readonly string[],
@@ -49,10 +51,13 @@ export function columnsOf(
   { from, to }: { readonly from: number; readonly to: number },
 ): Columns {
   const points = metrics.map((metric) => pointsOf(metric, sources));
-  const times = [...new Set([...points.flatMap((each) => [...each.keys()]), from, to])]
+  const presence = pointsOf(ONLINE_METRIC, sources);
+  const times = [
+    ...new Set([...[...points, presence].flatMap((each) => [...each.keys()]), from, to]),
+  ]
     .filter((ts) => ts <= to)
     .toSorted((a, b) => a - b);
-  const filled = points.map((each) => fill(times, each));
+  const filled = points.map((each) => fill(times, each, presence));
   const first = times.findIndex((ts) => ts >= from);
   return [
     times.slice(first).map((ts) => ts / 1000),
@@ -60,12 +65,21 @@ export function columnsOf(
   ];
 }
 
-function fill(times: readonly number[], points: ReadonlyMap<number, number | null>) {
+type Points = ReadonlyMap<number, number | null>;
+
+function fill(times: readonly number[], points: Points, presence: Points) {
   let current: number | null = null;
+  let isAway = false;
   return times.map((ts) => {
+    const there = presence.get(ts);
+    if (there !== undefined) isAway = there === 0;
     const value = points.get(ts);
-    if (value !== undefined) current = value;
-    return current;
+    if (value !== undefined) {
+      current = value;
+      // It had kept this, and has sent it later.
+      if (there === undefined) isAway = false;
+    }
+    return isAway ? null : current;
   });
 }
 

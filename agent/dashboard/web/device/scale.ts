@@ -20,15 +20,23 @@ export function niceTicks(low: number, high: number, wanted: number): number[] {
   );
 }
 
+interface ScaleOptions {
+  readonly from: number;
+  readonly to: number;
+  readonly ticks: number;
+  /** No value is below: there is no room to show. */
+  readonly least?: number;
+}
+
 /** A scale from values to pixels, with some room at both ends. `from` may be larger than `to`. */
 export function linearScale(
   values: readonly number[],
-  { from, to, ticks }: { readonly from: number; readonly to: number; readonly ticks: number },
+  { from, to, ticks, least }: ScaleOptions,
 ): Scale {
   const low = Math.min(...values);
   const high = Math.max(...values);
   const room = (high - low || Math.abs(high) * 0.1 || 1) * 0.08;
-  const marks = niceTicks(low - room, high + room, ticks);
+  const marks = niceTicks(Math.max(low - room, least ?? -Infinity), high + room, ticks);
   const first = marks[0] ?? low;
   const last = marks.at(-1) ?? high;
   return {

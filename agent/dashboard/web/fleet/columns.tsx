@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { DeviceRow } from '../../../contracts/dashboard.ts';
+import { isAway } from '../state/presence.ts';
 import { linkTo } from '../state/router.ts';
 import { Ago } from '../ui/ago.tsx';
 import { formatCelsius, formatMs, formatShare, UNKNOWN } from '../ui/format.ts';
@@ -42,6 +43,13 @@ function Model({ row }: { readonly row: DeviceRow }) {
 
 function Heat({ row }: { readonly row: DeviceRow }) {
   if (row.celsius === null) return unknown;
+  if (isAway(row)) {
+    return (
+      <span class="stale" title="As it was when the device was last heard">
+        {formatCelsius(row.celsius)}
+      </span>
+    );
+  }
   return row.throttled === true ? (
     <span class="warn-text" title="Slowed down by heat or power">
       ▲ {formatCelsius(row.celsius)}
@@ -58,7 +66,11 @@ export const columns: readonly Column[] = [
     key: 'class',
     name: 'Class',
     show: (row) =>
-      row.class === null ? unknown : <span title={row.board ?? ''}>{row.class}</span>,
+      row.class === null ? (
+        unknown
+      ) : (
+        <span title={[row.class, row.board].filter(Boolean).join(': ')}>{row.class}</span>
+      ),
   },
   { key: 'model', name: 'Model', show: (row) => <Model row={row} /> },
   {

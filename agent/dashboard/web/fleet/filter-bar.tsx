@@ -6,6 +6,8 @@ interface FilterBarProps {
   readonly grouped: boolean;
   readonly count: string;
   readonly onFilter: (filter: string) => void;
+  /** Whether what stands there may be half typed. */
+  readonly onTyping: (typing: boolean) => void;
   readonly onGroup: (grouped: boolean) => void;
 }
 
@@ -27,7 +29,7 @@ function useSlash(focus: () => void): void {
   }, []);
 }
 
-export function FilterBar({ filter, grouped, count, onFilter, onGroup }: FilterBarProps) {
+export function FilterBar({ filter, grouped, count, onFilter, onTyping, onGroup }: FilterBarProps) {
   const input = useRef<HTMLInputElement>(null);
   useSlash(() => input.current?.focus());
   return (
@@ -41,8 +43,13 @@ export function FilterBar({ filter, grouped, count, onFilter, onGroup }: FilterB
           placeholder="Filter: words, or class=rpi-5 tag=site-a p90>20"
           aria-describedby="filter-help"
           spellcheck={false}
-          onInput={(event) => onFilter(event.currentTarget.value)}
+          onInput={(event) => {
+            onTyping(true);
+            onFilter(event.currentTarget.value);
+          }}
+          onBlur={() => onTyping(false)}
           onKeyDown={(event) => {
+            if (event.key === 'Enter') onTyping(false);
             if (event.key !== 'Escape') return;
             onFilter('');
             event.currentTarget.blur();

@@ -1,13 +1,13 @@
 /**
  * The logic of a filter: `class=rpi-5 and (tag=a or not state=online)`. `and` may be left out. What is
- * typed is never wrong: while somebody is at it, a bracket that is still open or a word that hangs
- * there must not empty the table.
+ * typed is never wrong: while somebody is at it, a bracket that is still open, a sign without a value or
+ * a word that hangs there must not empty the table.
  */
 export type Test<T> = (item: T) => boolean;
 
 /** `key = "a b"`, `key in (a, b)`, brackets, words. */
 const TOKEN =
-  /[a-zA-Z0-9]+\s+in\s*\([^)]*\)?|[a-zA-Z0-9]+\s*(?:!=|<=|>=|=|<|>)\s*(?:"[^"]*"|[^\s"()]+)|"[^"]*"?|[()]|[^\s()]+/gi;
+  /[a-zA-Z0-9]+\s+in\s*\([^)]*\)?|[a-zA-Z0-9]+\s*(?:!=|<=|>=|=|<|>)(?:\s*(?:"[^"]*"?|[^\s"()]+))?|"[^"]*"?|[()]|[^\s()]+/gi;
 const MAX_DEPTH = 20;
 
 /** The terms and signs of a filter text, in order. */
@@ -15,7 +15,7 @@ export function tokensOf(text: string): readonly string[] {
   return text.match(TOKEN) ?? [];
 }
 
-const always = () => true;
+export const always = () => true;
 
 class Parser<T> {
   readonly #tokens: readonly string[];

@@ -1,5 +1,6 @@
 import type { DeviceRow } from '../../../contracts/dashboard.ts';
-import { parseLogic, tokensOf } from './filter-parser.ts';
+import { isAway } from '../state/presence.ts';
+import { always, parseLogic, tokensOf } from './filter-parser.ts';
 
 /**
  * What is typed into the filter: words that must occur somewhere in a line, and the conditions of a
@@ -24,7 +25,7 @@ const FIELDS: Fields = {
   accuracy: (row) => [row.accuracy?.value ?? null],
   temp: (row) => [row.celsius],
   celsius: (row) => [row.celsius],
-  throttled: (row) => [row.throttled === null ? null : row.throttled ? 'yes' : 'no'],
+  throttled: (row) => [row.throttled === null || isAway(row) ? null : row.throttled ? 'yes' : 'no'],
   job: (row) => [row.job?.status.toLowerCase() ?? null, row.job?.phase ?? null],
 };
 
@@ -46,7 +47,7 @@ export const filterFields = [
   'agent',
 ] as const;
 
-const CONDITION = /^([a-zA-Z0-9]+)\s*(!=|<=|>=|=|<|>)\s*("[^"]*"|\S+)$/;
+const CONDITION = /^([a-zA-Z0-9]+)\s*(!=|<=|>=|=|<|>)\s*("[^"]*"?|\S*)$/;
 const ONE_OF = /^([a-zA-Z0-9]+)\s+in\s*\(([^)]*)\)?$/i;
 
 /** `*` stands for anything. */
@@ -86,7 +87,10 @@ function conditionOf(term: string): RowTest | null {
   const [, name = listName, sign = '=', value = ''] = CONDITION.exec(term) ?? [];
   const read = fieldOf(name);
   if (read === undefined) return null;
-  const wanted = (listName === '' ? [value] : list.split(',')).map(unquoted);
+  const wanted = (listName === '' ? [value] : list.split(',')).map(unquoted).filter(Boolean);
+  // Somebody is about to say which value, or which figure.
+  if (wanted.length === 0) return always;
+  if (/[<>]/.test(sign) && Number.isNaN(Number(wanted[0]))) return always;
   const holds = (row: DeviceRow, as: string) => {
     const values = read(row);
     return (values.length === 0 ? [null] : values).some((each) =>
@@ -127,6 +131,36 @@ function textOf(row: DeviceRow): string {
 /** The test for a filter text; an empty one lets everything pass. */
 export function parseFilter(text: string): RowTest {
   return parseLogic(text, (term) => conditionOf(term) ?? wordOf(term));
+}
+
+/** A word at the end, which may become `class=` or `class in (`. */
+const LAST_WORD = /(?:^|[\s(])([a-zA-Z0-9]+)(?:\s+in)?$/i;
+const WITH_VALUE = /^[a-zA-Z0-9]+(?:\s*!?=|\s+in\s*\()/i;
+
+/** A filter text as somebody may be about to end it; null where nothing is half typed. */
+function aboutToBe(text: string): string | null {
+  const word = LAST_WORD.exec(text);
+  const begun = word?.[1]?.toLowerCase();
+  if (word !== null && begun !== undefined && filterFields.some((name) => name.startsWith(begun))) {
+    return text.slice(0, word.index);
+  }
+  const last = tokensOf(text).at(-1) ?? '';
+  const isOpen = WITH_VALUE.test(last) && !/[\s)"]$/.test(text) && conditionOf(last) !== null;
+  return isOpen ? `${text}*` : null;
+}
+
+/**
+ * The rows that fit. While somebody is `typing`, what would empty the table is taken for the beginning of
+ * a field or a value: `cla`, `class=rpi`.
+ */
+export function filterRows(
+  rows: readonly DeviceRow[],
+  text: string,
+  typing: boolean,
+): readonly DeviceRow[] {
+  const found = rows.filter(parseFilter(text));
+  const later = typing && found.length === 0 ? aboutToBe(text) : null;
+  return later === null ? found : rows.filter(parseFilter(later));
 }
 
 /** Adds a condition to a filter text, or takes it away when it is there. */

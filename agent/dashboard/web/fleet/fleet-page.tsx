@@ -6,7 +6,7 @@ import { useStore } from '../state/store.ts';
 import { Empty } from '../ui/empty.tsx';
 import { plural } from '../ui/format.ts';
 import { DeviceTable } from './device-table.tsx';
-import { parseFilter, toggleTerm } from './filter.ts';
+import { filterRows, toggleTerm } from './filter.ts';
 import { FilterBar } from './filter-bar.tsx';
 import { groupLines, sortKeys, sortRows, type Line, type Order } from './order.ts';
 import { PrecisionMapView } from './precision-map.tsx';
@@ -63,13 +63,14 @@ export function FleetPage({ query }: { readonly query: URLSearchParams }) {
   const { version, byId } = useStore(devices);
   const known = useStore(loaded);
   const view = readView(query);
+  const [typing, setTyping] = useState(false);
   const slow = useSlowVersion(version);
   const all = useMemo(() => [...byId.values()], [byId, slow]);
   const summary = useMemo(() => summarize(all), [all]);
   const map = useMemo(() => mapPrecisions(all), [all]);
   const lines = useMemo(
-    () => linesOf(all.filter(parseFilter(view.filter)), view),
-    [all, view.filter, view.order.key, view.order.descending, view.grouped],
+    () => linesOf(filterRows(all, view.filter, typing), view),
+    [all, typing, view.filter, view.order.key, view.order.descending, view.grouped],
   );
   const shown = lines.filter((line) => line.kind === 'device').length;
   const show = (change: Partial<View>) => replaceLink(linkOf({ ...view, ...change }));
@@ -90,6 +91,7 @@ export function FleetPage({ query }: { readonly query: URLSearchParams }) {
             : `${shown.toLocaleString('en')} of ${plural(all.length, 'device')}`
         }
         onFilter={(filter) => show({ filter })}
+        onTyping={setTyping}
         onGroup={(grouped) => show({ grouped })}
       />
       <DeviceTable

@@ -1,5 +1,6 @@
 import type { DeviceRow } from '../../../contracts/dashboard.ts';
 import { groupBy } from '../state/group.ts';
+import { isAway } from '../state/presence.ts';
 import { UNKNOWN_CLASS } from './order.ts';
 
 export interface Summary {
@@ -29,12 +30,12 @@ export function summarize(rows: readonly DeviceRow[]): Summary {
   for (const row of rows) states[row.state] += 1;
   const count = (test: (row: DeviceRow) => boolean) => rows.filter(test).length;
   const p90s = rows.flatMap((row) => (row.p90Ms === null ? [] : [row.p90Ms]));
-  const celsius = rows.flatMap((row) => (row.celsius === null ? [] : [row.celsius]));
+  const celsius = rows.flatMap((row) => (row.celsius === null || isAway(row) ? [] : [row.celsius]));
   return {
     devices: rows.length,
     states,
     withModel: count((row) => row.model !== null),
-    throttled: count((row) => row.throttled === true),
+    throttled: count((row) => row.throttled === true && !isAway(row)),
     busy: count((row) => OPEN.has(row.job?.status ?? '')),
     failed: count((row) => BAD.has(row.job?.status ?? '')),
     medianP90Ms: median(p90s),

@@ -38,7 +38,7 @@ function tilesOf(summary: Summary): readonly Tile[] {
       name: 'Jobs open',
       value: formatNumber(summary.busy),
       note: `${formatNumber(summary.failed)} failed last`,
-      term: 'job=in_progress',
+      term: 'job in (queued, in_progress)',
     },
     {
       name: 'Throttled',

@@ -16,14 +16,16 @@ interface FieldProps {
   readonly hint?: string;
   readonly list?: string;
   readonly numeric?: boolean;
+  /** What is written here is long. */
+  readonly wide?: boolean;
   readonly form: SpecFieldsProps;
 }
 
-function Field({ name, label, hint, list, numeric, form }: FieldProps) {
+function Field({ name, label, hint, list, numeric, wide, form }: FieldProps) {
   const problem = form.problems[name];
   const describedBy = `${name}-hint`;
   return (
-    <label class="field">
+    <label class={wide === true ? 'field wide' : 'field'}>
       <span class="field-label">{label}</span>
       <input
         name={name}
@@ -120,6 +122,7 @@ export function SpecFields(form: SpecFieldsProps) {
         <Field
           name="where"
           label="Where"
+          wide
           hint="class=rpi-5 and tag=site-a; empty: every device"
           form={form}
         />

@@ -7,7 +7,10 @@ export function useWidth(before: number) {
   useEffect(() => {
     const element = box.current;
     if (element === null) return undefined;
-    const watch = new ResizeObserver(() => setWidth(element.clientWidth));
+    const watch = new ResizeObserver(() => {
+      // None while it is being taken out of the page.
+      if (element.clientWidth > 0) setWidth(element.clientWidth);
+    });
     watch.observe(element);
     return () => watch.disconnect();
   }, []);

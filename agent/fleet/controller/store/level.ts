@@ -28,31 +28,54 @@ export async function openLevelStore(state: string): Promise<Store> {
     }
     throw new StoreError('DAMAGED', `${folder} cannot be opened: ${messageOf(cause)}`, error);
   }
-  let current = Number((await database.get(EPOCH)) ?? '0');
+  const from = <T>(what: Work, work: () => Promise<T>) => told(folder, what, work);
+  let current = Number((await from('read', () => database.get(EPOCH))) ?? '0');
   return {
     leaseMs: Number.POSITIVE_INFINITY,
+    keepsPast: false,
     lead: async ({ minEpoch }: Candidate) => {
       current = Math.max(current + 1, minEpoch);
-      await database.put(EPOCH, String(current), SYNC);
+      await from('written', () => database.put(EPOCH, String(current), SYNC));
       return current;
     },
     renew: async (epoch) => epoch === current,
     resign: async () => undefined,
-    get: async (key) => (await database.get(`k/${key}`)) ?? null,
+    get: async (key) => (await from('read', () => database.get(`k/${key}`))) ?? null,
     scan: async function* scan(prefix: string): AsyncIterable<Entry> {
       const range = { gte: `k/${prefix}`, lt: `k/${prefix}\uffff` };
-      for await (const [key, value] of database.iterator(range)) yield [key.slice(2), value];
+      const entries = database.iterator(range);
+      try {
+        for (;;) {
+          // oxlint-disable-next-line no-await-in-loop -- one entry after the other
+          const next = await from('read', () => entries.next());
+          if (next === undefined) return;
+          yield [next[0].slice(2), next[1]];
+        }
+      } finally {
+        await entries.close();
+      }
     },
     write: async (epoch: number, { put, remove }: Batch) => {
       if (epoch !== current) throw new StoreError('FENCED', `epoch ${epoch} is over`);
-      await database.batch(
-        [
-          ...put.map(([key, value]) => ({ type: 'put' as const, key: `k/${key}`, value })),
-          ...remove.map((key) => ({ type: 'del' as const, key: `k/${key}` })),
-        ],
-        SYNC,
-      );
+      const operations = [
+        ...put.map(([key, value]) => ({ type: 'put' as const, key: `k/${key}`, value })),
+        ...remove.map((key) => ({ type: 'del' as const, key: `k/${key}` })),
+      ];
+      await from('written', () => database.batch(operations, SYNC));
     },
-    close: () => database.close(),
+    close: () => from('closed', () => database.close()),
   };
+}
+
+type Work = 'read' | 'written' | 'closed';
+
+/** What the library throws says neither where nor what to do: a full disk, or files that are damaged. */
+async function told<T>(folder: string, what: Work, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const cause = levelCause(error);
+    const code = codeOf(cause) === 'LEVEL_CORRUPTION' ? 'DAMAGED' : 'UNAVAILABLE';
+    throw new StoreError(code, `${folder} cannot be ${what}: ${messageOf(cause)}`, error);
+  }
 }

@@ -84,6 +84,7 @@ export async function openPostgresStore(url: string): Promise<Store> {
 function storeOver(pool: Pool): Store {
   return {
     leaseMs: LEASE_MS,
+    keepsPast: true,
     lead: async ({ controllerId, minEpoch }: Candidate) => {
       const [row] = await query<{ epoch: string }>(pool, LEAD, [controllerId, minEpoch, LEASE_MS]);
       return row === undefined ? null : Number(row.epoch);

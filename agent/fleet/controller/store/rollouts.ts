@@ -29,6 +29,8 @@ const stateKey = (rolloutId: string): string => `rollout/${rolloutId}`;
 const executionKey = (rolloutId: string, deviceId: string): string =>
   `execution/${rolloutId}/${deviceId}`;
 const documentKey = (rolloutId: string, jobId: string): string => `document/${rolloutId}/${jobId}`;
+/** Of a rollout that is kept no longer: its id is not used again, or devices would know its jobs. */
+const pastKey = (rolloutId: string): string => `past/${rolloutId}`;
 const counterKey = (deviceId: string): string => `counter/${deviceId}`;
 
 export const entries = {
@@ -43,7 +45,31 @@ export const entries = {
   ],
   counter: (deviceId: string, counter: number): Entry => [counterKey(deviceId), String(counter)],
   documentKey,
+  refused: (rolloutId: string, text: string): Entry => [`refused/${rolloutId}`, text],
 };
+
+/** Whether there was a rollout of this id that is kept no longer. Throws StoreError. */
+export async function isPast(store: Store, rolloutId: string): Promise<boolean> {
+  return (await store.get(pastKey(rolloutId))) !== null;
+}
+
+/**
+ * Forgets a rollout but for its id; a store that keeps the past has its last state under `past/`, and
+ * its executions where they were. Throws StoreError.
+ */
+export async function forgetRollout(
+  store: Store,
+  epoch: number,
+  state: RolloutState,
+): Promise<void> {
+  const { rolloutId, endedAt } = state.record;
+  const remove = [stateKey(rolloutId)];
+  if (!store.keepsPast) {
+    for await (const [key] of store.scan(`execution/${rolloutId}/`)) remove.push(key);
+  }
+  const past = JSON.stringify(store.keepsPast ? state : { endedAt });
+  await store.write(epoch, { put: [[pastKey(rolloutId), past]], remove });
+}
 
 /** Ids and states of all rollouts, finished ones too. Throws StoreError. */
 export async function readStates(store: Store): Promise<readonly RolloutState[]> {

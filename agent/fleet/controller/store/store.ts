@@ -28,6 +28,8 @@ export interface Store {
   readonly resign: (epoch: number) => Promise<void>;
   /** How long a lease holds without being prolonged; Infinity where nobody else can lead. */
   readonly leaseMs: number;
+  /** Whether rollouts that are kept no longer stay in it as history, for whoever asks the database. */
+  readonly keepsPast: boolean;
   readonly get: (key: string) => Promise<string | null>;
   /** Entries whose keys begin so, in the order of their keys. */
   readonly scan: (prefix: string) => AsyncIterable<Entry>;

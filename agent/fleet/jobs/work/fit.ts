@@ -8,6 +8,7 @@ import { calibrationSources, type CalibrationSource } from '../../../contracts/m
 import { hashOfFile } from '../../../deploy/hash.ts';
 import { makeFolderDurably, move, removeDurably } from '../../../util/durable.ts';
 import { codeOf, messageOf } from '../../../util/errors.ts';
+import { calibrationOf, decisionTable, RECORD_FILE } from '../decisions.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import { mustEndWell } from './child.ts';
 import type { WorkContext } from './context.ts';
@@ -17,8 +18,6 @@ import { missedGate, strictest, type Limits } from './limits.ts';
 import { snapshotRecorded, type Snapshot } from './recorded.ts';
 import type { Wanted } from './stage.ts';
 
-/** Beside the model in a release: what was chosen, and what it was measured against. */
-export const RECORD_FILE = 'decision.json';
 /** Fitted models that are kept in case the same package comes again. */
 const MAX_CACHED = 4;
 
@@ -105,23 +104,6 @@ async function fitWith(
   return { data: { fitted: key }, result };
 }
 
-/** With a record of a job it must fit into a message of 128 KiB. */
-const MAX_ROWS = 24;
-const MAX_REASON = 200;
-
-/** What was tried and why it was not taken, in short: the record is what an operator has of it later. */
-function decisionTable({ bench }: DecisionRecord): readonly object[] {
-  return bench.candidates.slice(0, MAX_ROWS).map((row) => ({
-    id: row.id,
-    verdict: row.verdict,
-    why: row.reason.slice(0, MAX_REASON),
-    bytes: row.bytes,
-    p90Ms: row.latencyMs?.p90 ?? null,
-    sqnrDb: row.fidelity?.sqnrDb ?? null,
-    accuracyDrop: row.accuracy?.drop ?? null,
-  }));
-}
-
 async function fitAnew(
   manifest: string,
   options: readonly string[],
@@ -180,14 +162,12 @@ function optionsOf(policy: Policy | undefined, limits: Limits): readonly string[
   ];
 }
 
-/** Whose samples decided the ranges, and how many; why not this device's own, where they were wanted. */
-function calibratedWith({ bench: { samples } }: DecisionRecord, wanted: CalibrationSource) {
-  const { calibration, recorded } = samples;
-  if (recorded?.used === true) return { source: 'recorded', samples: calibration };
-  const source = calibration === 0 ? 'none' : 'package';
-  if (wanted !== 'recorded') return { source, samples: calibration };
-  const why = recorded?.why ?? 'nothing is recorded of this model';
-  return { source, samples: calibration, why };
+/** As it was calibrated, and why not with this device's own samples where they were wanted. */
+function calibratedWith(record: DecisionRecord, wanted: CalibrationSource) {
+  const calibration = calibrationOf(record);
+  if (wanted !== 'recorded' || calibration.source === 'recorded') return calibration;
+  const why = record.bench.samples.recorded?.why ?? 'nothing is recorded of this model';
+  return { ...calibration, why };
 }
 
 function measured({ bench, chosen }: DecisionRecord) {

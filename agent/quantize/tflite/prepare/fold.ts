@@ -67,7 +67,8 @@ function shared(
 ): TfliteTensor {
   const { shapeSignature: _, ...rest } = made;
   const source = from?.data ?? null;
-  if (from?.type !== 'FLOAT16' || source === null || made.data === null) return rest;
+  const isDecoded = from?.type === 'FLOAT16' && made.type === 'FLOAT32';
+  if (!isDecoded || source === null || made.data === null) return rest;
   const data = decoded.get(source) ?? made.data;
   decoded.set(source, data);
   return { ...rest, data };

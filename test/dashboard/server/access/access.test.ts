@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -6,7 +6,11 @@ import { networkOf } from '../../../../agent/dashboard/server/access/network.ts'
 import { proxyLogin } from '../../../../agent/dashboard/server/access/proxy.ts';
 import { Sessions } from '../../../../agent/dashboard/server/access/sessions.ts';
 import { siteOf } from '../../../../agent/dashboard/server/access/site.ts';
-import { readUsers, writeUsers } from '../../../../agent/dashboard/server/access/users.ts';
+import {
+  changeUsers,
+  readUsers,
+  writeUsers,
+} from '../../../../agent/dashboard/server/access/users.ts';
 import { hashPassword } from '../../../../agent/dashboard/server/access/passwords.ts';
 
 const MINUTE = 60_000;
@@ -59,6 +63,35 @@ describe('users file', () => {
       kind: 'input',
       message: `${file}: others may read it: chmod 600 ${file}`,
     });
+  });
+
+  test('many who change it at once lose nothing of each other', async () => {
+    const password = await hashPassword('12345');
+    const names = Array.from({ length: 20 }, (_, at) => `user-${at}`);
+    const add = (name: string) =>
+      changeUsers(file, (users) => [...users, { name, role: 'viewer', password }]);
+    await Promise.all(names.map(add));
+    await Promise.all(
+      ['user-3', 'user-4'].map((gone) =>
+        changeUsers(file, (users) => users.filter(({ name }) => name !== gone)),
+      ),
+    );
+    const kept = names.filter((name) => name !== 'user-3' && name !== 'user-4');
+    expect((await readUsers(file)).map(({ name }) => name)).toEqual(kept.toSorted());
+    expect(await readdir(folder)).toEqual(['users.json']);
+  }, 20_000);
+
+  test('a lock that somebody has left behind does not last', async () => {
+    await writeFile(`${file}.lock`, '');
+    const before = new Date(Date.now() - 60_000);
+    await utimes(`${file}.lock`, before, before);
+    await changeUsers(file, () => []);
+    expect(await readUsers(file)).toEqual([]);
+    const refuse = () => {
+      throw new Error('no');
+    };
+    await expect(changeUsers(file, refuse)).rejects.toThrow('no');
+    expect(await readdir(folder)).toEqual(['users.json']);
   });
 
   test.each([

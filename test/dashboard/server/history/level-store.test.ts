@@ -166,7 +166,11 @@ describe('the embedded history', () => {
     expect(lines.map(({ benchId }) => benchId)).toEqual(
       Array.from({ length: 20 }, (_, at) => `b${24 - at}`),
     );
-    expect(await store.benches(null)).toEqual(lines);
+    expect(await store.allBenches({ before: null, limit: 1000 })).toEqual(lines);
+    const [, , third] = lines;
+    const ts = Date.parse(third?.ts ?? '');
+    const before = { deviceId: 'pi-1', benchId: third?.benchId ?? '', ts };
+    expect(await store.allBenches({ before, limit: 4 })).toEqual(lines.slice(3, 7));
     expect((await store.bench('pi-1', 'b24'))?.report.candidates[0]?.latencyMs?.p90).toBe(25);
     expect(await store.bench('pi-1', 'b4')).toBeNull();
     expect(await store.bench('pi-2', 'b24')).toBeNull();

@@ -112,7 +112,11 @@ describeIf('postgres')('the history in PostgreSQL', () => {
     expect(lines.map(({ benchId }) => benchId)).toEqual(
       Array.from({ length: 20 }, (_, at) => `b${21 - at}`),
     );
-    expect(await store.benches(null)).toEqual(lines);
+    expect(await store.allBenches({ before: null, limit: 1000 })).toEqual(lines);
+    const [, , third] = lines;
+    const ts = Date.parse(third?.ts ?? '');
+    const before = { deviceId: 'pi-1', benchId: third?.benchId ?? '', ts };
+    expect(await store.allBenches({ before, limit: 4 })).toEqual(lines.slice(3, 7));
     expect((await store.bench('pi-1', 'b21'))?.report).toEqual(benches[21]?.report);
     expect(await store.bench('pi-1', 'b1')).toBeNull();
   });
@@ -159,7 +163,7 @@ describeIf('postgres')('a PostgreSQL that wants a password', () => {
     ];
     for (const store of stores) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      expect(await store.benches(null)).toEqual([]);
+      expect(await store.allBenches({ before: null, limit: 1000 })).toEqual([]);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await store.close();
     }
