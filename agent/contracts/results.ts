@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deviceDecisionSchema } from './device-decision.ts';
 import { statusSchema } from './fleet-status.ts';
 import { twinSchema } from './fleet-twin.ts';
 import { ID_PATTERN } from './ids.ts';
@@ -30,6 +31,7 @@ export const fleetDeviceSchema = z
     birth: birthSchema.nullable(),
     twin: twinSchema.nullable(),
     jobs: z.array(jobRecordSchema).describe('the newest first'),
+    decisions: z.array(deviceDecisionSchema).describe('of each model that it runs'),
   })
   .describe('what the broker keeps of a device');
 
