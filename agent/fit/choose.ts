@@ -138,7 +138,7 @@ async function staticEntries(
   if (first === undefined) return { entries: [], dropped: [] };
   hooks.progress({ phase: 'scoring static versions' });
   const scorer = new Scorer({ subject, maker, scratch, hooks, samples: SCORING_SAMPLES });
-  const { versions, dropped } = await staticVersions(first.scheme, scorer);
+  const { versions, dropped } = await staticVersions(forAccuracy(first.scheme, subject), scorer);
   const [best] = versions;
   const limit = HOPELESS * (await scorer.floatMs());
   const obstacle = ({ ms, sqnrDb }: StaticVersion) => {
@@ -163,6 +163,11 @@ async function staticEntries(
       }),
     ],
   };
+}
+
+/** Where versions are compared, a few bytes more of scales are no reason to be less accurate. */
+function forAccuracy(scheme: Scheme, { loaded }: Subject): Scheme {
+  return loaded.model.format === 'tflite' ? { ...scheme, rowScales: 'all' } : scheme;
 }
 
 /** The best scheme with the element types of another candidate. */

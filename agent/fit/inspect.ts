@@ -5,7 +5,9 @@ import type { InspectReport, InspectedModel } from '../contracts/inspect.ts';
 import { contentsOf } from '../model/contents.ts';
 import { messageOf } from '../util/errors.ts';
 import { checkCanWriteFile, isSameFile, writeFileDurably } from '../util/files.ts';
+import type { Feeds, SessionDescription } from '../runtime/types.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
+import type { FitWorker } from './children.ts';
 import { FitError } from './errors.ts';
 import { drawComparison } from './inspect-chart.ts';
 import { compareModels } from './inspect-compare.ts';
@@ -16,7 +18,7 @@ import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { openSubject } from './subject.ts';
 import { summarize } from './summary.ts';
-import { syntheticFeeds } from './synthetic.ts';
+import { mayMissGuess, syntheticFeeds } from './synthetic.ts';
 import type { Hooks, InspectRequest } from './types.ts';
 
 /** A model that was read, and what the user named. */
@@ -134,7 +136,7 @@ async function coverageOf(
         const description = await worker.call('describe', { path }, timeout);
         const first =
           job === null ? null : await worker.call('firstFeeds', { job, description }, timeout);
-        const feeds = first ?? syntheticFeeds(description);
+        const feeds = first ?? (await madeUp(worker, { path, description }));
         const ran = await worker.call('coverage', { path, feeds }, timeout);
         const warnings = ran.problem === undefined ? [] : [unknownCoverage(ran.problem)];
         return { integerCoverage: ran.integerCoverage, warnings };
@@ -144,6 +146,17 @@ async function coverageOf(
     signal.throwIfAborted();
     return { integerCoverage: null, warnings: [unknownCoverage(messageOf(error))] };
   }
+}
+
+async function madeUp(
+  worker: FitWorker,
+  model: { readonly path: string; readonly description: SessionDescription },
+): Promise<Feeds> {
+  const { description } = model;
+  const guess = mayMissGuess(description)
+    ? await worker.call('guessSizes', model, { timeoutMs: LOAD_TIMEOUT_MS })
+    : undefined;
+  return syntheticFeeds(description, guess ?? undefined);
 }
 
 function unknownCoverage(why: string): string {

@@ -16,6 +16,8 @@ const CHECK_SAMPLES = 8;
 const MIN_SQNR_DB = 20;
 /** Who asks for one scheme by name does not expect a search. */
 const ANALYSIS_MS = 2500;
+/** Worth the time before a version is written that is far from the float model. */
+const LONG_ANALYSIS_MS = 10_000;
 /** Layers of so little of the work are given back without asking whether other means would do. */
 const LITTLE_WORK = 0.1;
 /** Aimed at beyond the limit: other samples than these few will be a little worse. */
@@ -86,7 +88,10 @@ export async function keepAccuracy(
   if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen, sqnrDb };
   const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
   try {
-    const mixed = await mixToReach(target, chosen, tools);
+    const mixed = await mixToReach(target, chosen, {
+      ...tools,
+      sensitivity: (one) => scorer.sensitivity(one, LONG_ANALYSIS_MS),
+    });
     if (mixed !== undefined) return keptFrom(mixed);
     const warning = `${found} and no layer given back to float mends it: try --to auto`;
     return { ...plain, scheme: chosen, sqnrDb, warnings: [warning] };

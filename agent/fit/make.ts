@@ -1,5 +1,5 @@
 import type { ObserverNeeds } from '../calibration/observers/accumulator.ts';
-import { needsOf, nonFiniteTensors } from '../calibration/observers/statistics.ts';
+import { needsOf, nonFiniteWarnings } from '../calibration/observers/statistics.ts';
 import type { Collection } from '../calibration/observers/statistics.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { allNodes, nodeLabel, opName } from '../model/onnx/graph.ts';
@@ -9,7 +9,9 @@ import type { Statistics } from '../model/statistics.ts';
 import { isExcluded } from '../quantize/onnx/excluded.ts';
 import { quantizeDynamic } from '../quantize/onnx/dynamic.ts';
 import { toFp16 } from '../quantize/onnx/fp16.ts';
+import { DOUBLES, withOneFloat } from '../quantize/onnx/prepare/one-float.ts';
 import { exposeConstants, simplify } from '../quantize/onnx/prepare/prepare.ts';
+import { maskedTensors } from '../quantize/onnx/masks.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
 import { tensorsToObserve } from '../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../quantize/onnx/weight-only.ts';
@@ -79,7 +81,7 @@ export class OnnxMaker implements VersionMaker {
   async make(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
-      const { model, rows } = toFp16(this.#float, {
+      const { model, rows } = toFp16(withOneFloat(this.#float, DOUBLES), {
         blockedNodes: [...allNodes(this.#float.graph)]
           .filter((node) => isExcluded(scheme, node))
           .map(nodeLabel),
@@ -161,7 +163,7 @@ export class OnnxMaker implements VersionMaker {
   }
 
   async #prepareOnce(): Promise<OnnxModel> {
-    return simplify(await this.#fold());
+    return simplify(withOneFloat(await this.#fold()));
   }
 
   /** With every constant part computed. */
@@ -244,9 +246,7 @@ export class OnnxMaker implements VersionMaker {
         }),
     });
     const collection = opened.restore(found);
-    for (const [name, bad] of nonFiniteTensors(collection)) {
-      this.warnings.push(`tensor '${name}' had ${bad} NaN or infinite values in calibration`);
-    }
+    this.warnings.push(...nonFiniteWarnings(collection, maskedTensors(prepared.graph)));
     return collection;
   }
 }

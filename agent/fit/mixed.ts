@@ -1,6 +1,6 @@
 import type { Scheme } from '../contracts/scheme.ts';
 import { QuantizeError } from '../quantize/errors.ts';
-import { decibelOf, giveBack, noiseOf } from './give-back.ts';
+import { decibelOf, giveBack, noiseOf, predictedNoise } from './give-back.ts';
 import type { Sensitivity } from './give-back.ts';
 import type { Scored } from './scorer.ts';
 
@@ -77,28 +77,38 @@ async function search(
   const split = async (float: ReadonlySet<string>) => (await tools.split?.(scheme, float)) ?? float;
   const start = await split(new Set());
   const allowed = noiseOf(targetDb);
-  const tried = new Set<string>();
+  const tried = new Map<string, number>();
   let [good, bad] = [0, Infinity];
-  let aim = allowed;
+  let aim = allowed * overrated(sensitivity, await tools.score(scheme));
   let best: Mixed | undefined;
   for (let count = 0; count < TRIES; count++) {
     // oxlint-disable-next-line no-await-in-loop -- the next step depends on this one
     const labels = await split(giveBack(sensitivity, aim, start));
     if (share(labels, sensitivity) > mostShare) break;
     const key = [...labels].toSorted().join('\n');
+    const known = tried.get(key);
     // oxlint-disable-next-line no-await-in-loop -- the next step depends on this one
-    const made = tried.has(key) ? undefined : await attempt(scheme, labels, sensitivity, tools);
-    tried.add(key);
-    const noise = made === undefined ? undefined : noiseOf(made.sqnrDb ?? Infinity);
-    const enough = noise === undefined ? aim <= good : noise <= allowed;
+    const made =
+      known === undefined ? await attempt(scheme, labels, sensitivity, tools) : undefined;
+    const noise = known ?? (made === undefined ? 0 : noiseOf(made.sqnrDb ?? Infinity));
+    tried.set(key, noise);
+    const enough = noise <= allowed;
     if (enough) good = Math.max(good, aim);
     else bad = Math.min(bad, aim);
     if (enough && made !== undefined && made.share <= (best?.share ?? Infinity)) best = made;
-    if (enough && noise !== undefined && noise > allowed * TIGHT) break;
+    if (enough && noise > allowed * TIGHT) break;
     if (good > 0 && bad / good < SAME_AIM) break;
-    aim = nextAim({ good, bad, aim, ratio: noise === undefined ? 1 : allowed / noise });
+    // All was given back: what is predicted without giving back anything is too much.
+    if (noise === 0 && bad === Infinity) bad = predictedNoise(sensitivity, start);
+    aim = nextAim({ good, bad, aim, ratio: known === undefined ? allowed / noise : 1 });
   }
   return best;
+}
+
+/** How many times too large the prediction is for the version as it is; 1 where it is too small. */
+function overrated(sensitivity: Sensitivity, plain: Scored): number {
+  const noise = noiseOf(decibels(plain));
+  return noise > 0 ? Math.max(1, predictedNoise(sensitivity, new Set()) / noise) : 1;
 }
 
 /** Between what was enough and what was not; before both are known, as far as the last one missed. */

@@ -101,6 +101,7 @@ export async function quantize(
         ...(subject.calibrationInfo?.warnings ?? []),
         ...maker.warnings,
         ...warnings,
+        ...notRun(subject),
         ...(await unmatchedNames(asked, maker)),
       ]),
     ],
@@ -194,7 +195,10 @@ function schemeFor(
   };
 }
 
-/** Runs the result once: what cannot run must not be handed over. */
+/**
+ * Runs the result once: what cannot run must not be handed over. Where no made-up input suits the
+ * model itself, it is loaded only.
+ */
 async function coverageOf(
   path: string,
   subject: Subject,
@@ -208,9 +212,20 @@ async function coverageOf(
     scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
+      if (subject.guess === null) {
+        await worker.call('describe', { path }, timeout);
+        return null;
+      }
       return (await worker.call('coverage', { path, feeds }, timeout)).integerCoverage;
     },
   });
+}
+
+function notRun({ guess }: Subject): readonly string[] {
+  if (guess !== null) return [];
+  return [
+    'the model takes none of the inputs that were made up for it: the result was loaded, not run; give --samples',
+  ];
 }
 
 /** High-water mark of this process; 0 where the system does not say. */

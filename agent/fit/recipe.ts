@@ -72,6 +72,7 @@ const OF_STATIC = [
   'smooth',
   'rounding',
   'biases',
+  'rowScales',
 ] as const;
 const OF_STATIC_RULES = ['observer', 'range'] as const;
 

@@ -89,11 +89,14 @@ export class Scorer {
     return known;
   }
 
-  /** What each rounded thing of a static scheme does to the outputs by itself. */
-  sensitivity(scheme: Scheme): Promise<Sensitivity> {
+  /**
+   * What each rounded thing of a static scheme does to the outputs by itself.
+   * @param budgetMs in place of what the options say
+   */
+  sensitivity(scheme: Scheme, budgetMs = this.#options.analysisMs): Promise<Sensitivity> {
     const rounded = withoutMeasuring(scheme);
-    const key = JSON.stringify(rounded);
-    const known = this.#sensitivity.get(key) ?? this.#analyse(rounded);
+    const key = JSON.stringify([rounded, budgetMs]);
+    const known = this.#sensitivity.get(key) ?? this.#analyse(rounded, budgetMs);
     this.#sensitivity.set(key, known);
     return known;
   }
@@ -133,10 +136,9 @@ export class Scorer {
     return { scheme, path, bytes, ops, sqnrDb, ms };
   }
 
-  async #analyse(scheme: Scheme): Promise<Sensitivity> {
+  async #analyse(scheme: Scheme, budgetMs = ANALYSIS_MS): Promise<Sensitivity> {
     const { maker, scratch, hooks } = this.#options;
     const parts = await maker.parts?.(scheme);
-    const budgetMs = this.#options.analysisMs ?? ANALYSIS_MS;
     const planned =
       parts === undefined ? undefined : planModel(parts.model, parts.statistics, scheme);
     const sources =

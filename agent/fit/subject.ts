@@ -25,7 +25,8 @@ import {
   splitSamples,
 } from './sample-jobs.ts';
 import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
-import { assumedSizes, syntheticFeeds } from './synthetic.ts';
+import { assumedSizes, mayMissGuess, syntheticFeeds } from './synthetic.ts';
+import type { Guess } from './synthetic.ts';
 import type { Scratch } from './scratch.ts';
 import type { BenchRequest, Hooks } from './types.ts';
 
@@ -43,6 +44,8 @@ export interface Subject {
   readonly recorded: RecordedSamples | null;
   readonly facts: Facts;
   readonly profile: HardwareProfile;
+  /** Made-up inputs that it runs with; null where it takes none of them. Samples need none. */
+  readonly guess: Guess | null | undefined;
   /** What the model itself is run with. */
   readonly delegate: DelegateOptions | undefined;
 }
@@ -114,6 +117,10 @@ export async function openSubject(
       const calibrationInfo = await look(samples.calibration);
       const evaluationInfo = await look(samples.evaluation);
       const labelled = evaluationInfo?.labelled ?? false;
+      const guess =
+        samples.evaluation === null && mayMissGuess(description)
+          ? await worker.call('guessSizes', { path, description, delegate }, timeout)
+          : undefined;
       const { task, warnings } = assumeTask(described.task, description, labelled);
       return {
         package: { ...described, task },
@@ -125,13 +132,14 @@ export async function openSubject(
             ...(described.warnings ?? []),
             ...samples.warnings,
             ...warnings,
-            ...(samples.evaluation === null ? assumedSizes(description) : []),
+            ...(samples.evaluation === null ? assumedSizes(description, guess ?? undefined) : []),
           ],
         },
         calibrationInfo,
         evaluationInfo,
         inputs,
         recorded,
+        guess,
         facts,
         profile,
         delegate,
@@ -193,7 +201,7 @@ export async function timingFeeds(
   { signal }: Hooks,
 ): Promise<Feeds> {
   const job = subject.samples.evaluation;
-  if (job === null) return syntheticFeeds(subject.description);
+  if (job === null) return syntheticFeeds(subject.description, subject.guess ?? undefined);
   const { description } = subject;
   const args = { timeoutMs: LOAD_TIMEOUT_MS };
   const feeds = await inChild({

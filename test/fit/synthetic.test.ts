@@ -1,5 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { assumedSizes, syntheticFeeds } from '../../agent/fit/synthetic.ts';
+import {
+  assumedSizes,
+  guessesFor,
+  mayMissGuess,
+  syntheticFeeds,
+} from '../../agent/fit/synthetic.ts';
 import type { TensorDescription, TensorType } from '../../agent/runtime/types.ts';
 
 type Shape = TensorDescription['shape'];
@@ -63,4 +68,72 @@ test('values are the same every time, and floats are not all alike', () => {
 
 test('text cannot be made up', () => {
   expect(() => syntheticFeeds(described({ x: ['string', [1]] }))).toThrow("input 'x' is of type");
+});
+
+describe('guesses', () => {
+  const waveAndState = described({
+    input: ['float32', [null, null]],
+    state: ['float32', [2, null, 128]],
+    sr: ['int64', []],
+  });
+
+  test('the usual one comes first; with and without the batch in the middle of states', () => {
+    const shapes = guessesFor(waveAndState).map((guess) => {
+      const { input, state } = syntheticFeeds(waveAndState, guess);
+      return [input?.shape, state?.shape];
+    });
+    expect(shapes.slice(0, 4)).toEqual([
+      [
+        [1, 128],
+        [2, 128, 128],
+      ],
+      [
+        [1, 128],
+        [2, 1, 128],
+      ],
+      [
+        [1, 512],
+        [2, 512, 128],
+      ],
+      [
+        [1, 512],
+        [2, 1, 128],
+      ],
+    ]);
+    expect(shapes).toContainEqual([
+      [1, 16_000],
+      [2, 1, 128],
+    ]);
+  });
+
+  test('only waves become thousands of steps long', () => {
+    const model = described({ ids: ['int64', ['n', 't']], frames: ['float32', ['n', 'u', 80]] });
+    const all = guessesFor(model).map((guess) => syntheticFeeds(model, guess));
+    const steps = all.flatMap(({ ids, frames }) => [ids?.shape[1] ?? 0, frames?.shape[1] ?? 0]);
+    expect(Math.max(...steps)).toBe(512);
+  });
+
+  test('there is one where nothing is open, and it may miss only what whole numbers mean', () => {
+    const closed = described({ x: ['float32', ['n', 3, 8, 8]] });
+    expect(guessesFor(closed)).toHaveLength(1);
+    expect(mayMissGuess(closed)).toBe(false);
+    expect(mayMissGuess(described({ ids: ['int64', [1, 8]] }))).toBe(true);
+    expect(mayMissGuess(waveAndState)).toBe(true);
+  });
+
+  test('masks let all through, lengths are those of the sequence, rates those of speech', () => {
+    const model = described({
+      input_ids: ['int64', ['n', 't']],
+      attention_mask: ['int64', ['n', 't']],
+      x_length: ['int32', [1]],
+      sr: ['int64', []],
+      keep_mask: ['bool', [1]],
+    });
+    const first = (name: string) => Number(syntheticFeeds(model)[name]?.data[0]);
+    expect(first('input_ids')).toBe(0);
+    expect(first('attention_mask')).toBe(1);
+    expect(first('x_length')).toBe(128);
+    expect(first('sr')).toBe(16_000);
+    expect(first('keep_mask')).toBe(1);
+  });
 });

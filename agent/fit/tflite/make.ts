@@ -1,5 +1,5 @@
 import type { Collection } from '../../calibration/observers/statistics.ts';
-import { needsOf, nonFiniteTensors } from '../../calibration/observers/statistics.ts';
+import { needsOf, nonFiniteWarnings } from '../../calibration/observers/statistics.ts';
 import type { ObserverNeeds } from '../../calibration/observers/accumulator.ts';
 import type { Scheme } from '../../contracts/scheme.ts';
 import { exposeTensors } from '../../model/tflite/expose.ts';
@@ -161,9 +161,7 @@ export class TfliteMaker implements VersionMaker {
           hooks,
         }),
     });
-    for (const [name, bad] of nonFiniteTensors(collection)) {
-      this.warnings.push(`tensor '${name}' had ${bad} NaN or infinite values in calibration`);
-    }
+    this.warnings.push(...nonFiniteWarnings(collection));
     return collection;
   }
 }
