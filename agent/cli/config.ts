@@ -21,6 +21,13 @@ Examples:
 
 Exit codes: 0 in order, 1 failed, 2 the configuration cannot be used.`;
 
+const helpOf = (name: string) => `
+Examples:
+  agent config ${name}
+  agent config ${name} --config agent.yaml --json
+
+Exit codes: 0 in order, 1 failed, 2 the configuration cannot be used.`;
+
 /** `agent config check` and `agent config show`. */
 export function configCommand({ io }: CliContext, outcome: Outcome): Command {
   const command = new Command('config')
@@ -32,7 +39,8 @@ export function configCommand({ io }: CliContext, outcome: Outcome): Command {
       .command(name)
       .description(summary)
       .option('--config <file>', 'configuration, YAML (default: /etc/edgefit/agent.yaml)')
-      .option('--json', `print it as JSON (${schema})`);
+      .option('--json', `print it as JSON (${schema})`)
+      .addHelpText('after', helpOf(name));
   withFlags(
     'check',
     'Says everything that is wrong, with file, line and key.',

@@ -28,7 +28,9 @@ Examples:
   agent inspect package.json small.onnx --top 10 --json
 
 With VERSION, every tensor that both models have is compared on the samples:
-SQNR is the error up to there, own SQNR what the layer adds by itself.`;
+SQNR is the error up to there, own SQNR what the layer adds by itself.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent inspect MODEL [QUANTIZED]`. */
 export function inspectCommand(context: CliContext): Command {

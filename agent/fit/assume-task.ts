@@ -1,3 +1,4 @@
+import { measuredTasks } from '../bench/task.ts';
 import type { TaskSpec } from '../contracts/manifest.ts';
 import type { SessionDescription } from '../runtime/types.ts';
 
@@ -17,7 +18,8 @@ export function assumeTask(
   labelled: boolean,
 ): AssumedTask {
   const [first] = outputs;
-  if (given !== null || !labelled || first === undefined) return { task: given, warnings: [] };
+  if (given !== null) return { task: given, warnings: labelled ? unmeasured(given) : [] };
+  if (!labelled || first === undefined) return { task: null, warnings: [] };
   const classes = first.shape.at(-1);
   const scores = first.shape.length <= 2 && classes !== undefined && classes !== 1;
   if (!scores) {
@@ -26,4 +28,11 @@ export function assumeTask(
   }
   const task = { kind: 'classification', output: first.name, labelOffset: 0 };
   return { task, warnings: [`the labels are taken for classes of the output '${first.name}'`] };
+}
+
+/** Labels that nothing would be done with. */
+function unmeasured({ kind }: TaskSpec): readonly string[] {
+  if (measuredTasks.includes(kind)) return [];
+  const known = measuredTasks.join(', ');
+  return [`the labels are not used: task.kind "${kind}" has no metric here (${known} have)`];
 }

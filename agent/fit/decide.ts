@@ -9,7 +9,7 @@ import {
   isReference,
   limitObstacle,
 } from './objective.ts';
-import { moreText, msAgainst, threeDigits } from './words.ts';
+import { bytesText, moreText, msAgainst, threeDigits } from './words.ts';
 import type { Decision, MeasuredRow, Objective, Verdict } from './types.ts';
 
 /**
@@ -158,7 +158,9 @@ function choiceReason(
   const othersOut = eligible.every(isReference) && !rows.every(isReference);
   const tie = tieWords(eligible, ranking, criteria);
   const parts = [
-    tie === '' ? `${SUPERLATIVE[objective.optimize]}: ${figure(best)}` : `${figure(best)}, ${tie}`,
+    tie === ''
+      ? `${SUPERLATIVE[objective.optimize]}: ${figures(best, objective)}`
+      : `${figures(best, objective)}, ${tie}`,
     compared,
     accuracyWords(best, objective),
     othersOut ? 'no smaller version is both as fast and accurate enough' : '',
@@ -167,6 +169,12 @@ function choiceReason(
   return parts.filter((part) => part !== '').join('; ');
 }
 
-function figure(row: MeasuredRow): string {
-  return `${threeDigits(row.latencyMs?.p50 ?? 0)} ms`;
+/** What was asked for first; the latency is of interest in any case. */
+function figures({ bytes, peakRssBytes, latencyMs }: MeasuredRow, { optimize }: Objective): string {
+  const asked = {
+    latency: [],
+    size: bytes === null ? [] : [bytesText(bytes)],
+    memory: peakRssBytes === null ? [] : [`peak ${bytesText(peakRssBytes)}`],
+  } as const;
+  return [...asked[optimize], `${threeDigits(latencyMs?.p50 ?? 0)} ms`].join(', ');
 }

@@ -5,6 +5,7 @@ import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
 import type { Version } from './closer-ranges.ts';
 import type { VersionMaker } from './version-maker.ts';
 import { mixToReach } from './mixed.ts';
+import type { Mixed } from './mixed.ts';
 import { Scorer } from './scorer.ts';
 import type { Scratch } from './scratch.ts';
 import type { Subject } from './subject.ts';
@@ -29,6 +30,8 @@ export interface KeptAccuracy {
   /** Why nodes were given back to float, by their label. */
   readonly given: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
+  /** How close it is on the samples that it was checked on; null where its outputs are the same. */
+  readonly sqnrDb?: number | null;
 }
 
 /**
@@ -64,32 +67,38 @@ export async function keepAccuracy(
   const asAsked = await scorer.score(scheme);
   const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
   const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
-  if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme };
+  if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
   };
+  const keptFrom = (mixed: Mixed) => ({
+    ...plain,
+    scheme: mixed.scheme,
+    sqnrDb: mixed.sqnrDb,
+    given: mixed.given,
+  });
   const target = minSqnrDb + MARGIN_DB;
   // What goes wrong here goes wrong below again, where it becomes a warning.
   const quick = await mixToReach(target, ranged.scheme, tools, LITTLE_WORK).catch(() => undefined);
   options.hooks.signal.throwIfAborted();
-  if (quick !== undefined) return { ...plain, scheme: quick.scheme, given: quick.given };
+  if (quick !== undefined) return keptFrom(quick);
   const best = await tuned(ranged, scorer);
   const { scheme: chosen, sqnrDb } = best;
-  if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen };
+  if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen, sqnrDb };
   const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
   try {
     const mixed = await mixToReach(target, chosen, {
       ...tools,
       sensitivity: (one) => scorer.sensitivity(one, LONG_ANALYSIS_MS),
     });
-    if (mixed !== undefined) return { ...plain, scheme: mixed.scheme, given: mixed.given };
+    if (mixed !== undefined) return keptFrom(mixed);
     const warning = `${found} and no layer given back to float mends it: try --to auto`;
-    return { ...plain, scheme: chosen, warnings: [warning] };
+    return { ...plain, scheme: chosen, sqnrDb, warnings: [warning] };
   } catch (error) {
     options.hooks.signal.throwIfAborted();
     const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
-    return { ...plain, scheme: chosen, warnings: [warning] };
+    return { ...plain, scheme: chosen, sqnrDb, warnings: [warning] };
   }
 }
 

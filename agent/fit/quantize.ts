@@ -52,7 +52,7 @@ export async function quantize(
   refuseCalibrating(request, subject.loaded.model);
   const ranges = await readRanges(request.ranges, subject);
   const maker = await makerFor(subject, scratch, hooks, ranges);
-  const { scheme, asIs, rows, given, warnings } =
+  const choice =
     asked === AUTO
       ? await choose(subject, maker, scratch, hooks)
       : await keepAccuracy(schemeFor(request, asked, subject), request, {
@@ -61,6 +61,7 @@ export async function quantize(
           scratch,
           hooks,
         });
+  const { scheme, asIs, rows, given, warnings } = choice;
   const made = await maker.make(scheme);
   const quantized: Model = asIs ? subject.loaded.model : made.model;
   const { found } = made;
@@ -89,15 +90,20 @@ export async function quantize(
     seconds: (performance.now() - start) / 1000,
     peakRssBytes: ownPeakRssBytes() + largestChildRssBytes(),
     integerCoverage,
+    ...('sqnrDb' in choice ? { sqnrDb: choice.sqnrDb } : {}),
     ops: countOps(ops),
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
     warnings: [
-      ...maker.warnings,
-      ...warnings,
-      ...notRun(subject),
-      ...(await unmatchedNames(asked, maker)),
+      ...new Set([
+        ...(subject.package.warnings ?? []),
+        ...(subject.calibrationInfo?.warnings ?? []),
+        ...maker.warnings,
+        ...warnings,
+        ...notRun(subject),
+        ...(await unmatchedNames(asked, maker)),
+      ]),
     ],
     ...recipeOf(scheme),
     ...(found === undefined ? {} : { found }),

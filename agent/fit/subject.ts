@@ -129,6 +129,7 @@ export async function openSubject(
         samples: {
           ...samples,
           warnings: [
+            ...(described.warnings ?? []),
             ...samples.warnings,
             ...warnings,
             ...(samples.evaluation === null ? assumedSizes(description, guess ?? undefined) : []),

@@ -21,6 +21,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder, not a file',
   EMFILE: 'too many open files',
   EFBIG: 'the file would be larger than is allowed here',
+  ELOOP: 'its symbolic links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
 };
 
 /** The disk's fault rather than that of the path given. */

@@ -27,3 +27,15 @@ test('what the manifest says comes first, and without labels nothing is assumed'
   expect(assumeTask(given, model(1, 10), true)).toEqual({ task: given, warnings: [] });
   expect(assumeTask(null, model(1, 10), false)).toEqual({ task: null, warnings: [] });
 });
+
+test('labels of a task without a metric are not passed over in silence', () => {
+  const given = { kind: 'clasification', labelOffset: 0 };
+  expect(assumeTask(given, model(1, 10), true)).toEqual({
+    task: given,
+    warnings: [
+      'the labels are not used: task.kind "clasification" has no metric here ' +
+        '(classification, ctc, language have)',
+    ],
+  });
+  expect(assumeTask(given, model(1, 10), false).warnings).toEqual([]);
+});

@@ -176,6 +176,7 @@ test('size and memory as the thing to optimize', () => {
   expect(reasonOf(rows, memory, FLOAT1)).toBe(
     'needs more memory than the choice (peak 90.0 MB against 80.0 MB)',
   );
+  expect(reasonOf(rows, memory, STATIC1)).toMatch(/^least memory: peak 80\.0 MB, 0\.900 ms; /);
 });
 
 test('nothing ran: nothing is chosen', () => {
