@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { InspectReport } from '../contracts/inspect.ts';
-import { CHART_KINDS, isChartPath } from '../fit/inspect-chart.ts';
+import { CHART_KINDS, isChartPath } from '../fit/inspect/inspect-chart.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import { renderInspect } from './inspect-table.ts';

@@ -11,7 +11,7 @@ import {
   type SchemeInterface,
 } from '../contracts/scheme.ts';
 import type { QuantizeRequest } from '../fit/types.ts';
-import { bytesText, threeDigits, timesText } from '../fit/words.ts';
+import { bytesText, threeDigits, timesText } from '../fit/report/words.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import {

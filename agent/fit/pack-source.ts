@@ -6,15 +6,15 @@ import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
-import { runtimeFor } from './runtimes.ts';
-import type { SampleJob } from './sample-jobs.ts';
+import { runtimeFor } from './candidates/runtimes.ts';
+import type { SampleJob } from './samples/sample-jobs.ts';
 import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { openSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
 import { summarize } from './summary.ts';
 import type { Hooks, PackInput } from './types.ts';
-import { describeModel } from './variant-file.ts';
+import { describeModel } from './candidates/variant-file.ts';
 
 /**
  * Opens all that a package is to be made of, as a device will: the model is loaded, the samples are

@@ -17,19 +17,19 @@ import { emitC } from '../model/tflite/emit-c.ts';
 import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
-import { refuseCalibrating } from './already-quantized.ts';
+import { refuseCalibrating } from './make/already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
-import type * as ChooseModule from './choose.ts';
+import type * as ChooseModule from './decide/choose.ts';
 import { FitError } from './errors.ts';
-import { keepAccuracy } from './keep-accuracy.ts';
-import type { VersionMaker } from './version-maker.ts';
-import { makerFor } from './make-files.ts';
-import { checkOutputs, refuseForeign, refuseOverwriting } from './quantize-outputs.ts';
-import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
+import { keepAccuracy } from './search/keep-accuracy.ts';
+import type { VersionMaker } from './search/version-maker.ts';
+import { makerFor } from './make/make-files.ts';
+import { checkOutputs, refuseForeign, refuseOverwriting } from './make/quantize-outputs.ts';
+import { applyRecipe, readRecipe, toRecipe } from './make/recipe.ts';
 import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
-import { runtimeFor } from './runtimes.ts';
-import { schemesFor } from './schemes.ts';
+import { runtimeFor } from './candidates/runtimes.ts';
+import { schemesFor } from './candidates/schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
 import { shareOfVersion } from './tensorrt/coverage.ts';
@@ -141,7 +141,7 @@ function emitted(
 
 /** By measurement, which takes modules that nothing else does. */
 const choose: typeof ChooseModule.chooseScheme = async (...args) => {
-  const { chooseScheme } = await import('./choose.ts');
+  const { chooseScheme } = await import('./decide/choose.ts');
   return chooseScheme(...args);
 };
 

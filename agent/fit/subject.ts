@@ -6,16 +6,16 @@ import type { ModelInput } from '../contracts/recorded.ts';
 import { probeMachine } from '../hardware/probe.ts';
 import { knownProfiles } from '../hardware/profiles.ts';
 import type { DelegateOptions, Feeds, SessionDescription } from '../runtime/types.ts';
-import { runnableFile } from './already-quantized.ts';
-import { assumeTask } from './assume-task.ts';
+import { runnableFile } from './make/already-quantized.ts';
+import { assumeTask } from './samples/assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
-import { delegateFor } from './delegate.ts';
+import { delegateFor } from './candidates/delegate.ts';
 import { counted } from './progress.ts';
-import { lookAtRecorded, recordableInputs, withRecorded } from './recorded.ts';
-import type { RecordedSamples } from './recorded.ts';
-import { refuseUnpublished } from './runtimes.ts';
+import { lookAtRecorded, recordableInputs, withRecorded } from './samples/recorded.ts';
+import type { RecordedSamples } from './samples/recorded.ts';
+import { refuseUnpublished } from './candidates/runtimes.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
 import {
@@ -23,10 +23,10 @@ import {
   manifestSamples,
   requestedSamples,
   splitSamples,
-} from './sample-jobs.ts';
-import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
-import { assumedSizes, mayMissGuess, syntheticFeeds } from './synthetic.ts';
-import type { Guess } from './synthetic.ts';
+} from './samples/sample-jobs.ts';
+import type { SampleInfo, SampleJob, SampleSets } from './samples/sample-jobs.ts';
+import { assumedSizes, mayMissGuess, syntheticFeeds } from './samples/synthetic.ts';
+import type { Guess } from './samples/synthetic.ts';
 import type { Scratch } from './scratch.ts';
 import type { BenchRequest, Hooks } from './types.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { assumeTask } from '../../agent/fit/assume-task.ts';
+import { assumeTask } from '../../agent/fit/samples/assume-task.ts';
 
 const model = (...shape: readonly (number | string | null)[]) => ({
   inputs: [],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { decideAuto } from '../../agent/fit/auto-decision.ts';
+import { decideAuto } from '../../agent/fit/decide/auto-decision.ts';
 import { labelled, row, unlabelled } from './fixtures.ts';
 
 const FLOAT = 'onnxruntime/fp32/t1';

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { TensorAccumulator } from '../../agent/calibration/observers/accumulator.ts';
 import { toStatistics } from '../../agent/calibration/observers/statistics.ts';
-import { openBodies } from '../../agent/fit/body-tensors.ts';
+import { openBodies } from '../../agent/fit/calibrate/body-tensors.ts';
 import { exposeTensors } from '../../agent/model/onnx/expose.ts';
 import { makeNode } from '../../agent/model/onnx/graph.ts';
 import { DataType } from '../../agent/model/onnx/tensor.ts';

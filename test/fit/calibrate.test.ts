@@ -8,8 +8,8 @@ import type { Collection } from '../../agent/calibration/observers/statistics.ts
 import { readPackage } from '../../agent/calibration/package.ts';
 import { openSamples } from '../../agent/calibration/samples/open.ts';
 import type { InputSpec } from '../../agent/contracts/manifest.ts';
-import { calibrate } from '../../agent/fit/calibrate.ts';
-import { groupBySize, sampleValues } from '../../agent/fit/calibration-groups.ts';
+import { calibrate } from '../../agent/fit/calibrate/calibrate.ts';
+import { groupBySize, sampleValues } from '../../agent/fit/calibrate/calibration-groups.ts';
 import { inChild, openChild } from '../../agent/fit/children.ts';
 import { makeScratch } from '../../agent/fit/scratch.ts';
 import type { Scratch } from '../../agent/fit/scratch.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { needsOf } from '../../agent/calibration/observers/statistics.ts';
-import { calibrate } from '../../agent/fit/calibrate.ts';
+import { calibrate } from '../../agent/fit/calibrate/calibrate.ts';
 import { inChild } from '../../agent/fit/children.ts';
 import { makeScratch } from '../../agent/fit/scratch.ts';
 import type { Scratch } from '../../agent/fit/scratch.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { schemePresets } from '../../agent/contracts/scheme.ts';
 import type { Scheme } from '../../agent/contracts/scheme.ts';
-import { closerRanges, mayChooseRanges } from '../../agent/fit/closer-ranges.ts';
-import type { Scored } from '../../agent/fit/scorer.ts';
+import { closerRanges, mayChooseRanges } from '../../agent/fit/search/closer-ranges.ts';
+import type { Scored } from '../../agent/fit/search/scorer.ts';
 
 const SCHEME: Scheme = schemePresets['int8-static'];
 const CLOSER: Scheme = { ...SCHEME, observer: 'moving-average' };

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { applyDecision, decide } from '../../agent/fit/decide.ts';
-import { SAME } from '../../agent/fit/criteria.ts';
+import { applyDecision, decide } from '../../agent/fit/decide/decide.ts';
+import { SAME } from '../../agent/fit/decide/criteria.ts';
 import type { MeasuredRow, Objective } from '../../agent/fit/types.ts';
 import { labelled, row, unlabelled } from './fixtures.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { noScheme } from '../../agent/contracts/scheme.ts';
-import { checkDelegate, withDelegate } from '../../agent/fit/delegate.ts';
+import { checkDelegate, withDelegate } from '../../agent/fit/candidates/delegate.ts';
 import type { Candidate } from '../../agent/fit/types.ts';
 
 const candidate: Candidate = {

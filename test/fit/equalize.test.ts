@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { valuesToLookAt } from '../../agent/fit/equalize.ts';
+import { valuesToLookAt } from '../../agent/fit/calibrate/equalize.ts';
 
 test('the values to look at are those of all tensors, 64 times', () => {
   const shapes = new Map([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { SplitClock, fastestSplit } from '../../agent/fit/fastest-split.ts';
-import type { SplitFacts } from '../../agent/fit/fastest-split.ts';
+import { SplitClock, fastestSplit } from '../../agent/fit/search/fastest-split.ts';
+import type { SplitFacts } from '../../agent/fit/search/fastest-split.ts';
 
 /** input -> a -> b -> c -> output; every tensor has 1000 elements, and each border costs 0.1 ms. */
 function chain(times: Readonly<Record<string, readonly [float: number, integer: number]>>) {

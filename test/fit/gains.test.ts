@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { decideAuto } from '../../agent/fit/auto-decision.ts';
-import { calibrationBytes } from '../../agent/fit/calibration-budget.ts';
-import { groupBySize } from '../../agent/fit/calibration-groups.ts';
-import { decide } from '../../agent/fit/decide.ts';
+import { decideAuto } from '../../agent/fit/decide/auto-decision.ts';
+import { calibrationBytes } from '../../agent/fit/calibrate/calibration-budget.ts';
+import { groupBySize } from '../../agent/fit/calibrate/calibration-groups.ts';
+import { decide } from '../../agent/fit/decide/decide.ts';
 import type { MeasuredRow } from '../../agent/fit/types.ts';
 import { loadProfiles } from '../../agent/hardware/profiles.ts';
 import { labelled, row, unlabelled } from './fixtures.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { decibelOf, giveBack, noiseOf, predictedNoise } from '../../agent/fit/give-back.ts';
-import type { MeasuredSource, Sensitivity } from '../../agent/fit/give-back.ts';
+import { decibelOf, giveBack, noiseOf, predictedNoise } from '../../agent/fit/search/give-back.ts';
+import type { MeasuredSource, Sensitivity } from '../../agent/fit/search/give-back.ts';
 
 const source = (
   kind: MeasuredSource['kind'],

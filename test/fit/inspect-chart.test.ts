@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { drawComparison, isChartPath } from '../../agent/fit/inspect-chart.ts';
-import { dbScale, escapeXml, onScale, shortened } from '../../agent/fit/inspect-svg.ts';
-import { addedErrorDb, steepestFalls } from '../../agent/fit/inspect-words.ts';
+import { drawComparison, isChartPath } from '../../agent/fit/inspect/inspect-chart.ts';
+import { dbScale, escapeXml, onScale, shortened } from '../../agent/fit/inspect/inspect-svg.ts';
+import { addedErrorDb, steepestFalls } from '../../agent/fit/inspect/inspect-words.ts';
 import { comparisonOf, inspectReport, layer } from './inspect-fixture.ts';
 
 describe('the scale', () => {

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { schemePresets } from '../../agent/contracts/scheme.ts';
 import type { Scheme } from '../../agent/contracts/scheme.ts';
-import { giveBack } from '../../agent/fit/give-back.ts';
-import { leaveOneOut } from '../../agent/fit/leave-one-out.ts';
-import type { Scored } from '../../agent/fit/scorer.ts';
+import { giveBack } from '../../agent/fit/search/give-back.ts';
+import { leaveOneOut } from '../../agent/fit/search/leave-one-out.ts';
+import type { Scored } from '../../agent/fit/search/scorer.ts';
 import { QuantizeError } from '../../agent/quantize/errors.ts';
 
 const NOISE: Readonly<Record<string, number>> = { a: 0.03, b: 0.001, c: 0.004 };

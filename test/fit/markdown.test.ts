@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { latencyChart } from '../../agent/fit/chart.ts';
-import { renderMarkdown } from '../../agent/fit/markdown.ts';
+import { latencyChart } from '../../agent/fit/report/chart.ts';
+import { renderMarkdown } from '../../agent/fit/report/markdown.ts';
 import { report } from './report-fixture.ts';
 
 test('the report', () => {

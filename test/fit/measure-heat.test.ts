@@ -2,9 +2,9 @@
 // of a Raspberry Pi with a power monitor would.
 import { resolve } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { conditionsOf, withMachine } from '../../agent/fit/machine.ts';
-import { measureAll, type Measurements } from '../../agent/fit/measure.ts';
-import type { Measurement } from '../../agent/fit/running.ts';
+import { conditionsOf, withMachine } from '../../agent/fit/measure/machine.ts';
+import { measureAll, type Measurements } from '../../agent/fit/measure/measure.ts';
+import type { Measurement } from '../../agent/fit/measure/running.ts';
 import { withScratch } from '../../agent/fit/scratch.ts';
 import type { Candidate, ProgressEvent } from '../../agent/fit/types.ts';
 import { onnxRuntime } from '../../agent/runtime/onnxruntime.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { schemePresets } from '../../agent/contracts/scheme.ts';
 import type { Scheme } from '../../agent/contracts/scheme.ts';
-import { decibelOf, predictedNoise } from '../../agent/fit/give-back.ts';
-import type { Sensitivity } from '../../agent/fit/give-back.ts';
-import { mixToReach } from '../../agent/fit/mixed.ts';
-import type { MixedTools } from '../../agent/fit/mixed.ts';
+import { decibelOf, predictedNoise } from '../../agent/fit/search/give-back.ts';
+import type { Sensitivity } from '../../agent/fit/search/give-back.ts';
+import { mixToReach } from '../../agent/fit/search/mixed.ts';
+import type { MixedTools } from '../../agent/fit/search/mixed.ts';
 import { QuantizeError } from '../../agent/quantize/errors.ts';
 
 const LAYERS = 40;

@@ -1,5 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { missedObjectives, resolveObjective, uncertainty } from '../../agent/fit/objective.ts';
+import {
+  missedObjectives,
+  resolveObjective,
+  uncertainty,
+} from '../../agent/fit/decide/objective.ts';
 import type { ObjectiveRequest } from '../../agent/fit/types.ts';
 import { report } from './report-fixture.ts';
 

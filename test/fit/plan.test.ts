@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { plan } from '../../agent/fit/plan.ts';
-import { refuseUnpublished } from '../../agent/fit/runtimes.ts';
-import { threadSweep } from '../../agent/fit/threads.ts';
+import { plan } from '../../agent/fit/candidates/plan.ts';
+import { refuseUnpublished } from '../../agent/fit/candidates/runtimes.ts';
+import { threadSweep } from '../../agent/fit/candidates/threads.ts';
 import type { Plan, ProfileScheme } from '../../agent/fit/types.ts';
 import { cpu, profile, request, summary } from './fixtures.ts';
 

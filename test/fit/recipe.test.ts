@@ -13,7 +13,7 @@ import {
   statisticsFor,
   toRecipe,
   unmatched,
-} from '../../agent/fit/recipe.ts';
+} from '../../agent/fit/make/recipe.ts';
 import { makeNode } from '../../agent/model/onnx/graph.ts';
 import { tinyModel } from '../support/onnx-models.ts';
 

@@ -6,7 +6,11 @@ import { plansFor, npzOf } from '../../agent/calibration/recording/sample.ts';
 import { SampleStore } from '../../agent/calibration/recording/store.ts';
 import { npyHeader } from '../../agent/calibration/samples/npy.ts';
 import type { ModelInput } from '../../agent/contracts/recorded.ts';
-import { lookAtRecorded, recordableInputs, withRecorded } from '../../agent/fit/recorded.ts';
+import {
+  lookAtRecorded,
+  recordableInputs,
+  withRecorded,
+} from '../../agent/fit/samples/recorded.ts';
 import { benchModel } from '../../agent/fit/run.ts';
 import type { BenchRequest, BenchRun } from '../../agent/fit/types.ts';
 import { openOnnx } from '../../agent/model/onnx/open.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { remembered } from '../../agent/fit/remembered.ts';
+import { remembered } from '../../agent/fit/samples/remembered.ts';
 import type { Feeds } from '../../agent/runtime/types.ts';
 
 function source(count: number, values: number) {

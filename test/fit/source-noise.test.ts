@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { noiseBySource } from '../../agent/fit/source-noise.ts';
+import { noiseBySource } from '../../agent/fit/search/source-noise.ts';
 
 const POWERS = [0, 0, 0.5, 0, 0, 0, 0.25, 0];
 

@@ -4,7 +4,7 @@ import {
   guessesFor,
   mayMissGuess,
   syntheticFeeds,
-} from '../../agent/fit/synthetic.ts';
+} from '../../agent/fit/samples/synthetic.ts';
 import type { TensorDescription, TensorType } from '../../agent/runtime/types.ts';
 
 type Shape = TensorDescription['shape'];

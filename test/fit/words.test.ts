@@ -1,5 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { apart, bytesText, moreText, msAgainst, threeDigits } from '../../agent/fit/words.ts';
+import {
+  apart,
+  bytesText,
+  moreText,
+  msAgainst,
+  threeDigits,
+} from '../../agent/fit/report/words.ts';
 
 test.each([
   [0, '0.000'],

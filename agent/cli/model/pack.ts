@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Gates } from '../../contracts/manifest.ts';
 import type { PackReport } from '../../contracts/pack.ts';
-import { bytesText, counted } from '../../fit/words.ts';
+import { bytesText, counted } from '../../fit/report/words.ts';
 import type { CliContext } from '../context.ts';
 import {
   addInputOptions,
