@@ -18,6 +18,7 @@ import { nativeFiles, nativeProblems } from './deb/native.js';
 import { fetchNode } from './deb/node-runtime.js';
 import { PLATFORMS, platformOf } from './deb/platforms.js';
 import { builtProgram, completions } from './deb/program.js';
+import { removeUnreached } from './deb/reachable.js';
 import { fetchLibraries } from './fetch-tflite.js';
 import { must } from './install/toolchain.js';
 
@@ -88,6 +89,7 @@ function agentArchive(home, version, platform) {
 async function fill(target, scratch, platform) {
   const home = join(target, HOME);
   placeProgram(root, installDependencies(root, scratch, platform), target, platform);
+  await removeUnreached(home);
   placeSystemFiles(root, target);
   await fetchLibraries([`linux-${platform.cpu}`], join(home, 'vendor/tflite'));
   const node = join(home, 'node');

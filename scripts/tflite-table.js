@@ -5,7 +5,11 @@
 // reason. Needs a build.
 //
 //   node scripts/tflite-table.js [PACKAGES_DIR] [--only NAME,NAME...] [--to SCHEME,...] [--seconds N]
-//       [--samples N] [--cell-seconds N] [--peer RESULTS.json]
+//       [--samples N] [--cell-seconds N] [--peer RESULTS.json] [--best DIR]
+//
+// `--best` is a folder with the best file of the other quantizer for each package, NAME.tflite: they run
+// here beside what `auto` made, if this library takes them.
+//
 //   node scripts/tflite-table.js --models DIR [--to SCHEME,...]      only: which models each scheme takes
 import {
   existsSync,
@@ -25,7 +29,13 @@ import { renamed } from './tflite-table/renamed.js';
 import { lookAtModels } from './tflite-table/models.js';
 import { writeBounded } from './tflite-table/bounded.js';
 import { peerLines } from './tflite-table/peer-table.js';
-import { latencyTable, publishedTable, schemeTable, table } from './tflite-table/tables.js';
+import {
+  bestTable,
+  latencyTable,
+  publishedTable,
+  schemeTable,
+  table,
+} from './tflite-table/tables.js';
 
 /** @typedef {import('./tflite-table/tables.js').Row} Row */
 
@@ -46,6 +56,7 @@ const { values: asked, positionals } = parseArgs({
     samples: { type: 'string', default: '1000000' },
     'cell-seconds': { type: 'string', default: '300' },
     peer: { type: 'string' },
+    best: { type: 'string' },
     models: { type: 'string' },
     to: { type: 'string', default: ALL.join(',') },
   },
@@ -55,6 +66,7 @@ const CELL_MS = Number(asked['cell-seconds']) * 1000;
 const shared = join(dirname(root), 'shared');
 const folder = positionals[0] ?? join(shared, 'corpus/packages');
 const peerFile = asked.peer ?? join(shared, 'peer/results.json');
+const bestFolder = asked.best ?? join(shared, 'peer/best');
 const work = mkdtempSync(join(tmpdir(), 'tflite-table-'));
 process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 
@@ -80,6 +92,7 @@ async function lookAtPackages() {
 /** @param {readonly Row[]} rows */
 function tablesOf(rows) {
   const tables = [schemeTable(rows, SCHEMES), latencyTable(rows), publishedTable(rows)];
+  if (existsSync(bestFolder)) tables.push(bestTable(rows));
   if (!existsSync(peerFile)) return tables;
   const [head = [], ...lines] = peerLines(rows, JSON.parse(readFileSync(peerFile, 'utf8')).tflite);
   return [...tables, table(head, lines)];
@@ -127,13 +140,21 @@ async function look(given) {
     files['published'] = join(work, basename(theirs));
     put(files['published'], writeTflite(renamed(other, float)));
   }
+  const best = join(bestFolder, `${name}.tflite`);
+  if (existsSync(best)) {
+    files['best'] = join(work, `${name}.best.tflite`);
+    put(files['best'], writeTflite(renamed(openTflite(readFileSync(best)), float)));
+  }
   console.error(`${name}: measuring`);
   try {
     const options = { seconds: Number(asked.seconds), oneThread: true, judgeMs: CELL_MS };
     const { figures, failed } = await measure(manifest, files, options);
-    // Under other names it is written anew, which makes it smaller.
-    if (theirs !== undefined && figures['published'] !== undefined) {
-      figures['published'] = { ...figures['published'], bytes: statSync(theirs).size };
+    // Under other names they are written anew, which makes them smaller.
+    for (const [row, path] of Object.entries({ published: theirs, best })) {
+      const one = figures[row];
+      if (path !== undefined && one !== undefined) {
+        figures[row] = { ...one, bytes: statSync(path).size };
+      }
     }
     return { name, figures, made, refused: { ...refused, ...failed } };
   } catch (error) {

@@ -30,6 +30,9 @@ const METRICS: Readonly<Record<string, Metric>> = {
   language: { name: 'nextTokenTop1', score: scoreNextTokens },
 };
 
+/** Kinds of tasks that can be measured. */
+export const measuredTasks: readonly string[] = Object.keys(METRICS);
+
 export interface Accuracy {
   readonly metric: string;
   /** Share that was right, 0..1. */

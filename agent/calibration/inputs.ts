@@ -78,7 +78,9 @@ function guessImage(input: TensorDescription, flags: InputFlags): Guess | null {
   const std = flags.std ?? [1];
   const resize = flags.resize ?? 'stretch';
   const image = { width: w, height: h, color, layout, mean: [...mean], std: [...std], resize };
-  const scale = `mean ${mean.join(',')} std ${std.join(',')}`;
+  const asTheyAre = flags.mean === undefined && flags.std === undefined;
+  const hint = asTheyAre ? ': values 0 to 255, unless --mean and --std say otherwise' : '';
+  const scale = `mean ${mean.join(',')} std ${std.join(',')}${hint}`;
   const note = `pictures of ${w}x${h}, ${color}, ${layout.toUpperCase()}, ${scale}`;
   return { spec: { image: checked(imageInputSchema, image, input.name) }, note };
 }

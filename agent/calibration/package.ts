@@ -9,7 +9,8 @@ import type {
   VariantSpec,
 } from '../contracts/manifest.ts';
 import { manifestSchema } from '../contracts/manifest.ts';
-import { parseManifest } from '../model/manifest/parse.ts';
+import { misspeltKeys } from '../model/manifest/misspelt.ts';
+import { parseManifest, withoutMark } from '../model/manifest/parse.ts';
 import { resolveManifest } from '../model/manifest/resolve.ts';
 import { fileError } from '../util/files.ts';
 
@@ -34,6 +35,8 @@ export interface ModelPackage {
   readonly labels: string | null;
   /** Fields that are not for who fits: those this program does not know, and the policy of devices. */
   readonly extra: Readonly<Record<string, unknown>>;
+  /** What is odd about the manifest, one line each. */
+  readonly warnings?: readonly string[];
 }
 
 /** A manifest longer than this is refused unread; constants of a megabyte still fit. */
@@ -53,7 +56,9 @@ export async function readPackage(given: string): Promise<ModelPackage> {
   const path = (await stat(inside).catch(() => null)) === null ? given : inside;
   const text = await readManifestText(path);
   if (text === null) return plainModel(resolve(path));
-  return fromManifest(resolveManifest(parseManifest(text, path), path), resolve(path));
+  const described = fromManifest(resolveManifest(parseManifest(text, path), path), resolve(path));
+  const odd = misspeltKeys(JSON.parse(withoutMark(text)));
+  return { ...described, warnings: odd.map((line) => `${path}: ${line}`) };
 }
 
 async function readManifestText(path: string): Promise<string | null> {

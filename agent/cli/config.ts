@@ -21,6 +21,13 @@ Examples:
 
 Exit codes: 0 in order, 1 failed, 2 the configuration cannot be used.`;
 
+const helpOf = (name: string) => `
+Examples:
+  agent config ${name}
+  agent config ${name} --config agent.yaml --json
+
+Exit codes: 0 in order, 1 failed, 2 the configuration cannot be used.`;
+
 /** `agent config check` and `agent config show`. */
 export function configCommand({ io }: CliContext, outcome: Outcome): Command {
   const command = new Command('config')
@@ -32,7 +39,8 @@ export function configCommand({ io }: CliContext, outcome: Outcome): Command {
       .command(name)
       .description(summary)
       .option('--config <file>', 'configuration, YAML (default: /etc/edgefit/agent.yaml)')
-      .option('--json', `print it as JSON (${schema})`);
+      .option('--json', `print it as JSON (${schema})`)
+      .addHelpText('after', helpOf(name));
   withFlags(
     'check',
     'Says everything that is wrong, with file, line and key.',
@@ -61,8 +69,10 @@ async function check(flags: ConfigFlags, io: Io): Promise<boolean> {
   const { ConfigError } = await import('../config/error.ts');
   const file = findConfigFile({ file: flags.config, env: io.env });
   let problems: readonly ConfigProblem[] = [];
+  let exposed: readonly string[] = [];
   try {
-    await loadAll(flags, io.env);
+    const { broker } = await loadAll(flags, io.env);
+    exposed = broker?.exposed ?? [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     ({ problems } = error);
@@ -76,7 +86,10 @@ async function check(flags: ConfigFlags, io: Io): Promise<boolean> {
   };
   if (flags.json === true) writeJson(io, report);
   else if (ok) io.stdout.write(`${file ?? 'no file: all defaults'}: in order\n`);
-  else for (const problem of problems) io.stderr.write(`agent: ${renderProblem(problem)}\n`);
+  // Said, not refused: who mounts secrets may not be able to change their modes.
+  for (const line of exposed) io.stderr.write(`agent: ${line}\n`);
+  if (flags.json !== true)
+    for (const problem of problems) io.stderr.write(`agent: ${renderProblem(problem)}\n`);
   return ok;
 }
 

@@ -44,7 +44,7 @@ export function enrolCommand({ io }: CliContext): Command {
     .option('--ca <file>', 'CA of the broker, PEM')
     .option('--root <file>', 'first root of the signed model repository (TUF)')
     .option('--force', 'replace another identity, the key too')
-    .option('--json', 'print what was done as JSON')
+    .option('--json', 'print what was done as JSON (edgefit/enrol/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: EnrolFlags) => {
       if (flags.passwordFile !== undefined && flags.user === undefined) {
@@ -54,7 +54,7 @@ export function enrolCommand({ io }: CliContext): Command {
         throw new UsageError('give either --user or --cert, not both');
       }
       const result = await enrolDevice(flags, io.env);
-      if (flags.json === true) writeJson(io, result);
+      if (flags.json === true) writeJson(io, { schema: 'edgefit/enrol/1', ...result });
       else io.stdout.write(await render(result));
     });
 }

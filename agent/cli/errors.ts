@@ -43,8 +43,9 @@ export function explain(error: unknown, debug: boolean): string {
   return debug ? `${line}\n${stackOf(error)}` : line;
 }
 
+/** Bytes of a file that is not what it should be may be quoted: a terminal must not obey them. */
 function firstLine(text: string): string {
-  return text.split('\n')[0] ?? '';
+  return (text.split('\n')[0] ?? '').replaceAll(/\p{Cc}/gu, '?');
 }
 
 const MAX_CAUSES = 5;

@@ -4,16 +4,16 @@ import type {
   InspectedModel,
   LayerError,
 } from '../contracts/inspect.ts';
-import { dbScale, onScale, shortened } from '../fit/inspect-svg.ts';
-import type { DbScale } from '../fit/inspect-svg.ts';
+import { dbScale, onScale, shortened } from '../fit/inspect/inspect-svg.ts';
+import type { DbScale } from '../fit/inspect/inspect-svg.ts';
 import {
   comparisonText,
   dbText,
   isOwnKnown,
   steepestFalls,
   worstLayers,
-} from '../fit/inspect-words.ts';
-import { bytesText, counted } from '../fit/words.ts';
+} from '../fit/inspect/inspect-words.ts';
+import { bytesText, counted } from '../fit/report/words.ts';
 import { hang, plain, wrap } from './text.ts';
 
 const LABEL = 12;

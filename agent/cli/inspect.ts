@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { InspectReport } from '../contracts/inspect.ts';
-import { CHART_KINDS, isChartPath } from '../fit/inspect-chart.ts';
+import { CHART_KINDS, isChartPath } from '../fit/inspect/inspect-chart.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import { renderInspect } from './inspect-table.ts';
@@ -28,7 +28,9 @@ Examples:
   agent inspect package.json small.onnx --top 10 --json
 
 With VERSION, every tensor that both models have is compared on the samples:
-SQNR is the error up to there, own SQNR what the layer adds by itself.`;
+SQNR is the error up to there, own SQNR what the layer adds by itself.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent inspect MODEL [QUANTIZED]`. */
 export function inspectCommand(context: CliContext): Command {

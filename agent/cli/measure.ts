@@ -1,6 +1,6 @@
 import type { BenchRun } from '../fit/types.ts';
 import { FitError } from '../fit/errors.ts';
-import { missedObjectives } from '../fit/objective.ts';
+import { missedObjectives } from '../fit/decide/objective.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { EXIT } from './errors.ts';
 import { readBenchRequest, type MeasureOptions } from './options.ts';

@@ -1,6 +1,6 @@
 import type { Facts } from '../contracts/facts.ts';
 import type { HardwareProfile } from '../contracts/profile.ts';
-import { bytesText } from '../fit/words.ts';
+import { bytesText } from '../fit/report/words.ts';
 import { hang } from './text.ts';
 
 const MIN_LABEL_WIDTH = 14;

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { COMMANDS, commandsFor } from './commands.ts';
 import type { CliContext, Outcome } from './context.ts';
-import { EXIT, exitCodeOf, explain, type ExitCode } from './errors.ts';
+import { EXIT, UsageError, exitCodeOf, explain, type ExitCode } from './errors.ts';
 import { MIN_WIDTH } from './output.ts';
 
 const EXAMPLES = `
@@ -62,6 +62,7 @@ export async function buildProgram(
     if (make !== undefined) commands.push(make(context, outcome));
   }
   for (const command of commands) program.addCommand(command);
+  program.hook('preAction', (_, command) => refuseEmpty(command));
   for (const command of commands.flatMap(withSubcommands)) {
     if (command.commands.length === 0) command.option('--debug', 'show where an error came from');
   }
@@ -76,6 +77,24 @@ function withSubcommands(command: Command): readonly Command[] {
 /** `agent model publish`, from the program down. */
 function fullName(command: Command): string {
   return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
+}
+
+/** Options that name something; for others an empty text may mean something. */
+const NEVER_EMPTY = /<(file|files|dir|folder|path|cmd|command|name|id|url)>/;
+
+/** A variable of a script that was not set: told by the name of the option, before any work. */
+function refuseEmpty(command: Command): void {
+  const empty = [
+    ...command.options
+      .filter((option) => NEVER_EMPTY.test(option.flags))
+      .filter((option) => command.getOptionValue(option.attributeName()) === '')
+      .map(({ flags }) => `option '${flags}'`),
+    ...command.registeredArguments
+      .filter((_, at) => command.args[at] === '')
+      .map((argument) => `argument '${argument.name()}'`),
+  ];
+  if (empty[0] === undefined) return;
+  throw new UsageError(`${empty[0]} is empty; see '${fullName(command)} --help'`);
 }
 
 /** Errors on one line with a hint, streams from outside, and no process.exit inside commander. */

@@ -11,7 +11,7 @@ import {
   type SchemeInterface,
 } from '../contracts/scheme.ts';
 import type { QuantizeRequest } from '../fit/types.ts';
-import { bytesText, threeDigits, timesText } from '../fit/words.ts';
+import { bytesText, threeDigits, timesText } from '../fit/report/words.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import {
@@ -62,7 +62,9 @@ Examples:
   agent quantize m.tflite --to int8-only --samples data.npz --emit c -o model.cc
 
 Only auto measures. Whether another scheme makes the model faster here, and
-keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.`;
+keeps it accurate, is what \`agent bench\` and \`agent fit\` find out.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent quantize MODEL --to SCHEME -o FILE`. */
 export function quantizeCommand(context: CliContext): Command {
@@ -185,10 +187,18 @@ export function renderQuantize(report: QuantizeReport, width: number): string {
     ...(integerCoverage === null
       ? []
       : [`Integer   ${(integerCoverage * 100).toFixed(1)}% of the multiply-accumulates`]),
+    ...accuracyLines(report, width),
     ...leftLines(report, width),
     ...(report.warnings ?? []).flatMap((text) => hang('Warning   ', text, width)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Of static versions: the others are not run on samples. */
+function accuracyLines({ sqnrDb }: QuantizeReport, width: number): readonly string[] {
+  if (sqnrDb === undefined) return [];
+  const close = sqnrDb === null ? 'the outputs are the same' : `SQNR ${sqnrDb.toFixed(1)} dB`;
+  return hang('Accuracy  ', `${close} against float, on a few calibration samples`, width);
 }
 
 /** What was found in a model that was quantized before, and what was done about it. */

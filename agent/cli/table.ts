@@ -6,8 +6,8 @@ import {
   legend,
   speedColumns,
   type Column,
-} from '../fit/columns.ts';
-import { factLines } from '../fit/facts-lines.ts';
+} from '../fit/report/columns.ts';
+import { factLines } from '../fit/report/facts-lines.ts';
 import { hang, plain, styled, wrap, type Style } from './text.ts';
 
 export interface RenderOptions {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BrokerSettings, TlsFiles } from '../fleet/broker-link.ts';
 import { parseBrokerUrl } from '../fleet/broker-url.ts';
@@ -30,6 +31,8 @@ export interface Broker {
   readonly settings: BrokerSettings;
   /** Where user, password and certificates came from; never what is in them. */
   readonly origins: readonly Origin[];
+  /** Secrets in files that everybody may read, a line for each. */
+  readonly exposed: readonly string[];
 }
 
 /**
@@ -69,11 +72,26 @@ export async function resolveBroker(
   if (url === undefined) return null;
   const find = (secret: Secret) => findSource(loaded, secret, env, state);
   try {
-    return await readBroker(loaded, url, find, env, state);
+    const read = await readBroker(loaded, url, find, env, state);
+    return { ...read, exposed: await exposedOf(read.origins) };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     throw new ConfigError([loaded.problem(['mqtt', error.setting], error.why)], error);
   }
+}
+
+const OTHERS_MAY_READ = 0o004;
+
+/** Its user, root and a group that was given to it may read what is secret, nobody else. */
+async function exposedOf(origins: readonly Origin[]): Promise<readonly string[]> {
+  const lines = origins.map(async ({ key, value }) => {
+    if (key !== 'mqtt.passwordFile' && key !== 'mqtt.keyFile') return [];
+    const path = String(value);
+    const { mode } = await stat(path);
+    if ((mode & OTHERS_MAY_READ) === 0) return [];
+    return [`${key}: everybody may read ${path}: chmod 600 ${path}`];
+  });
+  return (await Promise.all(lines)).flat();
 }
 
 async function readBroker(
@@ -82,7 +100,7 @@ async function readBroker(
   find: (secret: Secret) => Source | undefined,
   env: Environment,
   state: string,
-): Promise<Broker> {
+): Promise<Omit<Broker, 'exposed'>> {
   const { address, user: urlUser } = parseBrokerUrl(url);
   const origins: Origin[] = [];
   const note = (key: string, { path, from }: Source) =>

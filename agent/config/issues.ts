@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { configSchema } from '../contracts/config.ts';
 import { configLeaves } from './environment.ts';
-import { nearestWord } from './nearest.ts';
+import { nearestWord } from '../util/nearest.ts';
 import type { KeyPath } from './yaml-text.ts';
 
 /** One thing a schema found wrong, with the key it belongs to. */

@@ -11,6 +11,11 @@ export const quantizeSchema = z.object({
   seconds: z.number(),
   peakRssBytes: z.number().int(),
   integerCoverage: z.number().nullable(),
+  sqnrDb: z
+    .number()
+    .nullable()
+    .optional()
+    .describe('against the float model on a few calibration samples; null: the same outputs'),
   ops: z.object({ integer: z.number(), fp16: z.number(), float: z.number() }),
   left: z.array(z.object({ node: z.string(), op: z.string(), reason: z.string() })),
   warnings: z.array(z.string()).optional().describe('what the user should know of the result'),

@@ -5,6 +5,7 @@ import {
   interfaceNames,
   observerNames,
   roundingNames,
+  rowScaleNames,
   schemeNames,
 } from './scheme.ts';
 
@@ -57,6 +58,10 @@ export const recipeSchema = z.strictObject({
     ),
   rounding: z.enum(roundingNames).optional().describe('adaptive: for the output of each layer'),
   biases: z.enum(biasNames).optional().describe('measured: so that layers agree with float'),
+  rowScales: z
+    .enum(rowScaleNames)
+    .optional()
+    .describe('TFLite: matrix products with a scale per output; few: those that gain most'),
   excluded: z.array(z.string()).max(MAX_NAMES).optional().describe('nodes to leave in float'),
   rules: z
     .array(ruleSchema)

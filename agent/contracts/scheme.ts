@@ -19,6 +19,7 @@ export type SchemeInterface = (typeof interfaceNames)[number];
 
 export const roundingNames = ['nearest', 'adaptive'] as const;
 export const biasNames = ['derived', 'measured'] as const;
+export const rowScaleNames = ['few', 'all'] as const;
 
 /** A deviation for the nodes of one operator, or of one name; `*` stands for any characters. */
 export interface SchemeRule {
@@ -44,6 +45,11 @@ export interface Scheme {
   readonly rounding?: (typeof roundingNames)[number];
   /** What rounding adds to a layer on average: derived from means, or measured and taken back, too. */
   readonly biases?: (typeof biasNames)[number];
+  /**
+   * TFLite: which matrix products get a weight scale per output, those that gain most or all. Unless
+   * told: all with adaptive rounding and with 16-bit activations, else few, for the file's size.
+   */
+  readonly rowScales?: (typeof rowScaleNames)[number];
   /** Names of nodes to leave in float. */
   readonly excluded: readonly string[];
   /** What single nodes have that the others don't; the last rule that sets a field wins. */

@@ -82,7 +82,7 @@ export function openDaemonJobs(options: DaemonJobsOptions): Promise<JobService> 
       const parsed = settingsSchema.safeParse(settings);
       if (!parsed.success) {
         const [issue] = parsed.error.issues;
-        const where = issue?.path.map(String).join('.') ?? '';
+        const where = ['settings', ...(issue?.path ?? [])].map(String).join('.');
         throw new PhaseError('bad_settings', `${where}: ${issue?.message ?? ''}`);
       }
       const parts = device();

@@ -13,7 +13,7 @@ import { refuse } from '../fleet/device/refusals.ts';
 import type { JobService } from '../fleet/jobs/service.ts';
 import { identityFiles, readIdentityName } from '../fleet/identity/store.ts';
 import { messageOf } from '../util/errors.ts';
-import { checkCanWriteFolder, makeFolder } from '../util/files.ts';
+import { checkCanWriteFolder, makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
 import { answersOf } from './answers.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
 import { openLog } from './log.ts';
@@ -47,8 +47,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { logger } = log;
   const folders = foldersOf(config, env);
   await checkCanWriteFolder(folders.state);
-  await makeFolder(folders.state);
+  await makeFolderDurably(folders.state);
   const unlock = await lockFolder(folders.state);
+  await tidy(folders.state, log);
   const broker = await resolveBroker(loaded, env, folders.state);
   const notifier = openNotifier({ env, warn: (message) => logger.warn(message) });
   const stopWatchdog = startWatchdog({
@@ -61,6 +62,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     logger.info({ version, config: file, state: folders.state }, 'started');
     if (broker === null) logger.warn('no mqtt.url is configured: working without a fleet');
     const restart = new AbortController();
+    for (const problem of broker?.exposed ?? []) logger.warn({ problem }, 'a secret is not kept');
     const parts = await startParts(options, broker?.settings ?? null, folders.state, log, (why) => {
       restart.abort(new Error(why));
     });
@@ -83,14 +85,27 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   logger.info('stopped');
 }
 
+/** What was being written when a daemon was killed. A disk that refuses does not keep this one away. */
+async function tidy(state: string, { logger }: Log): Promise<void> {
+  try {
+    for (const folder of [state, join(state, 'tuf'), join(state, 'agents')]) {
+      // oxlint-disable-next-line no-await-in-loop -- three
+      await removeUnfinishedFiles(folder);
+    }
+  } catch (error) {
+    logger.warn({ why: messageOf(error) }, 'unfinished files could not be removed');
+  }
+}
+
 /** Jobs and the device at its broker: either can do without the other, and each tells the other. */
 async function startParts(
-  { loaded: { config }, env, version, program }: DaemonOptions,
+  { loaded, env, version, program }: DaemonOptions,
   broker: BrokerSettings | null,
   state: string,
   log: Log,
   restart: (why: string) => void,
 ): Promise<{ readonly stop: () => Promise<void> }> {
+  const { config } = loaded;
   const { readBootId } = await import('../hardware/boot-id.ts');
   const self: Self = {
     config,
@@ -128,7 +143,10 @@ async function startParts(
       device: () => device,
     });
   }
-  if (broker !== null) device = await startOnline(broker, self, jobs);
+  if (broker !== null) {
+    const renew = async () => (await resolveBroker(loaded, env, state))?.settings ?? broker;
+    device = await startOnline({ broker, renew }, self, jobs);
+  }
   jobs?.start();
   await telemetry.start();
   return {
@@ -157,7 +175,10 @@ interface Self {
 }
 
 async function startOnline(
-  broker: BrokerSettings,
+  {
+    broker,
+    renew,
+  }: { readonly broker: BrokerSettings; readonly renew: () => Promise<BrokerSettings> },
   self: Self,
   jobs: JobService | null,
 ): Promise<Device> {
@@ -170,6 +191,7 @@ async function startOnline(
     ...self,
     connect: {
       broker,
+      renewBroker: renew,
       protocols: PROTOCOLS[mqtt.version],
       keepAliveSeconds: mqtt.keepAliveSeconds,
       expirySeconds: mqtt.sessionExpirySeconds,

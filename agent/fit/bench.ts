@@ -1,23 +1,23 @@
 import type { BenchReport } from '../contracts/bench.ts';
 import type { Scheme } from '../contracts/scheme.ts';
 import { agentVersion } from '../util/version.ts';
-import { compareCandidates } from './compare.ts';
-import { withDelegate } from './delegate.ts';
-import { linkWarning, usableEdgeTpu } from './edgetpu.ts';
-import { gateWarnings, withGates } from './gates.ts';
-import { makerFor } from './make-files.ts';
-import type { MadeFile } from './make-files.ts';
-import { resolveObjective } from './objective.ts';
-import { plan } from './plan.ts';
+import { compareCandidates } from './decide/compare.ts';
+import { withDelegate } from './candidates/delegate.ts';
+import { linkWarning, usableEdgeTpu } from './candidates/edgetpu.ts';
+import { gateWarnings, withGates } from './decide/gates.ts';
+import { makerFor } from './make/make-files.ts';
+import type { MadeFile } from './make/make-files.ts';
+import { resolveObjective } from './decide/objective.ts';
+import { plan } from './candidates/plan.ts';
 import { makeScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { isScored, openSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
 import { summarize } from './summary.ts';
 import { lookForTensorRt } from './tensorrt/look.ts';
-import { threadCounts } from './threads.ts';
-import { readVariants } from './variant-file.ts';
-import { planVariants } from './variants.ts';
+import { threadCounts } from './candidates/threads.ts';
+import { readVariants } from './candidates/variant-file.ts';
+import { planVariants } from './candidates/variants.ts';
 import type { BenchRequest, BenchRun, Candidate, Hooks, ModelFiles, Plan } from './types.ts';
 
 /** Makes, measures and judges every candidate worth trying. The caller cleans up. */

@@ -8,7 +8,7 @@ import type { DecisionRecord } from '../contracts/fit.ts';
 import { fileError, makeFolder, writeFileDurably } from '../util/files.ts';
 import { copyDurably } from './copy.ts';
 import { FitError } from './errors.ts';
-import { renderMarkdown } from './markdown.ts';
+import { renderMarkdown } from './report/markdown.ts';
 import type { BenchRun } from './types.ts';
 
 export const RECORD_FILE = 'decision.json';

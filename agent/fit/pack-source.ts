@@ -6,15 +6,15 @@ import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import { FitError } from './errors.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
-import { runtimeFor } from './runtimes.ts';
-import type { SampleJob } from './sample-jobs.ts';
+import { runtimeFor } from './candidates/runtimes.ts';
+import type { SampleJob } from './samples/sample-jobs.ts';
 import { withScratch } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
 import { openSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
 import { summarize } from './summary.ts';
 import type { Hooks, PackInput } from './types.ts';
-import { describeModel } from './variant-file.ts';
+import { describeModel } from './candidates/variant-file.ts';
 
 /**
  * Opens all that a package is to be made of, as a device will: the model is loaded, the samples are
@@ -24,6 +24,7 @@ export async function openForPack(request: PackInput, hooks: Hooks): Promise<Pac
   return withScratch(async (scratch) => {
     const subject = await openSubject(request, scratch, hooks);
     const { package: described, loaded, samples } = subject;
+    await readFirstSamples(subject, scratch, hooks);
     // A translated model is a file of this run: the package gets the given one.
     const original = await loadModel(described.modelPath);
     const variants: PackVariantFile[] = [];
@@ -46,6 +47,27 @@ export async function openForPack(request: PackInput, hooks: Hooks): Promise<Pac
       integerOnly: isIntegerOnly(loaded.model),
       warnings: warningsOf(subject),
     };
+  });
+}
+
+/** A device would find out after the download that a sample cannot be read. */
+async function readFirstSamples(
+  { samples, description }: Subject,
+  scratch: Scratch,
+  { signal }: Hooks,
+): Promise<void> {
+  const jobs = [samples.calibration, samples.evaluation].filter((job) => job !== null);
+  if (jobs.length === 0) return;
+  await inChild({
+    name: 'reading the first samples',
+    signal,
+    scratch,
+    use: async (worker) => {
+      for (const job of jobs) {
+        // oxlint-disable-next-line no-await-in-loop -- one worker
+        await worker.call('firstFeeds', { job, description }, { timeoutMs: LOAD_TIMEOUT_MS });
+      }
+    },
   });
 }
 

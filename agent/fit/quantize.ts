@@ -17,19 +17,19 @@ import { emitC } from '../model/tflite/emit-c.ts';
 import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
 import { writeFileDurably } from '../util/files.ts';
-import { refuseCalibrating } from './already-quantized.ts';
+import { refuseCalibrating } from './make/already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
-import type * as ChooseModule from './choose.ts';
+import type * as ChooseModule from './decide/choose.ts';
 import { FitError } from './errors.ts';
-import { keepAccuracy } from './keep-accuracy.ts';
-import type { VersionMaker } from './version-maker.ts';
-import { makerFor } from './make-files.ts';
-import { checkOutputs, refuseForeign, refuseOverwriting } from './quantize-outputs.ts';
-import { applyRecipe, readRecipe, toRecipe } from './recipe.ts';
+import { keepAccuracy } from './search/keep-accuracy.ts';
+import type { VersionMaker } from './search/version-maker.ts';
+import { makerFor } from './make/make-files.ts';
+import { checkOutputs, refuseForeign, refuseOverwriting } from './make/quantize-outputs.ts';
+import { applyRecipe, readRecipe, toRecipe } from './make/recipe.ts';
 import { writeScratchFile } from './scratch.ts';
 import type { Scratch } from './scratch.ts';
-import { runtimeFor } from './runtimes.ts';
-import { schemesFor } from './schemes.ts';
+import { runtimeFor } from './candidates/runtimes.ts';
+import { schemesFor } from './candidates/schemes.ts';
 import { openSubject, timingFeeds } from './subject.ts';
 import type { Subject } from './subject.ts';
 import { shareOfVersion } from './tensorrt/coverage.ts';
@@ -52,7 +52,7 @@ export async function quantize(
   refuseCalibrating(request, subject.loaded.model);
   const ranges = await readRanges(request.ranges, subject);
   const maker = await makerFor(subject, scratch, hooks, ranges);
-  const { scheme, asIs, rows, given, warnings } =
+  const choice =
     asked === AUTO
       ? await choose(subject, maker, scratch, hooks)
       : await keepAccuracy(schemeFor(request, asked, subject), request, {
@@ -61,6 +61,7 @@ export async function quantize(
           scratch,
           hooks,
         });
+  const { scheme, asIs, rows, given, warnings } = choice;
   const made = await maker.make(scheme);
   const quantized: Model = asIs ? subject.loaded.model : made.model;
   const { found } = made;
@@ -89,11 +90,21 @@ export async function quantize(
     seconds: (performance.now() - start) / 1000,
     peakRssBytes: ownPeakRssBytes() + largestChildRssBytes(),
     integerCoverage,
+    ...('sqnrDb' in choice ? { sqnrDb: choice.sqnrDb } : {}),
     ops: countOps(ops),
     left: ops.flatMap(({ node, op, precision, reason }) =>
       precision === 'float' ? [{ node, op, reason: reason ?? '' }] : [],
     ),
-    warnings: [...maker.warnings, ...warnings, ...(await unmatchedNames(asked, maker))],
+    warnings: [
+      ...new Set([
+        ...(subject.package.warnings ?? []),
+        ...(subject.calibrationInfo?.warnings ?? []),
+        ...maker.warnings,
+        ...warnings,
+        ...notRun(subject),
+        ...(await unmatchedNames(asked, maker)),
+      ]),
+    ],
     ...recipeOf(scheme),
     ...(found === undefined ? {} : { found }),
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
@@ -130,7 +141,7 @@ function emitted(
 
 /** By measurement, which takes modules that nothing else does. */
 const choose: typeof ChooseModule.chooseScheme = async (...args) => {
-  const { chooseScheme } = await import('./choose.ts');
+  const { chooseScheme } = await import('./decide/choose.ts');
   return chooseScheme(...args);
 };
 
@@ -184,7 +195,10 @@ function schemeFor(
   };
 }
 
-/** Runs the result once: what cannot run must not be handed over. */
+/**
+ * Runs the result once: what cannot run must not be handed over. Where no made-up input suits the
+ * model itself, it is loaded only.
+ */
 async function coverageOf(
   path: string,
   subject: Subject,
@@ -198,9 +212,20 @@ async function coverageOf(
     scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
+      if (subject.guess === null) {
+        await worker.call('describe', { path }, timeout);
+        return null;
+      }
       return (await worker.call('coverage', { path, feeds }, timeout)).integerCoverage;
     },
   });
+}
+
+function notRun({ guess }: Subject): readonly string[] {
+  if (guess !== null) return [];
+  return [
+    'the model takes none of the inputs that were made up for it: the result was loaded, not run; give --samples',
+  ];
 }
 
 /** High-water mark of this process; 0 where the system does not say. */

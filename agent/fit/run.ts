@@ -29,6 +29,6 @@ export async function quantizeModel(
 export async function inspectModel(
   ...args: Parameters<FitService['inspectModel']>
 ): ReturnType<FitService['inspectModel']> {
-  const inspect = await import('./inspect.ts');
+  const inspect = await import('./inspect/inspect.ts');
   return inspect.inspectModel(...args);
 }

@@ -6,16 +6,16 @@ import type { ModelInput } from '../contracts/recorded.ts';
 import { probeMachine } from '../hardware/probe.ts';
 import { knownProfiles } from '../hardware/profiles.ts';
 import type { DelegateOptions, Feeds, SessionDescription } from '../runtime/types.ts';
-import { runnableFile } from './already-quantized.ts';
-import { assumeTask } from './assume-task.ts';
+import { runnableFile } from './make/already-quantized.ts';
+import { assumeTask } from './samples/assume-task.ts';
 import { checkManifest } from './check-manifest.ts';
 import { LOAD_TIMEOUT_MS, inChild } from './children.ts';
 import type { FitWorker } from './children.ts';
-import { delegateFor } from './delegate.ts';
+import { delegateFor } from './candidates/delegate.ts';
 import { counted } from './progress.ts';
-import { lookAtRecorded, recordableInputs, withRecorded } from './recorded.ts';
-import type { RecordedSamples } from './recorded.ts';
-import { refuseUnpublished } from './runtimes.ts';
+import { lookAtRecorded, recordableInputs, withRecorded } from './samples/recorded.ts';
+import type { RecordedSamples } from './samples/recorded.ts';
+import { refuseUnpublished } from './candidates/runtimes.ts';
 import { loadModel } from './model-file.ts';
 import type { LoadedModel } from './model-file.ts';
 import {
@@ -23,9 +23,10 @@ import {
   manifestSamples,
   requestedSamples,
   splitSamples,
-} from './sample-jobs.ts';
-import type { SampleInfo, SampleJob, SampleSets } from './sample-jobs.ts';
-import { assumedSizes, syntheticFeeds } from './synthetic.ts';
+} from './samples/sample-jobs.ts';
+import type { SampleInfo, SampleJob, SampleSets } from './samples/sample-jobs.ts';
+import { assumedSizes, mayMissGuess, syntheticFeeds } from './samples/synthetic.ts';
+import type { Guess } from './samples/synthetic.ts';
 import type { Scratch } from './scratch.ts';
 import type { BenchRequest, Hooks } from './types.ts';
 
@@ -43,6 +44,8 @@ export interface Subject {
   readonly recorded: RecordedSamples | null;
   readonly facts: Facts;
   readonly profile: HardwareProfile;
+  /** Made-up inputs that it runs with; null where it takes none of them. Samples need none. */
+  readonly guess: Guess | null | undefined;
   /** What the model itself is run with. */
   readonly delegate: DelegateOptions | undefined;
 }
@@ -114,6 +117,10 @@ export async function openSubject(
       const calibrationInfo = await look(samples.calibration);
       const evaluationInfo = await look(samples.evaluation);
       const labelled = evaluationInfo?.labelled ?? false;
+      const guess =
+        samples.evaluation === null && mayMissGuess(description)
+          ? await worker.call('guessSizes', { path, description, delegate }, timeout)
+          : undefined;
       const { task, warnings } = assumeTask(described.task, description, labelled);
       return {
         package: { ...described, task },
@@ -122,15 +129,17 @@ export async function openSubject(
         samples: {
           ...samples,
           warnings: [
+            ...(described.warnings ?? []),
             ...samples.warnings,
             ...warnings,
-            ...(samples.evaluation === null ? assumedSizes(description) : []),
+            ...(samples.evaluation === null ? assumedSizes(description, guess ?? undefined) : []),
           ],
         },
         calibrationInfo,
         evaluationInfo,
         inputs,
         recorded,
+        guess,
         facts,
         profile,
         delegate,
@@ -192,7 +201,7 @@ export async function timingFeeds(
   { signal }: Hooks,
 ): Promise<Feeds> {
   const job = subject.samples.evaluation;
-  if (job === null) return syntheticFeeds(subject.description);
+  if (job === null) return syntheticFeeds(subject.description, subject.guess ?? undefined);
   const { description } = subject;
   const args = { timeoutMs: LOAD_TIMEOUT_MS };
   const feeds = await inChild({

@@ -5,7 +5,7 @@ import type { OnnxModel } from '../model/onnx/open.ts';
 import type { Model } from '../model/open.ts';
 import { DataType, byteLength } from '../model/onnx/tensor.ts';
 import { isQuantized } from '../quantize/onnx/recognize.ts';
-import { fastestActivations, isConvertible } from './already-quantized.ts';
+import { fastestActivations, isConvertible } from './make/already-quantized.ts';
 import { summarizeTflite } from './summary-tflite.ts';
 import type { ModelSummary } from './types.ts';
 

@@ -40,13 +40,17 @@ const JETSON_KITS = new Map([
   ['nvidia,jetson-nano', 'jetson-nano'],
   ['nvidia,p2771-0000', 'jetson-tx2'],
   ['nvidia,p2972-0000', 'jetson-agx-xavier'],
+  ['nvidia,jetson-xavier', 'jetson-agx-xavier'],
+  ['nvidia,galen', 'jetson-agx-xavier'],
 ]);
 
 /** SoCs of which there is one module only. The others are on two kinds of module. */
 const JETSON_SOCS = new Map([
-  ['nvidia,tegra186', 'jetson-tx2'],
-  ['nvidia,tegra264', 'jetson-agx-thor'],
+  ['tegra186', 'jetson-tx2'],
+  ['tegra264', 'jetson-agx-thor'],
 ]);
+/** The Tegras of Jetsons from the TX1 on. TensorRT has never run on older ones. */
+const TEGRA = /^nvidia,tegra(?:18|19|2[1-9])\w/;
 
 /** Board types in the revision code of a Raspberry Pi, for trees without a device tree. */
 const BY_PI_TYPE = new Map([
@@ -88,12 +92,20 @@ export function boardOfCompatible(
 
 function jetsonModule(compatible: readonly string[]): string | null {
   const parts = compatible.flatMap((entry) => entry.match(/p\d{4}-\d{4}/g) ?? []);
-  const ids = parts.flatMap(
-    (part) => JETSON_MODULES.find(([module]) => module.test(part))?.[1] ?? [],
-  );
-  const known = (table: ReadonlyMap<string, string>) =>
-    compatible.flatMap((entry) => table.get(entry) ?? [])[0];
-  return ids[0] ?? known(JETSON_KITS) ?? known(JETSON_SOCS) ?? null;
+  const ids = parts.flatMap((part) => boardOfModule(part) ?? []);
+  const kits = compatible.flatMap((entry) => JETSON_KITS.get(entry) ?? []);
+  const socs = compatible.flatMap((entry) => boardOfSoc(entry.replace('nvidia,', '')) ?? []);
+  return ids[0] ?? kits[0] ?? socs[0] ?? null;
+}
+
+/** The board of a Jetson module's part number, `p3448-0000`; null for another. */
+export function boardOfModule(part: string): string | null {
+  return JETSON_MODULES.find(([module]) => module.test(part))?.[1] ?? null;
+}
+
+/** The board of `tegra186` and others that are on one module only; null where that does not tell. */
+export function boardOfSoc(soc: string): string | null {
+  return JETSON_SOCS.get(soc) ?? null;
 }
 
 /**
@@ -106,12 +118,12 @@ export function boardOfTnspec(tnspec: string): string | null {
   // Modules of which every SKU is the same board may leave the SKU out.
   const part = `p${module}-${sku ?? '0000'}`;
   const sized = module === '3767' && sku === undefined;
-  return sized ? null : (JETSON_MODULES.find(([form]) => form.test(part))?.[1] ?? null);
+  return sized ? null : boardOfModule(part);
 }
 
-/** Whether the SoC is an NVIDIA Tegra, which is what every Jetson has. */
+/** Whether the SoC is an NVIDIA Tegra as Jetsons have one. */
 export function isTegra(compatible: readonly string[]): boolean {
-  return compatible.some((entry) => entry.startsWith('nvidia,tegra'));
+  return compatible.some((entry) => TEGRA.test(entry));
 }
 
 /** The board of a Raspberry Pi revision code (new style: bit 23), or null. */

@@ -1,8 +1,9 @@
 // Limits of the control group that this process lives in, versions 1 and 2. Every ancestor's limit
 // holds too, so the smallest of them counts. In a container the group's own path is often not
 // visible; the limits are then on the top folder.
-import { readFact, readOptional, type Reading } from './facts-log.ts';
+import { listFolder, readFact, readOptional, type Reading } from './facts-log.ts';
 import { parseInteger, parsePositive, parseSomeCpus } from './parse.ts';
+import type { Tree } from './tree.ts';
 
 const MOUNT = '/sys/fs/cgroup';
 /** Version 1 writes "no limit" as the largest page-aligned number; pages may be 4 to 64 KiB. */
@@ -11,23 +12,39 @@ const NO_LIMIT = 2 ** 62;
 /** The type of the file system at /sys/fs/cgroup decides: `cgroup2`, or `tmpfs` for version 1. */
 export async function cgroupVersion(reading: Reading): Promise<1 | 2 | null> {
   const { tree } = reading;
-  const mounts = (await readOptional(tree, '/proc/mounts')) ?? '';
-  for (const line of mounts.split('\n')) {
-    const [, where, type] = line.split(' ');
-    if (where === MOUNT) return type === 'cgroup2' ? 2 : 1;
-  }
-  if (await tree.exists(`${MOUNT}/cgroup.controllers`)) return 2;
-  return (await tree.exists(`${MOUNT}/memory`)) || (await tree.exists(`${MOUNT}/cpu`)) ? 1 : null;
+  // What was mounted last hides what is below.
+  const mounted = (await mountsOf(tree)).findLast(({ where }) => where === MOUNT);
+  if (mounted !== undefined) return mounted.type === 'cgroup2' ? 2 : 1;
+  const any = async (names: readonly string[]) =>
+    (await Promise.all(names.map((name) => tree.exists(`${MOUNT}/${name}`)))).includes(true);
+  if (await any(['cgroup.controllers', 'memory.max', 'cpu.max'])) return 2;
+  return (await any(['memory', 'cpu', 'cpu,cpuacct', 'cpuset'])) ? 1 : null;
+}
+
+interface Mount {
+  readonly where: string;
+  readonly type: string;
+  readonly options: readonly string[];
+}
+
+async function mountsOf(tree: Tree): Promise<readonly Mount[]> {
+  const text =
+    (await readOptional(tree, '/proc/mounts')) ?? (await readOptional(tree, '/proc/self/mounts'));
+  return (text ?? '').split('\n').map((line) => {
+    const [, where = '', type = '', options = ''] = line.split(' ');
+    return { where, type, options: options.split(',') };
+  });
 }
 
 /** Where version 1 keeps a controller: its own mount, which several may share (`cpu,cpuacct`). */
 async function mountOf(reading: Reading, controller: string): Promise<string> {
-  const mounts = (await readOptional(reading.tree, '/proc/mounts')) ?? '';
-  for (const line of mounts.split('\n')) {
-    const [, where = '', type, options = ''] = line.split(' ');
-    if (type === 'cgroup' && options.split(',').includes(controller)) return where;
-  }
-  return `${MOUNT}/${controller}`;
+  const mounted = (await mountsOf(reading.tree)).find(
+    ({ type, options }) => type === 'cgroup' && options.includes(controller),
+  );
+  if (mounted !== undefined) return mounted.where;
+  const folders = await listFolder(reading, 'cpu.quota', MOUNT, /^[\w,=-]+$/);
+  const shared = folders.find((name) => name.split(',').includes(controller));
+  return `${MOUNT}/${shared ?? controller}`;
 }
 
 /** Folders to look into for a controller, from our own group up to the top. */

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Facts } from '../contracts/facts.ts';
 import type { Finding } from '../util/check.ts';
 import { codeOf } from '../util/errors.ts';
 import type { Machine } from './checks.ts';
@@ -56,7 +57,7 @@ export async function checkSwap({ facts, tree }: Machine): Promise<Finding> {
   // Files are taken for files on the root; a partition may be on another disk.
   const onCard = (path: string) => !path.startsWith('/dev/') || path.startsWith(`/dev/${card}p`);
   const total = facts.memory.totalBytes;
-  const memory = total === null ? 'memory of unknown size' : `${Math.round(total / MIB)} MiB`;
+  const memory = memoryText(facts.memory);
   const names = [...(compressed.length > 0 ? ['zram'] : []), ...others];
   const found = `${memory}, swap: ${names.length === 0 ? 'none' : names.join(', ')}`;
   const zram = 'sudo apt install zram-tools (or systemd-zram-generator)';
@@ -69,6 +70,17 @@ export async function checkSwap({ facts, tree }: Machine): Promise<Finding> {
   }
   if (names.length > 0 || total === null || total > SMALL_MEMORY_BYTES) return { ok: true, found };
   return { ok: false, found, mend: `add compressed swap as a reserve: ${zram}` };
+}
+
+function mib(bytes: number): string {
+  return `${Math.round(bytes / MIB)} MiB`;
+}
+
+/** `15700 MiB`, or `15700 MiB, at most 512 MiB for this program` in a control group. */
+function memoryText({ totalBytes, limitBytes }: Facts['memory']): string {
+  const whole = totalBytes === null ? 'memory of unknown size' : mib(totalBytes);
+  const limited = limitBytes !== null && limitBytes < (totalBytes ?? Infinity);
+  return limited ? `${whole}, at most ${mib(limitBytes)} for this program` : whole;
 }
 
 /** The memory card that the root is on, by /proc/mounts: `mmcblk0`; null for eMMC and other disks. */

@@ -16,6 +16,7 @@ const LOADERS: readonly (readonly [arch: string, path: string])[] = [
   ['arm64', '/lib/ld-linux-aarch64.so.1'],
   ['x64', '/lib64/ld-linux-x86-64.so.2'],
   ['arm', '/lib/ld-linux-armhf.so.3'],
+  ['ia32', '/lib/ld-linux.so.2'],
   ['riscv64', '/lib/ld-linux-riscv64-lp64d.so.1'],
 ];
 
@@ -46,26 +47,33 @@ export async function readCpu(reading: Reading, programs?: string): Promise<Fact
   };
 }
 
+/** The 32-bit programs that a 64-bit kernel runs. */
+const NARROWER = new Map([
+  ['arm64', 'arm'],
+  ['x64', 'ia32'],
+]);
+
 /**
  * What the programs of a recording were built for: a 32-bit Raspberry Pi OS runs on a 64-bit kernel,
  * and then only 32-bit libraries load. Where both are installed, that of the kernel.
  */
 async function archOfPrograms({ tree }: Reading, arch: string): Promise<string> {
-  if (arch !== 'arm64') return arch;
+  const narrower = NARROWER.get(arch);
+  if (narrower === undefined) return arch;
   const triplets = [...TRIPLETS].map(([of, triplet]) => [of, `/usr/lib/${triplet}`] as const);
   for (const places of [new Map(LOADERS), new Map(triplets)]) {
-    const [own, other] = [places.get('arm64') ?? '', places.get('arm') ?? ''];
+    const [own, other] = [places.get(arch) ?? '', places.get(narrower) ?? ''];
     // oxlint-disable-next-line no-await-in-loop -- the folders only tell where no loader does
-    if (await tree.exists(own)) return arch;
+    if (own === '' || other === '' || (await tree.exists(own))) return arch;
     // oxlint-disable-next-line no-await-in-loop -- see above
-    if (await tree.exists(other)) return 'arm';
+    if (await tree.exists(other)) return narrower;
   }
   return arch;
 }
 
 async function archOfFiles(reading: Reading): Promise<string | null> {
   for (const [arch, path] of LOADERS) {
-    // oxlint-disable-next-line no-await-in-loop -- four questions, the first yes wins
+    // oxlint-disable-next-line no-await-in-loop -- five questions, the first yes wins
     if (await reading.tree.exists(path)) {
       foundFact(reading, 'cpu.arch', path);
       return arch;

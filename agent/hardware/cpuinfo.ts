@@ -12,10 +12,13 @@ export interface Cpuinfo {
   readonly blocks: readonly Block[];
 }
 
-/** Splits /proc/cpuinfo. Raises a HardwareError when there is no `key : value` line in it. */
+/**
+ * Splits /proc/cpuinfo: an empty line ends a block, and so does the next core, which old arm64
+ * kernels list without anything between. Raises a HardwareError when there is no `key : value` line.
+ */
 export function parseCpuinfo(text: string): Cpuinfo {
   const blocks = text
-    .split(/\n\s*\n/)
+    .split(/\n\s*\n|\n(?=processor\s*:)/)
     .map(parseBlock)
     .filter((block) => block.size > 0);
   if (blocks.length === 0) throw nonsense('lines of "key : value"', text);
@@ -47,8 +50,9 @@ export function archOf(info: Cpuinfo): string {
   const [words = []] = wordsOf(info);
   if (valuesOf(info, 'flags').length > 0) return words.includes('lm') ? 'x64' : 'ia32';
   if (valuesOf(info, 'isa').some((isa) => isa.startsWith('rv64'))) return 'riscv64';
-  if (words.some((word) => ARM32_WORDS.includes(word))) return 'arm';
+  // Old arm64 kernels list the words of both; a 32-bit kernel has none of these.
   if (words.includes('asimd') || words.includes('fp')) return 'arm64';
+  if (words.some((word) => ARM32_WORDS.includes(word))) return 'arm';
   const [architecture = ''] = valuesOf(info, 'CPU architecture');
   if (/^(8|AArch64)/.test(architecture)) return 'arm64';
   if (/^[4-7]/.test(architecture)) return 'arm';
@@ -77,7 +81,9 @@ export function modelOf(info: Cpuinfo): string {
   const implementers = valuesOf(info, 'CPU implementer');
   // `model name` on ARM says "ARMv8 Processor rev 1 (v8l)" whatever the core is.
   if (parts.length === 0 || implementers.length === 0) {
-    return unique(valuesOf(info, 'model name').map(parseLine));
+    const names = valuesOf(info, 'model name');
+    // RISC-V: `sifive,u74-mc`.
+    return unique((names.length > 0 ? names : valuesOf(info, 'uarch')).map(parseLine));
   }
   return unique(
     parts.map((part, at) =>

@@ -91,7 +91,11 @@ async function readCards(
   library: boolean,
   cards: readonly PciDevice[],
 ): Promise<readonly Accelerator[]> {
-  const names = await listFolder(reading, 'accelerators', APEX, /^apex_\d+$/);
+  // A container may have the node without the class, or the other way round.
+  const [classes, devices] = await Promise.all(
+    [APEX, '/dev'].map((folder) => listFolder(reading, 'accelerators', folder, /^apex_\d+$/)),
+  );
+  const names = [...new Set([...(classes ?? []), ...(devices ?? [])])];
   const nodes = await Promise.all(names.map((name) => readApex(reading, library, name)));
   const release = await readOptional(reading.tree, '/proc/sys/kernel/osrelease');
   const largePages = LARGE_PAGES.test(release?.trim() ?? '');
@@ -106,7 +110,8 @@ async function readCards(
       `/sys/bus/pci/devices/${cards[0].address}/device`,
     );
   } else if (names[0] !== undefined) {
-    foundFact(reading, 'accelerators.edgetpu-pcie', `${APEX}/${names[0]}`);
+    const folder = classes?.includes(names[0]) === true ? APEX : '/dev';
+    foundFact(reading, 'accelerators.edgetpu-pcie', `${folder}/${names[0]}`);
   }
   return [
     ...nodes.map(({ found }) => found),

@@ -21,6 +21,8 @@ const NODES = '/sys/class/hailo_chardev';
 const MODULE = '/sys/module/hailo_pci';
 const FIRMWARE_FOLDERS = ['/lib/firmware', '/usr/lib/firmware'];
 const FIRMWARE = 'hailo/hailo8_fw.bin';
+/** The kernel loads it compressed as well; newer drivers have their version in its name. */
+const FIRMWARE_NAME = /^hailo8_fw(\.[\d.]+)?\.bin(\.xz|\.zst)?$/;
 
 /** `hailo-8` or `hailo-8l` from the output of `hailortcli fw-control identify`, or null. */
 export function parseHailoArchitecture(output: string): 'hailo-8' | 'hailo-8l' | null {
@@ -77,7 +79,10 @@ async function hasFirmware(reading: Reading): Promise<boolean> {
   const { tree } = reading;
   const exists = async (paths: readonly string[]) =>
     (await Promise.all(paths.map((path) => tree.exists(path)))).includes(true);
-  if (await exists(FIRMWARE_FOLDERS.map((folder) => `${folder}/${FIRMWARE}`))) return true;
+  const found = FIRMWARE_FOLDERS.map((folder) =>
+    listFolder(reading, FACT, `${folder}/hailo`, FIRMWARE_NAME),
+  );
+  if ((await Promise.all(found)).flat().length > 0) return true;
   return !(tree.live || (await exists([...FIRMWARE_FOLDERS, MODULE])));
 }
 

@@ -3,13 +3,29 @@
 import { nonsense } from './error.ts';
 import { foundFact, missFact, readFact, readOptional, type Reading } from './facts-log.ts';
 
-const RELEASE = '/etc/nv_tegra_release';
+export const RELEASE = '/etc/nv_tegra_release';
 const DPKG_STATUS = '/var/lib/dpkg/status';
 const L4T = 'jetson.l4t';
 const JETPACK = 'jetson.jetpack';
 
 /** L4T -> JetPack, from jetson_stats (jetson_variables.py). A release is followed by its updates. */
 const JETPACKS = new Map([
+  ['28.1.0', '3.1'],
+  ['28.2.0', '3.2'],
+  ['28.4.0', '3.3.3'],
+  ['31.1.0', '4.1.1'],
+  ['32.1.0', '4.2'],
+  ['32.2.0', '4.2.1'],
+  ['32.2.1', '4.2.2'],
+  ['32.2.3', '4.2.3'],
+  ['32.3.1', '4.3'],
+  ['32.4.2', '4.4 DP'],
+  ['32.4.3', '4.4'],
+  ['32.4.4', '4.4.1'],
+  ['32.5.0', '4.5'],
+  ['32.5.1', '4.5.1'],
+  ['32.5.2', '4.5.1'],
+  ['32.6.1', '4.6'],
   ['32.7.1', '4.6.1'],
   ['32.7.2', '4.6.2'],
   ['32.7.3', '4.6.3'],
@@ -40,6 +56,8 @@ const JETPACKS = new Map([
 ]);
 /** What the number before the first point says where the whole is not in the table. */
 const JETPACK_SERIES = new Map([
+  ['28', '3'],
+  ['31', '4'],
   ['32', '4'],
   ['34', '5'],
   ['35', '5'],
@@ -72,7 +90,8 @@ export async function readL4t(reading: Reading): Promise<string | null> {
 
 /** The JetPack of an L4T release: `6.2`, or `6` for a release that is newer than the table. */
 export function jetpackOf(reading: Reading, l4t: string | null): string | null {
-  const known = l4t === null ? undefined : JETPACKS.get(l4t);
+  // Packages and people write 32.5 for 32.5.0.
+  const known = JETPACKS.get(l4t ?? '') ?? JETPACKS.get(`${l4t}.0`);
   const series = JETPACK_SERIES.get(l4t?.split('.')[0] ?? '');
   const source = reading.sources.get(L4T);
   if (known === undefined) {

@@ -1,20 +1,12 @@
 import type { Facts } from '../contracts/facts.ts';
-import { isTegra } from './board-ids.ts';
 import { foundFact, readOptional, type Reading } from './facts-log.ts';
 import { jetpackOf, readL4t } from './jetson-release.ts';
 import { readCuda, readTensorrt } from './nvidia-software.ts';
 import { noteMode, type PowerModes } from './power-mode.ts';
+import { readTegra } from './tegra.ts';
 
 /** What the board was flashed as. */
 export const BOOT_CONTROL = '/etc/nv_boot_control.conf';
-const CHIP_ID = '/sys/module/tegra_fuse/parameters/tegra_chip_id';
-/** tegra_chip_id is decimal: 35 is 0x23, of Tegra234. Thor's has not been seen. */
-const CHIPS = new Map([
-  [33, 'tegra210'],
-  [24, 'tegra186'],
-  [25, 'tegra194'],
-  [35, 'tegra234'],
-]);
 /** Modules that a later release made faster, once flashed anew for it. */
 const WITH_SUPER: readonly string[] = ['jetson-orin-nano', 'jetson-orin-nx'];
 const SUPER = 'jetson.superMode';
@@ -27,11 +19,12 @@ export async function readJetson(
   board: { readonly id: string; readonly compatible: readonly string[] },
   modes: PowerModes,
 ): Promise<JetsonFacts | undefined> {
-  if (!isTegra(board.compatible)) return undefined;
+  const tegra = await readTegra(reading, board.compatible);
+  if (tegra === null) return undefined;
   const l4t = await readL4t(reading);
   noteMode(reading, 'jetson.powerMode', modes);
   return {
-    soc: await readSoc(reading, board.compatible),
+    soc: tegra.soc,
     l4t,
     jetpack: jetpackOf(reading, l4t),
     cuda: await readCuda(reading),
@@ -46,14 +39,6 @@ export async function readJetson(
 export async function readBootControl(reading: Reading): Promise<string | null> {
   const text = (await readOptional(reading.tree, BOOT_CONTROL)) ?? '';
   return /^TNSPEC\s+([\x21-\x7e]{1,120})\s*$/m.exec(text)?.[1] ?? null;
-}
-
-/** Any entry may name it: JetPack 5 ends with the family `nvidia,tegra23x`. */
-async function readSoc(reading: Reading, compatible: readonly string[]): Promise<string | null> {
-  const named = compatible.flatMap((entry) => /^nvidia,(tegra\d{3})$/.exec(entry)?.[1] ?? [])[0];
-  if (named !== undefined) return named;
-  const chip = (await readOptional(reading.tree, CHIP_ID))?.trim() ?? '';
-  return CHIPS.get(Number(chip)) ?? null;
 }
 
 /** Without "-super" in what was flashed, the modes of 25 W and MAXN_SUPER do not exist. */

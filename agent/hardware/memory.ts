@@ -57,5 +57,5 @@ function parseSwaps(text: string): number {
 function swapBytes(line: string): number {
   const [path = '', , kib = ''] = line.trim().split(/\s+/);
   if (!/^\d{1,15}$/.test(kib)) throw nonsense('a swap area and its size', line);
-  return path.startsWith('/dev/zram') ? 0 : Number(kib) * KIB;
+  return /\/zram\d+$/.test(path) ? 0 : Number(kib) * KIB;
 }

@@ -1,14 +1,17 @@
 // Accelerators that the agent has no runtime for. They are named, so that nobody wonders why they are
 // not used, and never taken for one of those that it can use.
+import type { PciDevice } from './buses.ts';
 import { missFact, type Reading } from './facts-log.ts';
 
 interface OtherNpu {
   readonly fact: string;
   readonly name: string;
   /** Files that only this one has. */
-  readonly paths: readonly string[];
+  readonly paths?: readonly string[];
+  /** Its PCI ids, `8086:7d1d`: they are there without a driver, too. */
+  readonly pci?: readonly string[];
   /** The SoCs that it is part of, by device-tree `compatible`. */
-  readonly soc: RegExp | null;
+  readonly soc?: RegExp;
 }
 
 const NPUS: readonly OtherNpu[] = [
@@ -17,19 +20,50 @@ const NPUS: readonly OtherNpu[] = [
     name: 'Rockchip RKNPU',
     // Its version file is in debugfs, which only root may read: the SoC tells, too.
     paths: ['/sys/kernel/debug/rknpu/version', '/sys/module/rknpu'],
-    soc: /^rockchip,rk(3566|3568|3576|3588s?|1808|3399pro|1126b?|1103b?|1106b?)$/,
+    soc: /^rockchip,rk(3562|3566|3568|3576|3588s?|1808|3399pro|1126b?|1103b?|1106b?)$/,
   },
   {
     fact: 'accelerators.intel-npu',
     name: 'Intel NPU',
     paths: ['/sys/module/intel_vpu'],
-    soc: null,
+    // Meteor, Arrow, Lunar, Panther Lake.
+    pci: ['8086:7d1d', '8086:ad1d', '8086:643e', '8086:b03e'],
   },
   {
-    fact: 'accelerators.vivante-npu',
-    name: 'VeriSilicon NPU',
-    paths: [],
-    soc: /^fsl,imx8mp$/,
+    fact: 'accelerators.amd-npu',
+    name: 'AMD XDNA NPU',
+    paths: ['/sys/module/amdxdna'],
+    // Phoenix and Hawk Point, then Strix and its successors.
+    pci: ['1022:1502', '1022:17f0'],
+  },
+  { fact: 'accelerators.vivante-npu', name: 'VeriSilicon NPU', soc: /^fsl,imx8mp$/ },
+  { fact: 'accelerators.ethos-npu', name: 'Arm Ethos-U65 NPU', soc: /^fsl,imx93$/ },
+  { fact: 'accelerators.neutron-npu', name: 'NXP eIQ Neutron NPU', soc: /^fsl,imx95$/ },
+  {
+    fact: 'accelerators.ti-npu',
+    name: 'TI C7x DSP',
+    // TDA4 and the AM6xA; the AM62 and AM64 have none.
+    soc: /^ti,(j721e|j721s2|j722s|j742s2|j784s4|am62a7|am67a?|am68a?|am69a?)$/,
+  },
+  {
+    fact: 'accelerators.amlogic-npu',
+    name: 'Amlogic NPU',
+    soc: /^amlogic,(a311d|s905d3|c308x)$/,
+  },
+  {
+    fact: 'accelerators.mediatek-apu',
+    name: 'MediaTek APU',
+    soc: /^mediatek,mt(8188|8195|8390|8395)$/,
+  },
+  {
+    fact: 'accelerators.hexagon',
+    name: 'Qualcomm Hexagon DSP',
+    soc: /^qcom,(qcs\w+|qrb\w+|sm8\d+|sc8280xp|x1e\w+|sa8775p)$/,
+  },
+  {
+    fact: 'accelerators.apple-ane',
+    name: 'Apple Neural Engine',
+    soc: /^apple,t(8103|8112|8122|60[0-3]\d)$/,
   },
 ];
 
@@ -37,12 +71,18 @@ const NPUS: readonly OtherNpu[] = [
 export async function noteOtherNpus(
   reading: Reading,
   compatible: readonly string[],
+  devices: readonly PciDevice[],
 ): Promise<void> {
-  for (const { fact, name, paths, soc } of NPUS) {
+  const ids = devices.map(pciId);
+  for (const { fact, name, paths = [], pci = [], soc } of NPUS) {
     // oxlint-disable-next-line no-await-in-loop -- a handful of questions
     const found = await Promise.all(paths.map((path) => reading.tree.exists(path)));
-    const bySoc = soc !== null && compatible.some((entry) => soc.test(entry));
-    if (!bySoc && !found.includes(true)) continue;
+    const bySoc = soc !== undefined && compatible.some((entry) => soc.test(entry));
+    if (!bySoc && !found.includes(true) && !pci.some((id) => ids.includes(id))) continue;
     missFact(reading, fact, `${name} found; the agent has no runtime for it, and uses the CPU`);
   }
+}
+
+function pciId({ vendor, device }: PciDevice): string {
+  return [vendor, device].map((id) => id.toString(16).padStart(4, '0')).join(':');
 }

@@ -1,6 +1,6 @@
-import { isTegra } from './board-ids.ts';
 import { accelerator, hasLibrary, type Accelerator } from './accelerator.ts';
 import { foundFact, type Reading } from './facts-log.ts';
+import { readTegra } from './tegra.ts';
 
 /** Modules with a deep learning accelerator beside the GPU; the Orin Nano and Thor have none. */
 const WITH_DLA: readonly string[] = [
@@ -15,16 +15,16 @@ const NO_TENSORRT = 'TensorRT is not installed (no libnvinfer.so): apt install n
 const NODES = ['/dev/nvmap', '/dev/nvhost-gpu', '/dev/nvgpu', '/dev/nvidiactl'];
 const NO_NODES = `no device node of the GPU (${NODES.join(', ')}): load its driver, or give the container --runtime nvidia`;
 
-/** The GPU and DLA of a Jetson, told by its device tree; usable once driver and TensorRT are there. */
+/** The GPU and DLA of a Jetson, told by SoC and module; usable once driver and TensorRT are there. */
 export async function readNvidia(
   reading: Reading,
   board: { readonly id: string; readonly compatible: readonly string[] },
 ): Promise<readonly Accelerator[]> {
-  if (!isTegra(board.compatible)) return [];
-  const source = reading.sources.get('board.compatible');
-  if (source !== undefined) foundFact(reading, 'accelerators.nvidia-gpu', source);
+  const tegra = await readTegra(reading, board.compatible);
+  if (tegra === null) return [];
+  foundFact(reading, 'accelerators.nvidia-gpu', tegra.source);
   const problem = await problemOf(reading);
-  const soc = board.compatible.find((entry) => entry.startsWith('nvidia,tegra')) ?? '';
+  const soc = `nvidia,${tegra.soc ?? 'tegra'}`;
   const gpu = accelerator('nvidia-gpu', soc, problem);
   return WITH_DLA.includes(board.id) ? [gpu, accelerator('nvidia-dla', soc, problem)] : [gpu];
 }

@@ -72,7 +72,7 @@ async function readAll(reading: Reading, programs?: string): Promise<Read> {
   const [pci, usb] = [await readPci(reading), await readUsb(reading)];
   const modes = await readPowerModes(reading);
   const jetson = await readJetson(reading, board, modes);
-  await noteOtherNpus(reading, board.compatible);
+  await noteOtherNpus(reading, board.compatible, pci);
   return {
     board,
     cpu,

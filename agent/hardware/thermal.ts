@@ -16,7 +16,7 @@ const IRRELEVANT_ZONES = /^(thermal-fan-est|iwlwifi|.*battery|bms$)/i;
 /** Zones of what computes: of a CPU, a GPU, a whole chip or an accelerator, by the start of their names. */
 const PROCESSOR_ZONES =
   /^(x86_pkg|coretemp|k10temp|zenpower|[bm]?cpu|gpu|soc|tj|cv\d|npu|big|little|center|package|cluster|apex)/i;
-/** CPU sensors of machines that have no thermal zones. */
+/** CPU sensors of machines that have no thermal zone of the processor. */
 const CPU_SENSORS: readonly string[] = ['coretemp', 'k10temp', 'zenpower', 'cpu_thermal'];
 
 export type ThermalZone = Facts['thermal'][number];
@@ -42,8 +42,10 @@ export async function findSensors(reading: Reading): Promise<readonly Sensor[]> 
     const zone = await findZone(reading, name, found);
     if (zone !== null) found.push(zone);
   }
-  const cpu = found.length > 0 ? found : await findCpuSensors(reading);
-  const all = [...cpu, ...(await findApexSensors(reading))];
+  // Zones of the firmware (acpitz) may be all that there is, and say little of the processor.
+  const told = found.some(({ zone }) => PROCESSOR_ZONES.test(zone));
+  const cpu = told ? [] : await findCpuSensors(reading, found);
+  const all = [...found, ...cpu, ...(await findApexSensors(reading))];
   if (all.length === 0 && !reading.unknown.has('thermal')) {
     missFact(reading, 'thermal', 'no thermal zones and no CPU sensor');
   }
@@ -108,14 +110,17 @@ function factOf(before: readonly Sensor[], sensor: string, folder: string): stri
   return before.some((other) => other.fact === fact) ? `${fact}.${folder}` : fact;
 }
 
-async function findCpuSensors(reading: Reading): Promise<readonly Sensor[]> {
+async function findCpuSensors(
+  reading: Reading,
+  zones: readonly Sensor[],
+): Promise<readonly Sensor[]> {
   const found: Sensor[] = [];
   for (const name of await listFolder(reading, 'thermal', HWMON, /^hwmon\d+$/)) {
     // oxlint-disable-next-line no-await-in-loop -- a handful of small files
     const sensor = (await readOptional(reading.tree, `${HWMON}/${name}/name`))?.trim() ?? '';
     if (!CPU_SENSORS.includes(sensor)) continue;
     const path = `${HWMON}/${name}/temp1_input`;
-    found.push({ zone: sensor, fact: factOf(found, sensor, name), path });
+    found.push({ zone: sensor, fact: factOf([...zones, ...found], sensor, name), path });
   }
   return found;
 }

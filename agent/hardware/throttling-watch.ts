@@ -3,11 +3,11 @@ import { slowly } from './slowly.ts';
 import {
   CORE_COUNT,
   FACT,
-  GET_THROTTLED,
   askFirmware,
-  parseThrottled,
   readThrottling,
   type Throttling,
+  isFirmwareFile,
+  readFirmware,
 } from './throttling.ts';
 import { parseInteger } from './parse.ts';
 import { VCGENCMD } from './vcgencmd.ts';
@@ -32,7 +32,9 @@ export async function watchThrottling(
   const source = reading.sources.get(FACT);
   if (first === null || source === undefined) return () => Promise.resolve(null);
   if (source === CORE_COUNT) return () => readCounts(reading);
-  const read = source === GET_THROTTLED ? () => readFirmware(reading) : again(reading, source);
+  const read = isFirmwareFile(source)
+    ? () => readFirmware(reading, [source])
+    : again(reading, source);
   return async (fresh) => {
     const state = await read(fresh);
     return state === null ? null : { ...state, events: null };
@@ -42,10 +44,6 @@ export async function watchThrottling(
 function again(reading: Reading, source: string): (fresh?: boolean) => Promise<Throttling | null> {
   if (!VCGENCMD.includes(source)) return () => readThrottling(reading);
   return slowly(() => askFirmware(reading, [source]), ASK_EVERY_MS);
-}
-
-function readFirmware(reading: Reading): Promise<Throttling | null> {
-  return readFact(reading, FACT, GET_THROTTLED, parseThrottled);
 }
 
 async function readCounts(reading: Reading): Promise<ThrottlingState | null> {

@@ -15,7 +15,9 @@ import { VCGENCMD, askVcgencmd, findTool } from './vcgencmd.ts';
 export type Throttling = NonNullable<Facts['throttling']>;
 
 export const FACT = 'throttling';
-export const GET_THROTTLED = '/sys/devices/platform/soc/soc:firmware/get_throttled';
+const PLATFORM = '/sys/devices/platform';
+/** `soc`, and with its address in device trees such as that of the Pi 5: `soc@107c000000`. */
+const SOC = /^soc(@[0-9a-f]+)?$/;
 const HWMON = '/sys/class/hwmon';
 export const CORE_COUNT = '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count';
 
@@ -39,7 +41,7 @@ export function parseThrottled(text: string): Throttling {
 /** Why the machine runs slower than it could, now and since boot; null where nothing tells. */
 export async function readThrottling(reading: Reading): Promise<Facts['throttling']> {
   const optional = { optional: true };
-  const firmware = await readFact(reading, FACT, GET_THROTTLED, parseThrottled, optional);
+  const firmware = await readFirmware(reading, await firmwareFiles(reading));
   if (firmware !== null) return firmware;
   const told = await askFirmware(reading);
   if (told !== null) return told;
@@ -49,6 +51,26 @@ export async function readThrottling(reading: Reading): Promise<Facts['throttlin
   if (count !== null) return { now: [], sinceBoot: count > 0 ? ['throttled'] : [] };
   if (!reading.unknown.has(FACT)) missFact(reading, FACT, 'no throttling counter on this machine');
   return null;
+}
+
+/** Where the firmware of a Raspberry Pi may tell. */
+async function firmwareFiles(reading: Reading): Promise<readonly string[]> {
+  const names = await listFolder(reading, FACT, PLATFORM, SOC);
+  return names.map((soc) => `${PLATFORM}/${soc}/${soc}:firmware/get_throttled`);
+}
+
+/** The bits in the first of these files that is there; null without any. */
+export async function readFirmware(
+  reading: Reading,
+  files: readonly string[],
+): Promise<Throttling | null> {
+  if (files.length === 0) return null;
+  return readFact(reading, FACT, files, parseThrottled, { optional: true });
+}
+
+/** Whether a source is one of the firmware's own files. */
+export function isFirmwareFile(source: string): boolean {
+  return source.startsWith(`${PLATFORM}/soc`);
 }
 
 /**

@@ -1,48 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { lstat, open, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { tellStep } from './durable-steps.ts';
 import { codeOf } from './errors.ts';
-import { sync } from './files.ts';
+import { sync, temporaryBeside } from './files.ts';
 
-/**
+/*
  * The few operations that state which must survive a power cut is written with: the journal of jobs,
- * releases, and the links `current` and `previous`. Each comes back when the disk has it. An observer
- * sees every step, so that a test can replay what a disk may hold after a power cut at any point.
+ * releases, and the links `current` and `previous`. Each comes back when the disk has it. They throw
+ * system errors.
  */
-export type DurableStep =
-  | { readonly step: 'mkdir'; readonly path: string }
-  | { readonly step: 'write'; readonly path: string; readonly bytes: Uint8Array }
-  | { readonly step: 'sync'; readonly path: string }
-  | { readonly step: 'rename'; readonly from: string; readonly to: string }
-  | { readonly step: 'symlink'; readonly path: string; readonly target: string }
-  | { readonly step: 'remove'; readonly path: string }
-  | { readonly step: 'sync-folder'; readonly path: string };
-
-let observe: (step: DurableStep) => void = () => undefined;
-
-/** Sends every step to an observer, before it is taken; returns what ends it. */
-export function observeDurable(observer: (step: DurableStep) => void): () => void {
-  observe = observer;
-  return () => {
-    observe = () => undefined;
-  };
-}
-
-function temporaryBeside(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
-}
-
-/** Makes a folder below one that exists. Throws system errors, as all of these do. */
-export async function makeFolderDurably(path: string): Promise<void> {
-  observe({ step: 'mkdir', path });
-  try {
-    await mkdir(path);
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
-    return;
-  }
-  await syncFolder(dirname(path));
-}
 
 /** A reader sees the old content or all of the new. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
@@ -58,11 +24,11 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
 }
 
 async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
-  observe({ step: 'write', path, bytes });
+  tellStep({ step: 'write', path, bytes });
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(bytes);
-    observe({ step: 'sync', path });
+    tellStep({ step: 'sync', path });
     await file.sync();
   } finally {
     await file.close();
@@ -71,7 +37,7 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
 
 /** Renames within one file system; what stood at `to` is replaced. Both folders are synced. */
 export async function move(from: string, to: string): Promise<void> {
-  observe({ step: 'rename', from, to });
+  tellStep({ step: 'rename', from, to });
   await rename(from, to);
   await syncFolder(dirname(to));
   if (dirname(from) !== dirname(to)) await syncFolder(dirname(from));
@@ -80,7 +46,7 @@ export async function move(from: string, to: string): Promise<void> {
 /** Points a link elsewhere in one step: a reader finds the old target or the new one. */
 export async function replaceLink(path: string, target: string): Promise<void> {
   const temporary = temporaryBeside(path);
-  observe({ step: 'symlink', path: temporary, target });
+  tellStep({ step: 'symlink', path: temporary, target });
   await symlink(target, temporary);
   try {
     await move(temporary, path);
@@ -103,14 +69,14 @@ export async function linkTarget(path: string): Promise<string | null> {
 /** Removes a file, a link or a folder with all in it; nothing happens when it is not there. */
 export async function removeDurably(path: string): Promise<void> {
   if (!(await isThere(path))) return;
-  observe({ step: 'remove', path });
+  tellStep({ step: 'remove', path });
   await rm(path, { recursive: true, force: true });
   await syncFolder(dirname(path));
 }
 
 /** Syncs files that others wrote, before they are relied upon. */
 export async function syncFile(path: string): Promise<void> {
-  observe({ step: 'sync', path });
+  tellStep({ step: 'sync', path });
   const file = await open(path, 'r');
   try {
     await file.sync();
@@ -120,7 +86,7 @@ export async function syncFile(path: string): Promise<void> {
 }
 
 export async function syncFolder(path: string): Promise<void> {
-  observe({ step: 'sync-folder', path });
+  tellStep({ step: 'sync-folder', path });
   await sync(path);
 }
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { tellStep } from './durable-steps.ts';
 import { AgentError, codeOf, messageOf } from './errors.ts';
 
 /** What went wrong while reading or writing a file of ours, in words a person can act on. */
@@ -20,6 +21,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder, not a file',
   EMFILE: 'too many open files',
   EFBIG: 'the file would be larger than is allowed here',
+  ELOOP: 'its symbolic links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
 };
 
 /** The disk's fault rather than that of the path given. */
@@ -42,10 +45,20 @@ export async function makeFolder(folder: string): Promise<void> {
   if (found?.isDirectory() === true) return;
   if (found !== null) throw Object.assign(new Error('it is a file'), { code: 'ENOTDIR' });
   await makeFolder(dirname(resolve(folder)));
+  tellStep({ step: 'mkdir', path: folder });
   await mkdir(folder).catch((error: unknown) => {
     // Somebody else has made it meanwhile.
     if (codeOf(error) !== 'EEXIST') throw error;
   });
+}
+
+/** As makeFolder, and a power cut does not take away again what was missing. */
+export async function makeFolderDurably(folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = resolve(folder); (await statOf(at)) === null; at = dirname(at)) missing.push(at);
+  await makeFolder(folder);
+  // oxlint-disable-next-line no-await-in-loop -- from below, one or two
+  for (const one of missing) await syncNames(dirname(one));
 }
 
 async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | null> {
@@ -102,6 +115,32 @@ async function refuseSpecial(path: string): Promise<void> {
   throw new Error('it is neither a file nor a folder');
 }
 
+/** A name for a file that is being written; `removeUnfinishedFiles` knows it. */
+export function temporaryBeside(path: string): string {
+  const unique = randomBytes(UNIQUE_BYTES).toString('hex');
+  return join(dirname(path), `.${basename(path)}.${unique}.part`);
+}
+
+const UNIQUE_BYTES = 6;
+const UNFINISHED = /^\..+\.[0-9a-f]{12}\.part$/;
+
+/** Removes what writers left in a folder that were killed in the middle. Throws system errors. */
+export async function removeUnfinishedFiles(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    // oxlint-disable-next-line no-await-in-loop -- none, or one
+    if (UNFINISHED.test(name)) await rm(join(folder, name), { force: true });
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /**
  * Writes a file so that a reader sees either the old content or all of the new: temporary file in
  * the same folder, fsync, rename, fsync of the folder. Nothing is left behind on failure. `mode` as
@@ -112,30 +151,44 @@ export async function writeFileDurably(
   content: string | Uint8Array | Iterable<Uint8Array>,
   mode?: number,
 ): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
-  const chunks =
-    typeof content === 'string'
-      ? [Buffer.from(content)]
-      : content instanceof Uint8Array
-        ? [content]
-        : content;
+  const temporary = temporaryBeside(path);
   try {
     await refuseSpecial(path);
-    await makeFolder(folder);
-    const file = await open(temporary, 'wx', mode);
-    try {
-      for (const chunk of chunks) await writeFully(file, chunk);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await makeFolderDurably(dirname(path));
+    await writeSynced(temporary, content, mode);
+    tellStep({ step: 'rename', from: temporary, to: path });
     await rename(temporary, path);
-    await sync(folder);
+    await syncNames(dirname(path));
   } catch (error) {
     // It may never have been there; what matters is the error that came first.
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError('write', path, error);
+  }
+}
+
+async function syncNames(folder: string): Promise<void> {
+  tellStep({ step: 'sync-folder', path: folder });
+  await sync(folder);
+}
+
+async function writeSynced(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+  mode: number | undefined,
+): Promise<void> {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  const chunks = bytes instanceof Uint8Array ? [bytes] : bytes;
+  // Files in pieces are no state: what is told of them is enough to see that they are synced.
+  const told = bytes instanceof Uint8Array ? bytes : new Uint8Array();
+  tellStep({ step: 'write', path, bytes: told });
+  const file = await open(path, 'wx', mode);
+  try {
+    // oxlint-disable-next-line no-await-in-loop -- one write follows the other
+    for (const chunk of chunks) await writeFully(file, chunk);
+    tellStep({ step: 'sync', path });
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

@@ -84,6 +84,35 @@ export function publishedTable(rows) {
   return table(head, lines);
 }
 
+/** What `auto` made beside the best file of another quantizer, both run here. @param {readonly Row[]} rows */
+export function bestTable(rows) {
+  const head = [
+    'package',
+    'metric: float, auto, theirs',
+    'SQNR dB: auto, theirs',
+    'bytes: auto, theirs',
+    'ms: float, auto, theirs',
+    'auto / theirs',
+  ];
+  const lines = rows.flatMap(({ name, figures, refused }) => {
+    const { float, auto, best } = figures;
+    if (best === undefined) {
+      return 'best' in refused ? [[name, short(refused['best'] ?? ''), '', '', '', '']] : [];
+    }
+    return [
+      [
+        name,
+        [float, auto, best].map(metric).join(', '),
+        `${decibels(auto)}, ${decibels(best)}`,
+        `${auto?.bytes ?? '-'}, ${best.bytes}`,
+        [float, auto, best].map(ms).join(', '),
+        ratio(auto, best),
+      ],
+    ];
+  });
+  return table(head, lines);
+}
+
 /**
  * Whether INT8 pays here, and what is taken where it does not: times, the smaller the better.
  * @param {readonly Row[]} rows

@@ -23,7 +23,9 @@ describe('inputSpecsFromModel', () => {
     const { inputs, assumed } = inputSpecsFromModel(model({ x: ['float32', shape] }));
     expect(inputs).toEqual({ x: { image: expected } });
     expect(assumed).toHaveLength(1);
-    expect(assumed[0]).toMatch(/^input x \[.*\]: pictures of 320x240, .* mean 0 std 1$/);
+    expect(assumed[0]).toMatch(
+      /^input x \[.*\]: pictures of 320x240, .* mean 0 std 1: values 0 to 255, /,
+    );
   });
 
   test.each<[TensorType, (number | string)[]]>([

@@ -12,6 +12,7 @@ import { extremesOf } from '../../agent/calibration/observers/scan.ts';
 import {
   needsOf,
   nonFiniteTensors,
+  nonFiniteWarnings,
   type ObserverOptions,
   toStatistics,
 } from '../../agent/calibration/observers/statistics.ts';
@@ -141,6 +142,11 @@ describe('TensorAccumulator', () => {
     expect(state.histogram?.counts.reduce((sum, count) => sum + count, 0)).toBe(3);
     const collection = { samples: 2, tensors: new Map([['t', state]]) };
     expect([...nonFiniteTensors(collection)]).toEqual([['t', 2]]);
+    const line = "tensor 't' had 2 NaN or infinite values in calibration";
+    expect(nonFiniteWarnings(collection)).toEqual([line]);
+    expect(nonFiniteWarnings(collection, new Set(['t']))).toEqual([]);
+    collection.tensors.set('u', state).set('v', state);
+    expect(nonFiniteWarnings(collection)).toEqual([`${line}, and so had 2 more`]);
   });
 
   test('averages evenly over the first hundred samples, then gives new ones a hundredth', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { configCheckSchema, configShowSchema } from '../../agent/contracts/config-report.ts';
+import { enrolledSchema } from '../../agent/contracts/results.ts';
 import { run } from './support.ts';
 
 let folder: string;
@@ -101,7 +102,10 @@ describe('agent enrol', () => {
     expect(ran.out).toContain('no root of trust yet');
     expect(ran.out).toContain('-----BEGIN CERTIFICATE REQUEST-----');
     const again = await run(['enrol', '--device-id', 'pi-7', '--json'], { env: state });
-    expect(JSON.parse(again.out)).toMatchObject({ written: [], hasCertificate: false });
+    expect(enrolledSchema.parse(JSON.parse(again.out))).toMatchObject({
+      written: [],
+      hasCertificate: false,
+    });
     const other = await run(['enrol', '--device-id', 'pi-8'], { env: state });
     expect(other).toMatchObject({ code: 2, out: '' });
     expect(other.err).toContain('--force replaces that identity');

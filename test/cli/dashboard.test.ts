@@ -30,6 +30,7 @@ describe('agent dashboard', () => {
     await add('bob', 'viewer');
     expect((await dashboard('user', 'ls')).out).toBe('ada\toperator\nbob\tviewer\n');
     expect(JSON.parse((await dashboard('user', 'ls', '--json')).out)).toEqual({
+      schema: 'edgefit/dashboard-users/1',
       users: [
         { name: 'ada', role: 'operator' },
         { name: 'bob', role: 'viewer' },

@@ -1,5 +1,6 @@
 import type { CliContext } from '../../agent/cli/context.ts';
 import { runCli } from '../../agent/cli/program.ts';
+import { mqttReporting } from '../../agent/cli/reporting.ts';
 import type { BenchReport } from '../../agent/contracts/bench.ts';
 import type { InspectReport } from '../../agent/contracts/inspect.ts';
 import type { QuantizeReport } from '../../agent/contracts/quantize.ts';
@@ -22,6 +23,7 @@ export const quantizeReport: QuantizeReport = {
   seconds: 1.234,
   peakRssBytes: 210_000_000,
   integerCoverage: 0.9876,
+  sqnrDb: 28.46,
   ops: { integer: 27, fp16: 0, float: 3 },
   left: [
     { node: 'a', op: 'Softmax', reason: 'no integer kernel' },
@@ -50,6 +52,26 @@ export interface Situation extends Partial<CliContext> {
   readonly env?: Record<string, string>;
 }
 
+const demo: CliContext['demo'] = {
+  onnx: 'demo/manifest.json',
+  tflite: 'demo/manifest-tflite.json',
+  runtimesHere: async () => ['onnxruntime', 'tflite'],
+};
+
+/** For looking at the command line as data: nothing is run. */
+export function testContext(): CliContext {
+  const silent = { write: () => true };
+  const io = { stdout: silent, stderr: silent, env: {} };
+  return {
+    io,
+    version: '1.2.3',
+    signal: new AbortController().signal,
+    demo,
+    reporting: mqttReporting(io, '1.2.3'),
+    loadFit: () => Promise.reject(new Error('not needed')),
+  };
+}
+
 /** Runs a command line in this process against a service that answers at once. */
 export async function run(args: readonly string[], situation: Situation = {}): Promise<Ran> {
   const written = { out: '', err: '' };
@@ -70,11 +92,7 @@ export async function run(args: readonly string[], situation: Situation = {}): P
     },
     version: '1.2.3',
     signal: new AbortController().signal,
-    demo: {
-      onnx: 'demo/manifest.json',
-      tflite: 'demo/manifest-tflite.json',
-      runtimesHere: async () => ['onnxruntime', 'tflite'],
-    },
+    demo,
     loadFit: async () => ({
       benchModel: async (request, hooks) => {
         benched.push(request);

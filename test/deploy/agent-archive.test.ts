@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -12,7 +13,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { describeArchive, unpackArchive } from '../../agent/deploy/agents/archive.ts';
+import {
+  describeArchive,
+  unpackArchive,
+  unpackedBytes,
+} from '../../agent/deploy/agents/archive.ts';
+import { checkRoom } from '../../agent/deploy/disk-room.ts';
 import { publishAgent } from '../../agent/deploy/agents/publish.ts';
 import { readRepository } from '../../agent/deploy/tuf/repository.ts';
 import { tar } from '../daemon/agent-archives.ts';
@@ -70,6 +76,23 @@ test('what tar packs comes out again, bytes and execute bits', async () => {
   expect(readFileSync(join(target, deep), 'utf8')).toBe('y'.repeat(5000));
   expect(statSync(join(target, 'node')).mode & 0o777).toBe(0o700);
   expect(statSync(join(target, deep)).mode & 0o777).toBe(0o600);
+});
+
+test('what it takes on the disk is known before, and refused where there is no room', async () => {
+  tar(home, archive);
+  const bytes = await unpackedBytes(archive);
+  await unpackArchive(archive, join(folder, 'out'), signal);
+  const used = Number(
+    execFileSync('du', ['-sB1', join(folder, 'out')], { encoding: 'utf8' }).split('\t')[0],
+  );
+  // The folders of 21 levels come on top.
+  expect(bytes).toBeGreaterThan(5000);
+  expect(used - bytes).toBeLessThan(30 * 4096);
+  await expect(checkRoom(join(folder, 'agent'), bytes)).resolves.toBeUndefined();
+  await expect(checkRoom(join(folder, 'agent'), 2 ** 60)).rejects.toMatchObject({
+    code: 'ENOSPC',
+    message: expect.stringContaining('no space left'),
+  });
 });
 
 test.each<readonly [string, () => void, string]>([

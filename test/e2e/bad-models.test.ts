@@ -17,8 +17,19 @@ const TFLITE = Buffer.from('1c00000054464c330000000000000000', 'hex');
 
 describe('what is no model', () => {
   test.each([
-    ['a picture', put('a.png', PNG), 'a.png: not valid ONNX'],
-    ['a text', put('text.onnx', 'hello world\n'), 'text.onnx: not valid ONNX'],
+    ['a picture', put('a.png', PNG), 'a.png: this is an image: give its folder as --samples'],
+    ['a text', put('text.onnx', 'hello world\n'), 'this is neither an ONNX nor a TFLite model'],
+    [
+      'a PyTorch file',
+      put('net.pt', 'PK\u0003\u0004net/data.pkl'),
+      'net.pt: this is a ZIP archive',
+    ],
+    [
+      'a model that Git LFS keeps elsewhere',
+      put('lfs.onnx', 'version https://git-lfs.github.com/spec/v1\n'),
+      'git lfs pull',
+    ],
+    ['no name at all', '', "agent: argument 'model' is empty; see 'agent bench --help'"],
     ['an empty file', put('empty.onnx', ''), 'empty.onnx: the file is empty'],
     ['a device', '/dev/null', '/dev/null: the file is empty'],
     ['a folder', folder, 'it is a folder, not a file'],

@@ -113,6 +113,7 @@ describe('agent model pack', () => {
       const model = files.put('plain.onnx', productModel());
       const output = files.path('never');
       const full = files.put('full/note.txt', 'mine').replace('/note.txt', '');
+      const raw = files.put('raw/a.bin', 'abc').replace('/a.bin', '');
       const cases = [
         [[model, '-o', output], 'give --package-version'],
         [[model, '-o', output, '--package-version', '../1'], 'the version "../1" cannot be used'],
@@ -123,7 +124,12 @@ describe('agent model pack', () => {
         [[model, '-o', output, '--package-version', '1', '--variant', full], 'it is a folder'],
         [[model, '-o', output, '--package-version', '1', '--labels', '/no/such'], '/no/such'],
         [[model, '-o', output, '--package-version', '1', '--labels', full], `cannot read ${full}`],
-        [[model, '-o', output, '--package-version', '1', '--name', ''], 'needs a name'],
+        [[model, '-o', output, '--package-version', '1', '--name', ''], "<name>' is empty"],
+        [[model, '-o', output, '--package-version', '1', '--name', '../up'], 'cannot be used'],
+        [
+          [model, '-o', output, '--package-version', '1', '--samples', raw],
+          'a.bin: expected 16 bytes',
+        ],
         [
           [model, '-o', output, '--package-version', '1', '--edgetpu'],
           'edgetpu_compiler is not on the PATH',

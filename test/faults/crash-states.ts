@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DurableStep } from '../../agent/util/durable.ts';
+import { observeDurable, type DurableStep } from '../../agent/util/durable-steps.ts';
 
 /** What a disk holds: files and links by their path below the root; folders only where empty. */
 export type Disk = ReadonlyMap<string, Node>;
@@ -56,7 +56,7 @@ export function writeDisk(root: string, disk: Disk): void {
 }
 
 /**
- * Records the steps of util/durable.ts below `root`. What others wrote counts from where a step first
+ * Records the steps of util/durable-steps.ts below `root`. What others wrote counts from where a step first
  * touches it: its content is read then.
  */
 export class StepRecorder {
@@ -177,7 +177,8 @@ export class StepRecorder {
 
   #rename(from: string, to: string): void {
     // Made by somebody else, who has synced it: a fitted model, a downloaded file.
-    if (!this.#known.has(from) && !this.#base.has(this.#name(from))) {
+    const isTold = [...this.#known].some((one) => one === from || one.startsWith(`${from}/`));
+    if (!isTold && !this.#base.has(this.#name(from))) {
       for (const [name, node] of readTree(this.#root, from)) {
         this.#changes.push({
           step: this.#steps,
@@ -241,6 +242,32 @@ function choices(n: number): readonly ((at: number) => boolean)[] {
     ...each.map((index) => (at: number) => at !== index),
     ...each.map((index) => (at: number) => at === index),
   ];
+}
+
+export interface CutDisk {
+  readonly disk: Disk;
+  /** What `labelNow` said at the last step that the disk has seen. */
+  readonly label: string;
+}
+
+/** Every disk that a power cut during some work may leave below `root`; different ones only. */
+export async function disksAfterCuts(
+  root: string,
+  work: () => Promise<void>,
+  labelNow: () => string = () => '',
+): Promise<readonly CutDisk[]> {
+  const recorder = new StepRecorder(root);
+  const first = labelNow();
+  const end = observeDurable((step) => recorder.record(step, labelNow()));
+  await work().finally(end);
+  const disks = new Map<string, CutDisk>();
+  for (let step = 0; step <= recorder.steps; step += 1) {
+    const label = step === 0 ? first : recorder.labelOf(Math.min(step, recorder.steps - 1));
+    for (const disk of recorder.after(step)) {
+      disks.set(`${label} ${digestOfDisk(disk)}`, { disk, label });
+    }
+  }
+  return [...disks.values()];
 }
 
 /** Tells disks apart. */

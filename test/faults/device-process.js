@@ -25,7 +25,10 @@ const jobs = await openJobService({
   onBench: async () => undefined,
   applySettings: async () => undefined,
   diagnostics: async () => ({}),
-  publish: ({ payload }) => process.stdout.write(`${payload}\n`),
+  publish: ({ schema, payload }) => {
+    // Decisions on models are told, too.
+    if (schema === 'edgefit/job/1') process.stdout.write(`${payload}\n`);
+  },
   onKeys: () => undefined,
   log: { info: () => undefined, warn: () => undefined },
   pollMs: 20,

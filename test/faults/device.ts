@@ -25,6 +25,7 @@ export interface FaultyOptions {
   /** Of the children; what is changed later counts for later ones. */
   readonly env?: Record<string, string | undefined>;
   readonly health?: JobServiceOptions['health'];
+  readonly selfUpdate?: JobServiceOptions['selfUpdate'];
 }
 
 const WAIT_MS = 60_000;
@@ -48,11 +49,16 @@ export async function openFaulty({ state, url, wrap, ...more }: FaultyOptions) {
     deviceClass: async () => ['test'],
     conditions: async () => ({ celsius: null, throttled: [], lockedBy: null }),
     health: more.health ?? null,
+    selfUpdate: more.selfUpdate ?? null,
     onSwitched: async () => undefined,
     onBench: async () => undefined,
     applySettings: async () => undefined,
     diagnostics: async () => ({}),
-    publish: ({ payload }) => records.push(jobRecordSchema.parse(JSON.parse(payload))),
+    publish: ({ schema, payload }) => {
+      // Decisions on models are told, too.
+      if (schema !== 'edgefit/job/1') return;
+      records.push(jobRecordSchema.parse(JSON.parse(payload)));
+    },
     onKeys: () => undefined,
     log: {
       info: () => undefined,

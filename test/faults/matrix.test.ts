@@ -11,7 +11,7 @@ import {
   type JobRecord,
 } from '../../agent/contracts/job.ts';
 import { PhaseError } from '../../agent/fleet/jobs/runner.ts';
-import { observeDurable } from '../../agent/util/durable.ts';
+import { observeDurable } from '../../agent/util/durable-steps.ts';
 import { Site } from '../fleet/support/site.ts';
 import {
   isOver,

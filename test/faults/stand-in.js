@@ -109,12 +109,13 @@ function fit(manifestPath, folder) {
 }
 
 /**
- * What the agent would print, for `fit MANIFEST -o DIR ...` and `bench FILE ...`.
+ * What the agent would print, for `fit MANIFEST -o DIR ...`, `bench FILE ...` and `--version`.
  *
  * @param {readonly string[]} args
  */
 export function standIn(args) {
   const [command, path = ''] = args;
+  if (command === '--version') return 'stand-in';
   if (command === 'fit') return fit(path, args[args.indexOf('-o') + 1] ?? '');
   return JSON.stringify(reportOf(path));
 }

@@ -1,5 +1,5 @@
 import type { BenchReport, CandidateRow } from '../../agent/contracts/bench.ts';
-import { applyDecision, decide } from '../../agent/fit/decide.ts';
+import { applyDecision, decide } from '../../agent/fit/decide/decide.ts';
 import { labelled, row } from './fixtures.ts';
 
 const WHY = {

@@ -133,6 +133,12 @@ check('swap', [
   ['compressed', { ...card, ...swaps('/dev/zram0 partition 1000 0 5\n') }, true, 'swap: zram'],
   ['none, and plenty of memory', swaps(''), true, 'swap: none'],
   [
+    'a container that may use some of the memory',
+    { ...swaps(''), '/sys/fs/cgroup/memory.max': `${512 * 2 ** 20}\n` },
+    true,
+    'at most 512 MiB for this program',
+  ],
+  [
     'none, and little memory',
     { ...swaps(''), '/proc/meminfo': meminfo({ total: 437_000, available: 300_000 }) },
     false,

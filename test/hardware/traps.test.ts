@@ -171,6 +171,82 @@ describe('2a device tree', () => {
       { id: 'generic-arm64' },
     ],
     [
+      'a container hides the device tree of a Jetson: the number of its chip remains',
+      {
+        ...cpu('0xd42', A76),
+        '/sys/module/tegra_fuse/parameters/tegra_chip_id': '35\n',
+        '/usr/lib/aarch64-linux-gnu/libnvinfer.so.10.3.0': '',
+      },
+      {
+        id: 'generic-arm64',
+        kinds: ['nvidia-gpu'],
+        problems: ['none'],
+        jetson: { soc: 'tegra234' },
+        profile: { id: 'jetson' },
+      },
+    ],
+    [
+      'the same by the SoC bus, with one module on that SoC',
+      {
+        ...cpu('0xd07', A57),
+        '/sys/devices/soc0/family': 'Tegra\n',
+        '/sys/devices/soc0/soc_id': '24\n',
+      },
+      { id: 'jetson-tx2', jetson: { soc: 'tegra186' } },
+    ],
+    [
+      'chip number 35 of another maker',
+      {
+        ...cpu('0xd07', A57),
+        '/sys/devices/soc0/family': 'Snapdragon\n',
+        '/sys/devices/soc0/soc_id': '35\n',
+      },
+      { id: 'generic-arm64', kinds: [] },
+    ],
+    [
+      'or the release that the container runtime hands in',
+      {
+        ...cpu('0xd42', A76),
+        '/etc/nv_tegra_release': '# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n',
+      },
+      { kinds: ['nvidia-gpu'], jetson: { soc: null, l4t: '36.4.3' } },
+    ],
+    [
+      'a carrier of somebody else on JetPack 4: the ids of the boards tell',
+      {
+        ...tree('acme,carrier nvidia,tegra210', 'Acme box'),
+        '/proc/device-tree/nvidia,boardids': '3448:0002:400\0',
+      },
+      { id: 'jetson-nano' },
+    ],
+    [
+      'or the name of its device tree',
+      {
+        ...tree('acme,carrier nvidia,tegra194', 'Acme box'),
+        '/proc/device-tree/nvidia,dtsfilename': '/x/tegra194-p3668-0001-p3509-0000.dts\0',
+      },
+      { id: 'jetson-xavier-nx' },
+    ],
+    [
+      'AGX Xavier on L4T 32.1',
+      tree('nvidia,galen nvidia,jetson-xavier nvidia,tegra194', 'jetson-xavier'),
+      { id: 'jetson-agx-xavier', kinds: ['nvidia-gpu', 'nvidia-dla'] },
+    ],
+    [
+      'a Tegra from before the Jetsons that TensorRT runs on',
+      tree('nvidia,jetson-tk1 nvidia,tegra124', 'NVIDIA Tegra124 Jetson TK1'),
+      { kinds: [] },
+    ],
+    [
+      'the name of the mainboard where nobody filled in that of the product',
+      {
+        '/proc/cpuinfo': x86Cpuinfo(4, 'lm avx2'),
+        '/sys/class/dmi/id/product_name': 'To Be Filled By O.E.M.\n',
+        '/sys/class/dmi/id/board_name': 'B650M-ITX\n',
+      },
+      { board: { model: 'B650M-ITX' } },
+    ],
+    [
       'no device tree in a container: the revision code of the Pi remains',
       {
         '/proc/cpuinfo': armCpuinfo([core(0, '0xd0b', A76)], 'Revision\t: d04170\n'),
@@ -252,6 +328,31 @@ describe('2b cpuinfo', () => {
         ...tree('raspberrypi,5-model-b brcm,bcm2712', 'Raspberry Pi 5'),
       },
       { id: 'rpi-5', cpu: { model: 'Cortex-A76' } },
+    ],
+    [
+      'an old arm64 kernel: no empty lines, one line of features, with the 32-bit words too',
+      {
+        '/proc/cpuinfo':
+          'Processor\t: AArch64 Processor rev 4 (aarch64)\n' +
+          'processor\t: 0\nprocessor\t: 1\nprocessor\t: 2\nprocessor\t: 3\n' +
+          'Features\t: fp asimd aes pmull sha1 sha2 crc32 wp half thumb fastmult vfp edsp neon vfpv3 vfpv4\n' +
+          'CPU implementer\t: 0x41\nCPU architecture: AArch64\nCPU variant\t: 0x0\nCPU part\t: 0xd03\n' +
+          'CPU revision\t: 4\n\nHardware\t: Amlogic\n',
+      },
+      { id: 'generic-arm64', cpu: { arch: 'arm64', model: 'Cortex-A53', coresOnline: 4 } },
+    ],
+    [
+      'RISC-V names its core elsewhere',
+      {
+        '/proc/cpuinfo':
+          'processor\t: 0\nhart\t\t: 1\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u74-mc\n',
+      },
+      { id: 'generic', cpu: { arch: 'riscv64', model: 'sifive,u74-mc', coresOnline: 1 } },
+    ],
+    [
+      'a 32-bit system on an x86-64 kernel',
+      { '/proc/cpuinfo': x86Cpuinfo(2, 'lm ssse3'), '/lib/ld-linux.so.2': '' },
+      { cpu: { arch: 'x64', userland: 'ia32' }, profile: { runtimes: ['tflite'] } },
     ],
     ['0xd4f is Neoverse V2', cpu('0xd4f', `${A76} sve`), { cpu: { model: 'Neoverse-V2' } }],
     ['0xd83 is Neoverse V3AE', cpu('0xd83', A76), { cpu: { model: 'Neoverse-V3AE' } }],
@@ -369,6 +470,31 @@ describe('2c memory', () => {
       { memory: { limitBytes: null } },
     ],
     [
+      'a recording without the list of mounts: the file tells the version',
+      { ...memory, '/sys/fs/cgroup/memory.max': `${GIB}\n` },
+      { memory: { limitBytes: GIB } },
+    ],
+    [
+      'the same of version 1, with a folder for two controllers',
+      {
+        ...memory,
+        '/proc/cpuinfo': x86Cpuinfo(4, 'lm avx2'),
+        '/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us': '150000\n',
+        '/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us': '100000\n',
+      },
+      { cpu: { coresUsable: 1.5 } },
+    ],
+    [
+      'what was mounted last at a place is what is there',
+      {
+        ...memory,
+        '/proc/mounts':
+          'tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n',
+        '/sys/fs/cgroup/memory.max': `${GIB}\n`,
+      },
+      { memory: { limitBytes: GIB } },
+    ],
+    [
       'version 1: a quota on a mount that two controllers share',
       {
         ...v1,
@@ -469,6 +595,15 @@ describe('2e heat', () => {
       { thermal: [{ zone: 'acpitz' }, { zone: 'x86_pkg_temp', celsius: 61 }] },
     ],
     [
+      'an AMD machine: the only zone is of the firmware, the processor is elsewhere',
+      {
+        ...zone(0, 'acpitz', '16800'),
+        '/sys/class/hwmon/hwmon2/name': 'k10temp\n',
+        '/sys/class/hwmon/hwmon2/temp1_input': '71250\n',
+      },
+      { thermal: [{ zone: 'acpitz' }, { zone: 'k10temp', celsius: 71.25 }] },
+    ],
+    [
       '-256 °C is a sensor that is off',
       zone(0, 'cv0-thermal', '-256000'),
       { thermal: [{ zone: 'cv0-thermal', celsius: null }] },
@@ -492,6 +627,13 @@ describe('2e heat', () => {
       'the high bits are since boot',
       { [throttled]: '20000\n' },
       { throttling: { now: [], sinceBoot: ['frequency-capped'] } },
+    ],
+    [
+      'on a Pi 5 the SoC has its address in its name',
+      {
+        '/sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled': '1\n',
+      },
+      { throttling: { now: ['under-voltage'], sinceBoot: [] } },
     ],
     [
       'without it, the alarm of a hwmon whose number varies',
@@ -594,6 +736,11 @@ describe('2f Coral', () => {
       { problems: [has('/dev/apex_0 is missing')] },
     ],
     [
+      'a container may have the node alone',
+      { ...pi, '/dev/apex_0': '' },
+      { kinds: ['edgetpu-pcie'], accelerators: [{ device: '/dev/apex_0' }], problems: ['none'] },
+    ],
+    [
       'a dual card is two devices',
       {
         ...pi,
@@ -655,6 +802,16 @@ describe('2g Hailo', () => {
       { problems: [has('its firmware is missing')] },
     ],
     [
+      'firmware with the version of the driver in its name',
+      {
+        ...at('0001:01:00.0'),
+        '/dev/hailo0': '',
+        '/sys/module/hailo_pci/version': '4.21.0\n',
+        '/lib/firmware/hailo/hailo8_fw.4.21.0.bin': '',
+      },
+      { kinds: ['hailo-8l'], problems: ['none'] },
+    ],
+    [
       'Hailo-10H is another chip',
       {
         ...cpu('0xd0b', A76),
@@ -680,6 +837,20 @@ describe('2j others', () => {
         '/sys/module/intel_vpu/version': '1\n',
       },
       { kinds: [], missing: { 'accelerators.intel-npu': has('no runtime') } },
+    ],
+    [
+      'the NPU of an AMD Ryzen, without its driver',
+      {
+        '/proc/cpuinfo': x86Cpuinfo(4, 'lm avx2 avx512_vnni'),
+        '/sys/bus/pci/devices/0000:c5:00.1/vendor': '0x1022\n',
+        '/sys/bus/pci/devices/0000:c5:00.1/device': '0x1502\n',
+      },
+      { kinds: [], missing: { 'accelerators.amd-npu': has('no runtime') } },
+    ],
+    [
+      'the NPU of an i.MX 93',
+      { ...cpu('0xd05', A76), ...tree('fsl,imx93-11x11-evk fsl,imx93', 'NXP i.MX93 EVK') },
+      { kinds: [], missing: { 'accelerators.ethos-npu': has('no runtime') } },
     ],
     [
       'the NPU of an i.MX8M Plus',

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
@@ -12,7 +12,8 @@ import { watch, yamlFor } from '../daemon/fleet-support.ts';
 import { startDaemon, until } from '../daemon/support.ts';
 import { makeCa, makeCertificate } from '../fleet/support/certificates.ts';
 import type { CertificateFiles } from '../fleet/support/certificates.ts';
-import { folderWith, listen, mosquitto } from '../fleet/support/harness.ts';
+import { afterThisTest, folderWith, listen, mosquitto } from '../fleet/support/harness.ts';
+import { startMosquitto } from '../fleet/support/mosquitto.ts';
 import { describeIf, testIf } from '../support/available.ts';
 
 jest.setTimeout(30_000);
@@ -153,7 +154,7 @@ describeIf('openssl')('enrolling', () => {
 });
 
 testIf('openssl', 'mosquitto')(
-  'an enrolled device connects by its certificate, as itself',
+  'an enrolled device connects by its certificate, as itself, and by a renewed one',
   async () => {
     const folder = folderWith({});
     const ca = makeCa(folder, 'ca');
@@ -183,9 +184,36 @@ testIf('openssl', 'mosquitto')(
       key: read(admin.key),
     });
     // No device id, no files: all of it comes from the identity.
-    startDaemon(`mqtt:\n  url: ${url}\n`, { state });
+    const yaml = `mqtt:\n  url: ${url}\n  reconnectMinSeconds: 0.05\n`;
+    const { keyFile } = identityFiles(state);
+    chmodSync(keyFile, 0o644);
+    const { log } = startDaemon(yaml, { state });
     const online = await watcher.find('/pi-7/up/status');
     expect(online.document).toMatchObject({ state: 'online', deviceId: 'pi-7' });
+    expect(log()).toContain(`everybody may read ${keyFile}`);
+
+    // Another CA, as when the one before has run out: enrolling is enough, nobody restarts anything.
+    const key = readFileSync(keyFile, 'utf8');
+    await broker.stop();
+    const newCa = makeCa(folder, 'new-ca');
+    const newServer = makeCertificate(folder, newCa, 'new-server', 'IP:127.0.0.1');
+    await enrol(
+      optionsFor(state, { cert: signRequest(folder, newCa, request ?? ''), ca: newCa.cert }),
+    );
+    expect(readFileSync(keyFile, 'utf8')).toBe(key);
+    const again = await startMosquitto(
+      [
+        `cafile ${newCa.cert}`,
+        `certfile ${newServer.cert}`,
+        `keyfile ${newServer.key}`,
+        'require_certificate true',
+        'use_identity_as_username true',
+        `acl_file ${acl}`,
+      ],
+      broker.port,
+    );
+    afterThisTest(again.stop);
+    await until('a connection by the new one', () => log().split('"msg":"online"').length > 2);
   },
 );
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { Comparison } from '../../agent/contracts/inspect.ts';
-import { inspectModel } from '../../agent/fit/inspect.ts';
+import { inspectModel } from '../../agent/fit/inspect/inspect.ts';
 import { quantizeModel } from '../../agent/fit/run.ts';
 import type { InspectRequest } from '../../agent/fit/types.ts';
 import { npy } from '../calibration/make-arrays.ts';

@@ -101,6 +101,7 @@ test('the launcher needs nothing but Node.js and small files of ours', () => {
   expect(names.toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
     'cli/launch.ts',
     'util/agents.ts',
+    'util/durable-steps.ts',
     'util/durable.ts',
     'util/errors.ts',
     'util/files.ts',

@@ -93,3 +93,19 @@ export function nonFiniteTensors(collection: Collection): ReadonlyMap<string, nu
     ),
   );
 }
+
+/**
+ * Says where NaN or infinite values appeared, in one line.
+ * @param meant tensors that are no surprise
+ */
+export function nonFiniteWarnings(
+  collection: Collection,
+  meant: ReadonlySet<string> = new Set(),
+): readonly string[] {
+  const found = [...nonFiniteTensors(collection)].filter(([name]) => !meant.has(name));
+  const [first, ...others] = found;
+  if (first === undefined) return [];
+  const [name, bad] = first;
+  const more = others.length === 0 ? '' : `, and so had ${others.length} more`;
+  return [`tensor '${name}' had ${bad} NaN or infinite values in calibration${more}`];
+}

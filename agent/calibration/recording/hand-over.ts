@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CalibRecord, ModelInput } from '../../contracts/recorded.ts';
 import type { Feeds, Tensor } from '../../runtime/types.ts';
+import { codeOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
 import { openSamples, type SampleOrigin } from '../samples/open.ts';
 import { RecordClient } from './client.ts';
@@ -30,8 +31,8 @@ export interface HandOverRequest {
  * RecordError, SampleError or FileError.
  */
 export async function handOver(request: HandOverRequest): Promise<CalibRecord> {
-  const { model, path, command, socket } = request;
-  const { inputs, seen, held } = await withClient(socket, (client) => client.describe(model));
+  const { model, path, command } = request;
+  const { inputs, seen, held } = await withClient(request, (client) => client.describe(model));
   const report = {
     schema: 'edgefit/calib-record/1',
     model,
@@ -60,15 +61,16 @@ async function handAll(
   origin: SampleOrigin,
   inputs: readonly ModelInput[],
   start: CalibRecord,
-  { model, limit = Infinity, socket, signal }: HandOverRequest,
+  request: HandOverRequest,
 ): Promise<CalibRecord> {
+  const { limit = Infinity, signal } = request;
   const images = inputs.flatMap(({ name, image }) => (image ? [[name, { image }] as const] : []));
   const description = { inputs, outputs: [] };
   const samples = await openSamples(origin, Object.fromEntries(images), description, { signal });
   let report = start;
   for await (const { feeds } of samples) {
     const arrays = arraysOf(feeds);
-    const { kept, seen, held } = await handOne(socket, model, arrays, signal);
+    const { kept, seen, held } = await handOne(request, arrays);
     const offered = report.offered + 1;
     report = { ...report, offered, kept: report.kept + (kept ? 1 : 0), seen, held };
     if (offered >= limit) break;
@@ -76,27 +78,44 @@ async function handAll(
   return report;
 }
 
+/** Connections that are silent are closed after a minute: then there is room, or never. */
+const BUSY_MS = 90_000;
+const BUSY_PAUSE_MS = 250;
+
 /** Again and again until it has had its turn. */
 async function handOne(
-  socket: string,
-  model: string,
+  request: HandOverRequest,
   arrays: readonly RecordedArray[],
-  signal: AbortSignal,
 ): Promise<{ readonly kept: boolean; readonly seen: number; readonly held: number }> {
   for (;;) {
     // A command may take its time between samples, and the daemon closes what is silent.
     // oxlint-disable-next-line no-await-in-loop -- until it is taken
-    const answer = await withClient(socket, (client) => client.record(model, arrays));
+    const answer = await withClient(request, (client) => client.record(request.model, arrays));
     if (!('retryMs' in answer)) return answer;
     // oxlint-disable-next-line no-await-in-loop -- see above
-    await sleep(answer.retryMs, undefined, { signal });
+    await sleep(answer.retryMs, undefined, { signal: request.signal });
   }
 }
 
+/** Asks again while the daemon has its hands full with others. */
 async function withClient<T>(
-  socket: string,
+  { socket, signal }: HandOverRequest,
   work: (client: RecordClient) => Promise<T>,
 ): Promise<T> {
+  const deadline = performance.now() + BUSY_MS;
+  for (;;) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- until there is room
+      return await once(socket, work);
+    } catch (error) {
+      if (codeOf(error) !== 'BUSY' || performance.now() > deadline) throw error;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- see above
+    await sleep(BUSY_PAUSE_MS, undefined, { signal });
+  }
+}
+
+async function once<T>(socket: string, work: (client: RecordClient) => Promise<T>): Promise<T> {
   const client = await RecordClient.connect(socket);
   try {
     return await work(client);

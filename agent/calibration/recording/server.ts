@@ -19,6 +19,8 @@ export interface RecordServer {
 /** The owner and the group of the daemon may hand samples over. */
 const SOCKET_MODE = 0o660;
 const MAX_CONNECTIONS = 16;
+/** Whoever was turned away and goes on sending, or says nothing, is closed after this. */
+const BUSY_MS = 2000;
 /** Of the largest samples in memory at once. */
 const MAX_IN_FLIGHT = 4;
 /** Of sockaddr_un (unix(7)), with the byte that ends it. */
@@ -32,12 +34,18 @@ export async function serveRecorder(options: RecordServerOptions): Promise<Recor
     throw new RecordError('FAILED', message);
   }
   const sockets = new Set<Socket>();
+  const refused = new Set<Socket>();
   const budget = { left: MAX_IN_FLIGHT * maxSampleBytes };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (sockets.size >= MAX_CONNECTIONS) {
       socket.on('error', () => undefined);
       const busy = { ok: false, code: 'BUSY', text: 'too many connections', model: null };
-      socket.end(`${JSON.stringify(busy)}\n`, () => socket.destroy());
+      // Whoever sends a large sample reads the answer only then.
+      socket.resume();
+      socket.end(`${JSON.stringify(busy)}\n`);
+      socket.setTimeout(BUSY_MS, () => socket.destroy());
+      refused.add(socket);
+      socket.on('close', () => refused.delete(socket));
       return;
     }
     sockets.add(socket);
@@ -60,7 +68,7 @@ export async function serveRecorder(options: RecordServerOptions): Promise<Recor
       const closed = new Promise((resolve) => {
         server.close(resolve);
       });
-      for (const socket of sockets) socket.destroy();
+      for (const socket of [...sockets, ...refused]) socket.destroy();
       await closed;
     },
   };

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ModelInput, RecordedSet } from '../../contracts/recorded.ts';
-import { makeFolderDurably, removeDurably, replaceFile } from '../../util/durable.ts';
-import { makeFolder } from '../../util/files.ts';
+import { removeDurably, replaceFile } from '../../util/durable.ts';
+import { makeFolderDurably } from '../../util/files.ts';
 import { offer, trim, type Random, type Reservoir, type ReservoirLimits } from './reservoir.ts';
 import { heldIn, namesIn, readSet, sameInputs, sampleFile, SET_FILE } from './set.ts';
 
@@ -85,7 +85,6 @@ export class SampleStore {
 
 async function begin(options: StoreOptions): Promise<RecordedSet> {
   const { folder, model, inputs, now } = options;
-  await makeFolder(dirname(dirname(folder)));
   for (const path of [dirname(folder), folder]) {
     // oxlint-disable-next-line no-await-in-loop -- the second is in the first
     await makeFolderDurably(path);

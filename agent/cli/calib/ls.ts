@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { CalibList } from '../../contracts/recorded.ts';
-import { bytesText } from '../../fit/words.ts';
+import { bytesText } from '../../fit/report/words.ts';
 import type { CliContext } from '../context.ts';
 import { writeJson } from '../output.ts';
 import { recordedFolder } from './shared.ts';

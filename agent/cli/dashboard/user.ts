@@ -34,6 +34,12 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
+const helpWith = (example: string) => `
+Examples:
+  agent dashboard user ${example}
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
+
 /** `agent dashboard user add|remove|ls` */
 export function userCommand(context: CliContext): Command {
   return new Command('user')
@@ -60,9 +66,11 @@ function addCommand(context: CliContext): Command {
   const command = new Command('add')
     .summary('add a user, or change his role and password')
     .description('Adds a user, or gives one that is there another role and password.')
-    .argument('<name>', 'his name')
+    .argument('<name>', 'name of the user')
     .addOption(
-      new Option('--role <role>', 'what he may do').choices(roleChoices).makeOptionMandatory(),
+      new Option('--role <role>', 'what the user may do')
+        .choices(roleChoices)
+        .makeOptionMandatory(),
     )
     .option('--password-file <file>', 'file that holds the password');
   return withFile(command)
@@ -93,7 +101,8 @@ function removeCommand(context: CliContext): Command {
   const command = new Command('remove')
     .summary('remove a user')
     .description('Removes a user; whoever is logged in by that name is logged out.')
-    .argument('<name>', 'his name');
+    .argument('<name>', 'name of the user')
+    .addHelpText('after', helpWith('remove ada'));
   return withFile(command).action(async (name: string, flags: Flags) => {
     const { changeUsers } = await import('../../dashboard/server/access/users.ts');
     const file = await usersFile(flags, context);
@@ -110,12 +119,14 @@ function listCommand(context: CliContext): Command {
   const command = new Command('ls')
     .summary('list the users')
     .description('Lists the users and their roles; no passwords.')
-    .option('--json', 'print JSON');
+    .option('--json', 'print them as JSON (edgefit/dashboard-users/1)')
+    .addHelpText('after', helpWith('ls --json'));
   return withFile(command).action(async (flags: Flags) => {
     const { readUsers } = await import('../../dashboard/server/access/users.ts');
     const users = await readUsers(await usersFile(flags, context));
     const shown = users.map(({ name, role }) => ({ name, role }));
-    if (flags.json === true) writeJson(context.io, { users: shown });
+    if (flags.json === true)
+      writeJson(context.io, { schema: 'edgefit/dashboard-users/1', users: shown });
     else for (const { name, role } of shown) context.io.stdout.write(`${name}\t${role}\n`);
   });
 }

@@ -4,9 +4,9 @@ import { listOf, wholeNumber } from '../parsers.ts';
 import { listOption, listPath, type ListFlags } from './revoked.ts';
 
 interface Flags extends ListFlags {
-  readonly operators: readonly string[];
-  readonly dashboards: readonly string[];
-  readonly controllers: readonly string[];
+  readonly operators?: readonly string[];
+  readonly dashboards?: readonly string[];
+  readonly controllers?: readonly string[];
   readonly identity: 'certificate' | 'password';
   readonly config?: true;
   readonly crl?: true;
@@ -34,9 +34,9 @@ export function fleetAclCommand({ io }: CliContext): Command {
   const command = new Command('acl')
     .summary('print the access list of the broker')
     .description('Prints an access list for mosquitto, or with --config its configuration.')
-    .option('--operators <users>', 'users who command devices, such as ann,ben', listOf, [])
-    .option('--dashboards <users>', 'users who may only look', listOf, [])
-    .option('--controllers <users>', 'users of agent fleet controller', listOf, [])
+    .option('--operators <users>', 'users who command devices, such as ann,ben', listOf)
+    .option('--dashboards <users>', 'users who may only look', listOf)
+    .option('--controllers <users>', 'users of agent fleet controller', listOf)
     .option('--config', 'print a mosquitto.conf that goes with it')
     .addOption(
       new Option('--identity <how>', 'with --config: how clients say who they are')
@@ -65,7 +65,7 @@ export function fleetAclCommand({ io }: CliContext): Command {
       const revoked = await readRevoked(await listPath(flags, io.env));
       io.stdout.write(
         aclFile(
-          flags,
+          { operators: [], dashboards: [], controllers: [], ...flags },
           revoked.map(({ deviceId }) => deviceId),
         ),
       );

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { BenchReport } from '../../contracts/bench.ts';
 import type { JobRecord } from '../../contracts/job.ts';
 import type { OperatorChannel } from '../../fleet/operator/channel.ts';
@@ -55,11 +55,10 @@ export function fleetBenchCommand(context: CliContext, outcome: Outcome): Comman
     .description('Has devices measure the model that they run, and prints what they found.')
     .argument('[id...]', 'the devices')
     .option('--model <name>', 'which model (default: the one that runs)')
-    .option(
-      '--within <time>',
-      'longest wait for a device (default: 10m)',
-      parseWait(1),
-      DEFAULT_WITHIN_S,
+    .addOption(
+      new Option('--within <time>', 'longest wait for a device')
+        .argParser(parseWait(1))
+        .default(DEFAULT_WITHIN_S, '10m'),
     )
     .option('--json', 'print the records of the jobs as JSON, a list of edgefit/job/1');
   return operatorOptions(operatorKeyOptions(whereOption(command)))

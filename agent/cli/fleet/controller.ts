@@ -9,16 +9,19 @@ import type { ControllerFlags, ControllerSettings } from './controller-settings.
 import { MAX_KEPT } from './kept.ts';
 
 const EXAMPLES = `
-It carries rollouts on, wave by wave. One per fleet leads; with --postgres, others
-stand by and take over when it is gone. Keep its key apart from those of the models:
-it has to be among the keys that may sign documents (agent model sign --documents).
-The passphrase comes from --passphrase-file or EDGEFIT_PASSPHRASE, the database also
-from EDGEFIT_POSTGRES_URL. Logs go to stderr, one JSON object per line.
+It carries rollouts on, wave by wave. One per fleet leads; with --postgres,
+others stand by and take over when it is gone. Keep its key apart from those of
+the models: it has to be among the keys that may sign jobs (agent model sign
+--operator). The passphrase comes from --passphrase-file or EDGEFIT_PASSPHRASE,
+the database also from EDGEFIT_POSTGRES_URL. Logs go to stderr, one JSON object
+per line.
 
 Examples:
-  agent fleet controller --mqtt mqtts://hub --repository https://models.example \\
+  agent fleet controller --mqtt mqtts://hub \\
+    --repository https://models.example \\
     --root 1.root.json --key controller.key --state /var/lib/edgefit-controller
-  agent fleet controller --config controller.yaml --postgres postgres://hub/edgefit
+  agent fleet controller --config controller.yaml \\
+    --postgres postgres://hub/edgefit
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 bad usage or input.`;
 

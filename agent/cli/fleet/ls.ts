@@ -18,9 +18,10 @@ interface Flags extends BrokerFlags, WhereFlags {
 }
 
 const HELP = `
-On a terminal the table stays and is kept up to date until q is typed; elsewhere,
-and with --once, it is printed once. 'silent' is a device that says it is online
-and has not been heard for three minutes, 'cloned' an id that two machines go by.
+On a terminal the table stays and is kept up to date until q is typed;
+elsewhere, and with --once, it is printed once. 'silent' is a device that says
+it is online and has not been heard for three minutes, 'cloned' an id that two
+machines go by.
 ${OPERATOR_HELP}
 
 Examples:

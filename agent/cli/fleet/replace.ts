@@ -47,7 +47,7 @@ export function fleetReplaceCommand(context: CliContext): Command {
     .description('Puts another board in the place of a device.')
     .argument('<id>', 'the device that goes')
     .argument('[new]', 'the device that comes; the same name when left out')
-    .option('--json', 'print what was done as JSON');
+    .option('--json', 'print what was done as JSON (edgefit/replaced/1)');
   return operatorOptions(accessOptions(operatorKeyOptions(reasonOption(command))))
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, other: string | undefined, flags: Flags) => {
@@ -97,7 +97,7 @@ async function startAfresh(id: string, io: Io, operator: Operator): Promise<Revo
 
 function tell(done: Replaced, json: boolean, io: Io): void {
   if (json) {
-    writeJson(io, done);
+    writeJson(io, { schema: 'edgefit/replaced/1', ...done });
     return;
   }
   const { deviceId, replacedBy, handedOver } = done;

@@ -28,17 +28,18 @@ interface Flags extends BrokerFlags, AccessFlags {
 const EXAMPLES = `
 The device is put on a list, denied in the access list, and its password goes.
 Then its session is ended, and everything that the broker keeps of it is taken
-away, after it is written to fleet/archive in the state folder. With certificates
-the denial is what counts; --crl has the broker turn the device away as well.
+away, after it is written to fleet/archive in the state folder. With
+certificates the denial is what counts; --crl has the broker turn the device
+away as well.
 ${OPERATOR_HELP}
 
 Examples:
   agent fleet revoke pi-7 --reason stolen --acl /etc/mosquitto/acl \\
     --password-file /etc/mosquitto/passwords \\
     --reload 'systemctl reload mosquitto'
-  agent fleet revoke pi-7 --acl /etc/mosquitto/acl --crl /etc/mosquitto/crl.pem \\
-    --certificate pi-7.pem --ca-cert ca.pem --ca-key ca.key \\
-    --reload 'systemctl reload mosquitto'
+  agent fleet revoke pi-7 --acl /etc/mosquitto/acl \\
+    --crl /etc/mosquitto/crl.pem --certificate pi-7.pem \\
+    --ca-cert ca.pem --ca-key ca.key --reload 'systemctl reload mosquitto'
   agent fleet revoke pi-7 --undo --acl /etc/mosquitto/acl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
@@ -60,7 +61,7 @@ export function fleetRevokeCommand(context: CliContext): Command {
     .description('Shuts a device out of the fleet; its history is kept.')
     .argument('<id>', 'the device')
     .option('--undo', 'let it in again')
-    .option('--json', 'print what was done as JSON');
+    .option('--json', 'print what was done as JSON (edgefit/revoked/1)');
   return operatorOptions(accessOptions(reasonOption(command)))
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, flags: Flags) => {
@@ -74,7 +75,7 @@ export function fleetRevokeCommand(context: CliContext): Command {
 
 export function report(done: Revoked, json: boolean, io: Io): void {
   if (json) {
-    writeJson(io, done);
+    writeJson(io, { schema: 'edgefit/revoked/1', ...done });
     return;
   }
   io.stdout.write(`${done.deviceId} is ${done.revoked ? 'shut out' : 'let in again'}\n`);

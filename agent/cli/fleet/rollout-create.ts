@@ -31,21 +31,22 @@ options replace what it says. Nothing starts before it is approved.
 ${OPERATOR_HELP}
 
 Examples:
-  agent fleet rollout create --model kws@2.1.0 --where 'class=rpi-5' --key ops.key
+  agent fleet rollout create --model kws@2.1.0 --where 'class=rpi-5' \\
+    --key ops.key
   agent fleet rollout create night.yaml --key ops.key --approve --watch
 
-Exit codes: 0 done, 1 failed or refused, 2 bad usage or input, 3 with --watch: it
-was aborted, or paused because too much failed.`;
+Exit codes: 0 done, 1 failed or refused, 2 bad usage or input, 3 with --watch:
+it was aborted, or paused because too much failed.`;
 
 const PLAN_HELP = `
-Says which devices would be in which wave, and which are left out and why. Nothing
-is kept.
+Says which devices would be in which wave, and which are left out and why.
+Nothing is kept.
 ${OPERATOR_HELP}
 
 Examples:
   agent fleet rollout plan --model kws@2.1.0 --waves 10%,100% --key ops.key
-  agent fleet rollout plan kws-2.1.0-3f9a2c --key ops.key      one that was created
-  agent fleet rollout plan kws-2.1.0-3f9a2c --waves 5%,100%    the same, changed
+  agent fleet rollout plan kws-2.1.0-3f9a2c --key ops.key   one that was created
+  agent fleet rollout plan kws-2.1.0-3f9a2c --waves 5%,100%   the same, changed
 
 Exit codes: 0 done, 1 failed or refused, 2 bad usage or input.`;
 

@@ -8,7 +8,11 @@ interface Flags extends BrokerFlags {
   readonly json?: true;
 }
 
-const HELP = `${OPERATOR_HELP}
+const helpWith = (example: string) => `${OPERATOR_HELP}
+
+Examples:
+  agent fleet rollout ${example}
+  agent fleet rollout ${example} --json
 
 Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
@@ -25,7 +29,7 @@ export function rolloutListCommand(context: CliContext): Command {
     .description('Lists the rollouts that the broker keeps, the newest first.')
     .option('--json', 'print them as JSON, a list of edgefit/rollout/1');
   return operatorOptions(command)
-    .addHelpText('after', HELP)
+    .addHelpText('after', helpWith('ls'))
     .action(async (flags: Flags) => {
       const { readRollouts } = await import('../../fleet/operator/rollouts.ts');
       const { renderRollouts } = await import('./rollout-view.ts');
@@ -46,7 +50,7 @@ export function rolloutShowCommand(context: CliContext): Command {
     .argument('<id>', 'the rollout')
     .option('--json', 'print it as JSON (edgefit/rollout/1)');
   return operatorOptions(command)
-    .addHelpText('after', HELP)
+    .addHelpText('after', helpWith('show kws-2.1.0-3f9a2c'))
     .action(async (rolloutId: string, flags: Flags) => {
       await checkRolloutId(rolloutId);
       const { followRollout } = await import('../../fleet/operator/rollouts.ts');

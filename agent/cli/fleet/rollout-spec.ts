@@ -228,7 +228,7 @@ type Place = (path: readonly (string | number)[], message: string) => string;
 
 async function checkSpec(value: object, place: Place): Promise<RolloutSpecInput> {
   const { rolloutSpecSchema } = await import('../../contracts/rollout.ts');
-  const { nearestWord } = await import('../../config/nearest.ts');
+  const { nearestWord } = await import('../../util/nearest.ts');
   const parsed = rolloutSpecSchema.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;

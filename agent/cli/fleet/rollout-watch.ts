@@ -12,12 +12,16 @@ interface Flags extends BrokerFlags {
 }
 
 const HELP = `
-On a terminal it redraws itself until the rollout has ended; q leaves it, and the
-rollout goes on. Elsewhere one line for each change.
+On a terminal it redraws itself until the rollout has ended; q leaves it, and
+the rollout goes on. Elsewhere one line for each change.
 ${OPERATOR_HELP}
 
-Exit codes: 0 it has completed (or you left), 1 failed, 2 bad usage or input, 3 it
-was aborted, or paused because too much failed.`;
+Examples:
+  agent fleet rollout watch kws-2.1.0-3f9a2c
+  agent fleet rollout watch kws-2.1.0-3f9a2c --json
+
+Exit codes: 0 it has completed (or you left), 1 failed, 2 bad usage or input,
+3 it was aborted, or paused because too much failed.`;
 
 /** `agent fleet rollout watch ID`. */
 export function rolloutWatchCommand(context: CliContext, outcome: Outcome): Command {

@@ -24,7 +24,7 @@ Examples:
   agent fleet rollout create --model kws@2.1.0 --waves 1%,10%,100% \\
     --canary-per-class 1 --soak 30m --max-failed 5%/10 --key ops.key --approve
   agent fleet rollout watch kws-2.1.0-3f9a2c
-  agent fleet rollout pause kws-2.1.0-3f9a2c --reason 'hall 2 is hot' --key ops.key`;
+  agent fleet rollout pause kws-2.1.0-3f9a2c --key ops.key`;
 
 /** `agent fleet rollout`: a release brought to many devices, wave by wave. */
 export function fleetRolloutCommand(context: CliContext, outcome: Outcome): Command {
@@ -48,7 +48,11 @@ const STEPS = [
   ['rollback', 'end it, and take devices back to what they had before'],
 ] as const satisfies readonly (readonly [RolloutCommandName, string])[];
 
-const STEP_HELP = `${OPERATOR_HELP}
+const stepHelp = (name: RolloutCommandName) => `${OPERATOR_HELP}
+
+Examples:
+  agent fleet rollout ${name} kws-2.1.0-3f9a2c --key ops.key
+  agent fleet rollout ${name} kws-2.1.0-3f9a2c --reason 'hall 2' --key ops.key
 
 Exit codes: 0 done, 1 failed or refused, 2 bad usage or input.`;
 
@@ -65,7 +69,7 @@ function stepCommand(name: RolloutCommandName, summary: string, context: CliCont
     .argument('<id>', 'the rollout')
     .option('--json', 'print the rollout as JSON (edgefit/rollout/1)');
   return operatorOptions(operatorKeyOptions(reasonOption(command)))
-    .addHelpText('after', STEP_HELP)
+    .addHelpText('after', stepHelp(name))
     .action(async (rolloutId: string, flags: StepFlags) => {
       const { sendRolloutCommand } = await import('../../fleet/operator/rollouts.ts');
       await checkRolloutId(rolloutId);

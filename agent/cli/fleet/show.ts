@@ -10,6 +10,10 @@ interface Flags extends BrokerFlags {
 
 const HELP = `${OPERATOR_HELP}
 
+Examples:
+  agent fleet show pi-7
+  agent fleet show pi-7 --json
+
 Exit codes: 0 done, 1 failed, 2 bad usage or input, or nothing is known of it.`;
 
 /** `agent fleet show ID`. */
@@ -19,7 +23,7 @@ export function fleetShowCommand(context: CliContext): Command {
     .summary('one device: what it is, what it runs and why, its jobs')
     .description('Shows what a device is, what it runs and why, and its jobs.')
     .argument('<id>', 'the device')
-    .option('--json', 'print the messages that the broker keeps of it as JSON');
+    .option('--json', 'print what the broker keeps of it as JSON (edgefit/fleet-device/1)');
   return operatorOptions(command)
     .addHelpText('after', HELP)
     .action(async (deviceId: string, flags: Flags) => {
@@ -31,7 +35,7 @@ export function fleetShowCommand(context: CliContext): Command {
       );
       if (flags.json === true) {
         const { kept: _, ...documents } = view;
-        writeJson(io, documents);
+        writeJson(io, { schema: 'edgefit/fleet-device/1', ...documents });
         return;
       }
       const options = {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Gates } from '../../contracts/manifest.ts';
 import type { PackReport } from '../../contracts/pack.ts';
-import { bytesText, counted } from '../../fit/words.ts';
+import { bytesText, counted } from '../../fit/report/words.ts';
 import type { CliContext } from '../context.ts';
 import {
   addInputOptions,
@@ -51,7 +51,9 @@ Examples:
   agent model pack model.tflite -o dist/face --package-version 1.2.0 \\
     --samples photos/ --image-size 96x96 --mean 128 --std 128 --edgetpu
   agent model pack package.json -o dist/face --variant face_int8.tflite \\
-    --max-accuracy-drop 0.5 --max-p90-ms 20 --json`;
+    --max-accuracy-drop 0.5 --max-p90-ms 20 --json
+
+Exit codes: 0 done, 1 failed, 2 bad usage or input.`;
 
 /** `agent model pack MODEL -o DIR`. */
 export function packCommand(context: CliContext): Command {

@@ -7,7 +7,7 @@ import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { writeJson, type Io } from '../output.ts';
 import { wholeNumber } from '../parsers.ts';
-import { bytesText } from '../../fit/words.ts';
+import { bytesText } from '../../fit/report/words.ts';
 import { keptRoot, repositorySigningOptions } from './shared.ts';
 
 interface Flags {

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { VerifyReport } from '../../contracts/publish.ts';
-import { bytesText } from '../../fit/words.ts';
+import { bytesText } from '../../fit/report/words.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { writeJson } from '../output.ts';

@@ -16,6 +16,19 @@ export async function describeArchive(archive: string): Promise<AgentPackage> {
   return readAgent(archive, async () => undefined);
 }
 
+/** What an archive takes on the disk once it is unpacked. Throws as describeArchive. */
+export async function unpackedBytes(archive: string): Promise<number> {
+  let sum = 0;
+  await readTar(archive, async ({ bytes }) => {
+    // Each file has blocks of its own, and a name.
+    sum += (Math.ceil(bytes / DISK_BLOCK_BYTES) + 1) * DISK_BLOCK_BYTES;
+  });
+  return sum;
+}
+
+/** Of nearly all file systems. */
+const DISK_BLOCK_BYTES = 4096;
+
 /**
  * Unpacks an agent into a new folder, all of it on the disk when this resolves. Throws TrustError
  * (BAD_PACKAGE), system errors, and the signal's reason.

@@ -1,10 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { move } from '../../util/durable.ts';
 import { codeOf } from '../../util/errors.ts';
 import { fileError, writeFileDurably } from '../../util/files.ts';
+import { checkRoom, KEEP_FREE_BYTES } from '../disk-room.ts';
 import { NotTrusted } from '../tuf/refused.ts';
 import {
   httpGet,
@@ -36,7 +37,6 @@ export interface DownloadOptions {
   readonly onProgress?: (doneBytes: number, ofBytes: number) => void;
 }
 
-const KEEP_FREE_BYTES = 16 * 1024 * 1024;
 /** The disk is asked to keep what has come at least this often, so that a power cut costs no more. */
 const SYNC_BYTES = 4 * 1024 * 1024;
 
@@ -70,7 +70,8 @@ async function downloadOnce(
   const part = await openPart(path, wanted);
   const resumedBytes = part.bytes;
   try {
-    await reserve(path, wanted, part.bytes, options.keepFreeBytes ?? KEEP_FREE_BYTES);
+    const { keepFreeBytes = KEEP_FREE_BYTES } = options;
+    await checkRoom(path, wanted.bytes - part.bytes + keepFreeBytes);
     await fillPart(part, wanted, options);
     await part.file.sync();
   } catch (error) {
@@ -148,21 +149,6 @@ async function hashWhatIsThere(path: string, part: Part): Promise<void> {
 async function restart(part: Part): Promise<void> {
   await part.file.truncate(0);
   Object.assign(part, { bytes: 0, hash: createHash('sha256'), etag: null });
-}
-
-/** Refused before the first byte, not when the disk is full. */
-async function reserve(
-  path: string,
-  wanted: Wanted,
-  haveBytes: number,
-  keepFreeBytes: number,
-): Promise<void> {
-  const { bavail, bsize } = await statfs(dirname(path));
-  const free = bavail * bsize;
-  const needed = wanted.bytes - haveBytes + keepFreeBytes;
-  if (free >= needed) return;
-  const text = `${needed} bytes are needed and ${free} are free`;
-  throw fileError('write', path, Object.assign(new Error(text), { code: 'ENOSPC' }));
 }
 
 async function fillPart(part: Part, wanted: Wanted, options: DownloadOptions): Promise<void> {

@@ -74,7 +74,17 @@ function versionOf({ version, source }: PackRequest): string {
   throw new PackError('no-version', `the version "${found}" cannot be used: take ${rule}`);
 }
 
+/** A repository takes no other; a manifest's own name is left alone until it is published. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 function nameOf({ name, source }: PackRequest): string {
+  if (name !== undefined && !NAME.test(name)) {
+    const rule = '1 to 64 of A-Z a-z 0-9 . _ and -, first a letter or digit';
+    throw new PackError(
+      'bad-name',
+      `the name ${JSON.stringify(name)} cannot be used: take ${rule}`,
+    );
+  }
   const found = name ?? source.name;
   if (found.trim() !== '') return found;
   throw new PackError('bad-name', 'a package needs a name: give one with --name');

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ID_PATTERN } from '../../contracts/ids.ts';
 import { releaseSchema, type Release } from '../../contracts/release.ts';
 import {
   linkTarget,
-  makeFolderDurably,
   move,
   removeDurably,
   replaceFile,
@@ -14,6 +13,7 @@ import {
   syncFolder,
 } from '../../util/durable.ts';
 import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
+import { makeFolderDurably } from '../../util/files.ts';
 import { hashOfFile } from '../hash.ts';
 
 export type SlotErrorCode = 'release_incomplete' | 'no_previous' | 'bad_name';
@@ -93,7 +93,7 @@ export class Slots {
       await removeDurably(source);
       return release;
     }
-    await this.#makeFolders();
+    await makeFolderDurably(dirname(target));
     await removeDurably(target);
     await syncTree(source, files);
     await replaceFile(join(source, RELEASE_FILE), JSON.stringify(release));
@@ -160,12 +160,6 @@ export class Slots {
       // oxlint-disable-next-line no-await-in-loop -- a handful
       if (!used.has(name)) await removeDurably(join(folder, name));
     }
-  }
-
-  async #makeFolders(): Promise<void> {
-    await mkdir(dirname(this.folder), { recursive: true });
-    await makeFolderDurably(this.folder);
-    await makeFolderDurably(join(this.folder, 'releases'));
   }
 }
 

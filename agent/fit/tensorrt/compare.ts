@@ -1,10 +1,10 @@
 import { throughputPerSecond } from '../../bench/statistics.ts';
 import type { CandidateRow } from '../../contracts/bench.ts';
 import { versionText } from '../../runtime/tensorrt/version.ts';
-import type { MadeFile } from '../make-files.ts';
+import type { MadeFile } from '../make/make-files.ts';
 import { loadModel } from '../model-file.ts';
-import { IDENTICAL, UNMEASURED, accuracyOf } from '../rows.ts';
-import { throttleWarnings } from '../throttle-warnings.ts';
+import { IDENTICAL, UNMEASURED, accuracyOf } from '../decide/rows.ts';
+import { throttleWarnings } from '../measure/throttle-warnings.ts';
 import type { Candidate, MeasuredRow } from '../types.ts';
 import { shareOfVersion } from './coverage.ts';
 import { buildEngine, type Built } from './engines.ts';

@@ -6,7 +6,7 @@ import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Model } from '../../model/open.ts';
 import { elementCount } from '../../model/onnx/tensor.ts';
 import type { Statistics } from '../../model/statistics.ts';
-import type { VersionMaker } from '../version-maker.ts';
+import type { VersionMaker } from '../search/version-maker.ts';
 
 /**
  * Share of the multiply-accumulates of a model whose weights pass through QuantizeLinear: what the

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { writeModel } from '../../model/open.ts';
 import { messageOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
-import { makeFiles, type MadeFile } from '../make-files.ts';
+import { makeFiles, type MadeFile } from '../make/make-files.ts';
 import { writeScratchFile } from '../scratch.ts';
 import type { Candidate, ModelFiles } from '../types.ts';
 import { calibrationTable } from './calibration-table.ts';

@@ -7,7 +7,13 @@ import { integerShare } from '../../runtime/tensorrt/layer-info.ts';
 import { runTrtexec, type TrtexecRun } from '../../runtime/tensorrt/process.ts';
 import { readBounded } from '../../runtime/tensorrt/session.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
-import { figuresOf, noneRepeated, takeTurn, type Contender, type Figures } from '../take-turn.ts';
+import {
+  figuresOf,
+  noneRepeated,
+  takeTurn,
+  type Contender,
+  type Figures,
+} from '../measure/take-turn.ts';
 import { buildEngine, type Built } from './engines.ts';
 import type { EngineTools } from './tools.ts';
 

@@ -1,10 +1,10 @@
 import type { Trtexec } from '../../runtime/tensorrt/tool.ts';
 import type { Feeds } from '../../runtime/types.ts';
-import type { Machine } from '../machine.ts';
+import type { Machine } from '../measure/machine.ts';
 import type { Scratch } from '../scratch.ts';
 import type { Subject } from '../subject.ts';
 import type { Hooks } from '../types.ts';
-import type { VersionMaker } from '../version-maker.ts';
+import type { VersionMaker } from '../search/version-maker.ts';
 
 /** What comparing engines works with. */
 export interface EngineTools {

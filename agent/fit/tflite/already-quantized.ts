@@ -2,7 +2,7 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import { QuantizeError } from '../../quantize/errors.ts';
 import { recognizeTflite } from '../../quantize/tflite/recognize.ts';
 import type { TfliteModel } from '../../model/tflite/types.ts';
-import type { MadeVersion } from '../version-maker.ts';
+import type { MadeVersion } from '../search/version-maker.ts';
 import { accountOf } from './operators.ts';
 
 /** A TFLite model that is quantized already: kept as it is, never quantized twice. */

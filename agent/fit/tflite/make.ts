@@ -1,5 +1,5 @@
 import type { Collection } from '../../calibration/observers/statistics.ts';
-import { needsOf, nonFiniteTensors } from '../../calibration/observers/statistics.ts';
+import { needsOf, nonFiniteWarnings } from '../../calibration/observers/statistics.ts';
 import type { ObserverNeeds } from '../../calibration/observers/accumulator.ts';
 import type { Scheme } from '../../contracts/scheme.ts';
 import { exposeTensors } from '../../model/tflite/expose.ts';
@@ -17,10 +17,10 @@ import { quantizeStatic, tensorsToObserve } from '../../quantize/tflite/static.t
 import { quantizeWeights } from '../../quantize/tflite/weight-only.ts';
 import { inChild } from '../children.ts';
 import { FitError } from '../errors.ts';
-import { observerToCollect, statisticsFor, unmatchedAmong } from '../recipe.ts';
-import { sampleLayers } from '../sample-layers.ts';
-import type { LayerInputs } from '../sample-layers.ts';
-import type { MadeVersion, MakerOptions, VersionMaker } from '../version-maker.ts';
+import { observerToCollect, statisticsFor, unmatchedAmong } from '../make/recipe.ts';
+import { sampleLayers } from '../calibrate/sample-layers.ts';
+import type { LayerInputs } from '../calibrate/sample-layers.ts';
+import type { MadeVersion, MakerOptions, VersionMaker } from '../search/version-maker.ts';
 import { keepQuantized } from './already-quantized.ts';
 import { calibrateTflite } from './calibrate.ts';
 import { accountOf, namedOperators, withUniqueNames } from './operators.ts';
@@ -161,9 +161,7 @@ export class TfliteMaker implements VersionMaker {
           hooks,
         }),
     });
-    for (const [name, bad] of nonFiniteTensors(collection)) {
-      this.warnings.push(`tensor '${name}' had ${bad} NaN or infinite values in calibration`);
-    }
+    this.warnings.push(...nonFiniteWarnings(collection));
     return collection;
   }
 }

@@ -4,8 +4,8 @@ import type { ObserverNeeds } from '../../calibration/observers/accumulator.ts';
 import type { ChannelRanges, LayerInput, LayerMoments } from '../../model/statistics.ts';
 import type { WorkerContext } from '../../runtime/protocol.ts';
 import type { Feeds } from '../../runtime/types.ts';
-import type { BiasRequest, WithSession } from '../measure-biases.ts';
-import type { SampleJob } from '../sample-jobs.ts';
+import type { BiasRequest, WithSession } from '../calibrate/measure-biases.ts';
+import type { SampleJob } from '../samples/sample-jobs.ts';
 import { openJob } from './samples.ts';
 import { LOOKING, withSession } from './sessions.ts';
 
@@ -30,8 +30,8 @@ export const calibrationHandlers = {
     context: WorkerContext,
   ): Promise<Collected> => {
     const { collect, feedsOf } = await import('../../calibration/collect.ts');
-    const { sweeping } = await import('../sweep.ts');
-    const { remembered } = await import('../remembered.ts');
+    const { sweeping } = await import('../samples/sweep.ts');
+    const { remembered } = await import('../samples/remembered.ts');
     const { path, job, tensors, reduced, needs, threads, again } = request;
     return withSession(path, { ...LOOKING, threads }, async (session) => {
       const { source } = await openJob(job, session.describe(), context.signal);
@@ -107,8 +107,8 @@ export const calibrationHandlers = {
     request: BiasRequest & { job: SampleJob; most: number; threads: number },
     { signal }: WorkerContext,
   ): Promise<ReadonlyMap<string, Float64Array>> => {
-    const { measureBiases } = await import('../measure-biases.ts');
-    const { forgetSamples } = await import('../remembered.ts');
+    const { measureBiases } = await import('../calibrate/measure-biases.ts');
+    const { forgetSamples } = await import('../samples/remembered.ts');
     forgetSamples();
     const { job, most, threads, float } = request;
     const options = { ...LOOKING, threads };

@@ -5,8 +5,8 @@ import type { WorkerContext } from '../../runtime/protocol.ts';
 import type { EngineSessionOptions } from '../../runtime/tensorrt/session.ts';
 import type { Feeds, OpenOptions, Session, SessionDescription } from '../../runtime/types.ts';
 import { messageOf } from '../../util/errors.ts';
-import type { ComparedTensors, ComparePlan } from '../compare-tensors.ts';
-import type { SampleJob } from '../sample-jobs.ts';
+import type { ComparedTensors, ComparePlan } from '../inspect/compare-tensors.ts';
+import type { SampleJob } from '../samples/sample-jobs.ts';
 import { openJob } from './samples.ts';
 import { PRODUCTION, LOOKING, withSession, delegated } from './sessions.ts';
 import type { Delegated } from './sessions.ts';
@@ -128,7 +128,7 @@ export const judgingHandlers = {
     },
     context: WorkerContext,
   ): Promise<ComparedTensors> => {
-    const { compareTensors } = await import('../compare-tensors.ts');
+    const { compareTensors } = await import('../inspect/compare-tensors.ts');
     const { plan, job } = request;
     const options = { ...LOOKING, threads: request.threads };
     return withSession(request.float, options, (float) =>
@@ -160,7 +160,7 @@ async function* someSamples(
   description: SessionDescription,
   signal: AbortSignal,
 ): AsyncGenerator<EvaluationSample> {
-  const { spread } = await import('../spread.ts');
+  const { spread } = await import('../samples/spread.ts');
   let taken = 0;
   for (const part of spread(job, count, most)) {
     // oxlint-disable-next-line no-await-in-loop -- one sample in memory at a time

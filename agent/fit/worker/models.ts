@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import type { InputSpecs } from '../../calibration/inputs.ts';
 import type { WorkerContext } from '../../runtime/protocol.ts';
 import type { Feeds, Outputs, SessionDescription } from '../../runtime/types.ts';
-import type { SampleInfo, SampleJob } from '../sample-jobs.ts';
+import type { SampleInfo, SampleJob } from '../samples/sample-jobs.ts';
+import { guessesFor, syntheticFeeds } from '../samples/synthetic.ts';
+import type { Guess } from '../samples/synthetic.ts';
 import { openJob, specsFor } from './samples.ts';
-import { LOOKING, withSession, delegated } from './sessions.ts';
+import { LOOKING, PRODUCTION, withSession, delegated } from './sessions.ts';
 import type { Delegated } from './sessions.ts';
 
 /* What a model and its samples are. */
@@ -22,6 +24,25 @@ export const modelHandlers = {
     withSession(path, { ...LOOKING, threads: 1, ...delegated(delegate) }, async (session) =>
       session.describe(),
     ),
+
+  /** The first guess at open sizes that the model runs with; null where none does. */
+  guessSizes: ({
+    path,
+    description,
+    delegate,
+  }: Delegated & { path: string; description: SessionDescription }): Promise<Guess | null> =>
+    withSession(path, { ...PRODUCTION, threads: 1, ...delegated(delegate) }, async (session) => {
+      for (const guess of guessesFor(description)) {
+        const feeds = syntheticFeeds(description, guess);
+        // oxlint-disable-next-line no-await-in-loop -- the next one is for where this one fails
+        const ran = await session.run(feeds).then(
+          () => true,
+          () => false,
+        );
+        if (ran) return guess;
+      }
+      return null;
+    }),
 
   /** What the runtime infers of outputs, weights or not: nothing is prepared for running. */
   infer: async ({ path }: { path: string }): Promise<SessionDescription['outputs']> =>

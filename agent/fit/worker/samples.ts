@@ -2,8 +2,8 @@ import type { InputFlags, InputSpecs } from '../../calibration/inputs.ts';
 import type { SampleSource } from '../../calibration/samples/types.ts';
 import type { InputSpec } from '../../contracts/manifest.ts';
 import type { SessionDescription } from '../../runtime/types.ts';
-import type { SampleJob } from '../sample-jobs.ts';
-import { spooledSource } from '../spool.ts';
+import type { SampleJob } from '../samples/sample-jobs.ts';
+import { spooledSource } from '../samples/spool.ts';
 
 /** The samples that a job names, made for the inputs of a model, and what was assumed of these. */
 export async function openJob(

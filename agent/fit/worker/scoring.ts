@@ -2,8 +2,8 @@ import type { KernelTime } from '../../bench/profile.ts';
 import { runtimeOf } from '../../runtime/open-file.ts';
 import type { WorkerContext } from '../../runtime/protocol.ts';
 import type { OpenOptions } from '../../runtime/types.ts';
-import type { SampleJob } from '../sample-jobs.ts';
-import type { Score, ScoreBoard } from '../score-board.ts';
+import type { SampleJob } from '../samples/sample-jobs.ts';
+import type { Score, ScoreBoard } from '../search/score-board.ts';
 import { openJob } from './samples.ts';
 import { PRODUCTION, withSession } from './sessions.ts';
 
@@ -23,12 +23,12 @@ export const scoringHandlers = {
     },
     context: WorkerContext,
   ): Promise<{ samples: number; floatMs: number }> => {
-    const { recordBoard } = await import('../score-board.ts');
-    const { forgetSamples } = await import('../remembered.ts');
+    const { recordBoard } = await import('../search/score-board.ts');
+    const { forgetSamples } = await import('../samples/remembered.ts');
     forgetSamples();
     const { path, job, count, threads } = request;
     board = await withSession(path, { ...PRODUCTION, threads }, async (session) => {
-      const { spread } = await import('../spread.ts');
+      const { spread } = await import('../samples/spread.ts');
       const jobs = spread(job, count, request.most);
       async function* samples() {
         for (const one of jobs) {
@@ -44,7 +44,7 @@ export const scoringHandlers = {
 
   /** How far a version is from the float model on those samples. */
   score: async ({ path, threads }: { path: string; threads: number }): Promise<Score> => {
-    const { scoreOn } = await import('../score-board.ts');
+    const { scoreOn } = await import('../search/score-board.ts');
     const known = currentBoard();
     return withSession(path, { ...PRODUCTION, threads }, (session) => scoreOn(known, session));
   },
@@ -54,7 +54,7 @@ export const scoringHandlers = {
     request: { path: string; input: string; count: number; budgetMs: number; threads: number },
     context: WorkerContext,
   ): Promise<Float64Array> => {
-    const { scoreSwitches } = await import('../score-switches.ts');
+    const { scoreSwitches } = await import('../search/score-switches.ts');
     const { path, threads, ...rest } = request;
     // No integer kernels: the switches stand between the nodes that would become one.
     const options: OpenOptions = { threads, optimization: 'basic', arena: true };

@@ -24,7 +24,13 @@ import type { ReadCounters, TwinStore, VerifyDocument } from './twin.ts';
 export interface DeviceOptions {
   readonly connect: Pick<
     SessionOptions,
-    'broker' | 'protocols' | 'keepAliveSeconds' | 'expirySeconds' | 'timeoutMs' | 'backoff'
+    | 'broker'
+    | 'renewBroker'
+    | 'protocols'
+    | 'keepAliveSeconds'
+    | 'expirySeconds'
+    | 'timeoutMs'
+    | 'backoff'
   >;
   readonly deviceId: string;
   /** Version of the agent. */

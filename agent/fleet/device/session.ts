@@ -18,6 +18,8 @@ export interface SessionLog {
 
 export interface SessionOptions {
   readonly broker: BrokerSettings;
+  /** Reads them anew before every connection: certificates run out, passwords change. */
+  readonly renewBroker?: () => Promise<BrokerSettings>;
   readonly deviceId: string;
   readonly agent: string;
   readonly bootId: string | null;
@@ -72,6 +74,7 @@ export function startSession(options: SessionOptions): DeviceSession {
   const stopping = new AbortController();
   let live: { connection: BrokerConnection; facts: SessionFacts } | null = null;
   let connects = 0;
+  let { broker } = options;
 
   const announce = async (connection: BrokerConnection, facts: SessionFacts) => {
     try {
@@ -84,11 +87,20 @@ export function startSession(options: SessionOptions): DeviceSession {
     }
   };
 
+  const renewed = async (): Promise<BrokerSettings> => {
+    const { renewBroker = async () => broker } = options;
+    return renewBroker().catch((error: unknown) => {
+      log.warn({ why: messageOf(error) }, 'connecting as before');
+      return broker;
+    });
+  };
+
   /** One connection from its CONNECT to its end. True when it was a good one. */
   const liveOnce = async (): Promise<boolean> => {
     const session = await options.nextSession();
     const facts: SessionFacts = { deviceId, session, bootId, since: new Date(), agent };
-    const connection = await connect(options, facts, stopping.signal);
+    broker = await renewed();
+    const connection = await connect({ ...options, broker }, facts, stopping.signal);
     let timer: NodeJS.Timeout | undefined;
     // What the broker has kept for this session comes before anything is published, and is answered.
     live = { connection, facts };

@@ -45,8 +45,8 @@ const MODE = 0o600;
 
 /**
  * Gives a device its identity: a key pair with a certificate request, or a user name and password,
- * and the first root of trust. Doing it again changes nothing; what would replace something else
- * needs `force`. Throws IdentityError, SettingError and FileError.
+ * and the first root of trust. Doing it again changes nothing; a new certificate for the same key, and
+ * a new CA, replace those before; what would replace anything else needs `force`. Throws IdentityError, SettingError and FileError.
  */
 export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
   const { state, deviceId, force } = options;
@@ -70,7 +70,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
   const certPem = wanted.get(files.certFile);
   if (certPem !== undefined) checkCertificate(certPem, key?.pem, options.cert ?? '');
   if (force) await removeOthers(files, user, wanted);
-  const written = await writeAll(wanted, force);
+  const written = await writeAll(wanted, force, [files.certFile, files.caFile]);
   return {
     deviceId,
     user,
@@ -189,14 +189,18 @@ async function readRoot(path: string): Promise<string> {
   }
 }
 
-/** Writes what differs. What would replace another content needs `force`. */
-async function writeAll(wanted: ReadonlyMap<string, string>, force: boolean): Promise<string[]> {
+/** Writes what differs. What would replace another content needs `force`, but for what is `renewed`. */
+async function writeAll(
+  wanted: ReadonlyMap<string, string>,
+  force: boolean,
+  renewed: readonly string[],
+): Promise<string[]> {
   const changes: (readonly [string, string])[] = [];
   for (const [path, content] of wanted) {
     // oxlint-disable-next-line no-await-in-loop -- a handful of small files
     const old = existsSync(path) ? await readFile(path, 'utf8') : null;
     if (old === content) continue;
-    if (old !== null && !force) {
+    if (old !== null && !force && !renewed.includes(path)) {
       throw new IdentityError('EXISTS', `${path} holds something else: --force replaces it`);
     }
     changes.push([path, content]);

@@ -12,13 +12,21 @@ const countersSchema = z.object({
   releases: z.record(z.string(), z.number().int().nonnegative()),
   /** Highest counter of a signed document of each type that this device has taken. */
   documents: z.partialRecord(z.enum(signedTypes), z.number().int().nonnegative()).default({}),
+  /** Lowest counter of a job that is still taken: one below may have been done and forgotten. */
+  lowestJob: z.number().int().nonnegative().default(0),
   /** Highest epoch of a controller in a job that this device has taken. */
   epoch: z.number().int().nonnegative().default(0),
 });
 
 type Values = z.infer<typeof countersSchema>;
 
-const NONE: Values = { schema: 'edgefit/counters/1', releases: {}, documents: {}, epoch: 0 };
+const NONE: Values = {
+  schema: 'edgefit/counters/1',
+  releases: {},
+  documents: {},
+  lowestJob: 0,
+  epoch: 0,
+};
 
 /** Numbers that only grow, on the disk before they are relied upon: what protects from rollback. */
 export class Counters {
@@ -67,6 +75,16 @@ export class Counters {
       ...values,
       documents: { ...values.documents, [type]: counter },
     }));
+  }
+
+  /** The lowest counter of a job that was surely not done and forgotten. */
+  lowestJob(): number {
+    return this.#values.lowestJob;
+  }
+
+  async raiseLowestJob(counter: number): Promise<void> {
+    if (counter <= this.lowestJob()) return;
+    await this.#change((values) => ({ ...values, lowestJob: counter }));
   }
 
   /** The highest epoch of a controller; 0 before the first. */

@@ -24,7 +24,8 @@ const REFRESH_LIMIT_MS = 30_000;
 const UNKNOWN_KEY_MS = 60_000;
 /**
  * Jobs are retained and come in any order after a time away, so a counter may be this far below the
- * highest that was taken; what was taken is in the journal, and is not taken again.
+ * highest that was taken; what was taken is in the journal, and is not taken again. Counters up to that
+ * of a job which the journal has forgotten are refused too, however few the others have moved on.
  */
 export const COUNTER_WINDOW = 64;
 
@@ -89,7 +90,8 @@ export class DocumentTrust {
     const { deviceId, counters, nowMs } = this.#options;
     const keyring = await this.#keyring();
     const highest = counters.document(type);
-    const minCounter = type === 'job' ? Math.max(0, highest - COUNTER_WINDOW + 1) : highest;
+    const lowest = Math.max(highest - COUNTER_WINDOW + 1, counters.lowestJob());
+    const minCounter = type === 'job' ? lowest : highest;
     try {
       const payload = Buffer.from(JSON.stringify(document));
       const options = { type, deviceId, keyring, nowMs: await nowMs(), minCounter };

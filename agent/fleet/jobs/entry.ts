@@ -18,7 +18,7 @@ import { MAX_ATTEMPTS, needsRollback, phaseAfter } from './phases.ts';
  */
 export const entrySchema = z.object({
   schema: z.literal('edgefit/journal/1'),
-  /** Jobs are worked on in the order in which they came. */
+  /** Jobs are worked on in the order in which they came, and forgotten in that in which they ended. */
   order: z.number().int().positive(),
   digest: z.string(),
   document: jobDocumentSchema,

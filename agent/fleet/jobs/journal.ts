@@ -1,13 +1,19 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ID_PATTERN } from '../../contracts/ids.ts';
 import { move, removeDurably, replaceFile } from '../../util/durable.ts';
 import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
+import { makeFolderDurably } from '../../util/files.ts';
 import { entrySchema, isTerminal, MAX_WRITES, type Entry } from './entry.ts';
 
 /** Finished jobs that are remembered, to answer a document that comes again. */
 const MAX_FINISHED = 200;
 const SUFFIX = '.json';
+/**
+ * Progress is told and not written, once a second at most: after a crash `seq` goes on above all that a
+ * phase may have told, or readers would drop what comes as older.
+ */
+const MAX_TOLD = 1_000_000;
 
 export type JournalErrorCode = 'WRITE' | 'LOOP';
 
@@ -38,7 +44,7 @@ export class Journal {
     onCorrupt: (file: string, why: string) => void,
   ): Promise<Journal> {
     const journal = new Journal(folder);
-    await mkdir(folder, { recursive: true });
+    await makeFolderDurably(folder);
     for (const name of (await readdir(folder)).toSorted()) {
       // oxlint-disable-next-line no-await-in-loop -- a few small files
       await journal.#load(name, onCorrupt);
@@ -50,7 +56,7 @@ export class Journal {
     return this.#entries.get(jobId);
   }
 
-  /** All jobs, in the order in which they were taken. */
+  /** All jobs, by their `order`. */
   all(): readonly Entry[] {
     return [...this.#entries.values()].toSorted((a, b) => a.order - b.order);
   }
@@ -81,11 +87,13 @@ export class Journal {
     this.#entries.set(idOf(entry), entry);
   }
 
-  /** Forgets the oldest finished jobs beyond MAX_FINISHED. */
-  async trim(): Promise<void> {
+  /** Forgets the oldest finished jobs beyond MAX_FINISHED; `before` is told of each, and may refuse. */
+  async trim(before: (entry: Entry) => Promise<void>): Promise<void> {
     const finished = this.all().filter(isTerminal);
     for (const entry of finished.slice(0, Math.max(0, finished.length - MAX_FINISHED))) {
       // oxlint-disable-next-line no-await-in-loop -- one or two
+      await before(entry);
+      // oxlint-disable-next-line no-await-in-loop -- see above
       await removeDurably(this.#path(idOf(entry)));
       this.#entries.delete(idOf(entry));
     }
@@ -103,13 +111,17 @@ export class Journal {
     try {
       const entry = entrySchema.parse(JSON.parse(await readFile(path, 'utf8')));
       if (idOf(entry) !== jobId) throw new Error(`it is of job ${idOf(entry)}`);
-      this.#entries.set(jobId, entry);
+      this.#entries.set(jobId, isTerminal(entry) ? entry : aboveTold(entry));
     } catch (error) {
       if (codeOf(error) === 'EIO') throw new JournalError('WRITE', `cannot read ${path}: EIO`);
       await move(path, `${path}.corrupt`);
       onCorrupt(path, messageOf(error));
     }
   }
+}
+
+function aboveTold(entry: Entry): Entry {
+  return { ...entry, record: { ...entry.record, seq: entry.record.seq + MAX_TOLD } };
 }
 
 function idOf(entry: Entry): string {

@@ -10,6 +10,7 @@ import { topicFor } from '../protocol/topics.ts';
 import type { Counters } from './counters.ts';
 import type { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
+import { Lane } from './lane.ts';
 import type { JobRunner } from './runner.ts';
 
 export interface PortOptions {
@@ -39,7 +40,17 @@ export interface JobsDoor extends JobsPort {
 export function openPort(options: PortOptions): JobsDoor {
   const { deviceId, runner, publish } = options;
   const postponed = new Map<string, UnverifiedDocument>();
-  const onJob: JobsPort['onJob'] = async (jobId, document) => {
+  // What is looked at again may come from the broker at the same time.
+  const lane = new Lane();
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    const leave = await lane.enter();
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  };
+  const judge = async (jobId: string, document: UnverifiedDocument): Promise<Refusal | null> => {
     postponed.delete(jobId);
     const refusal = await take(jobId, document, options);
     if (refusal === null) return null;
@@ -53,13 +64,14 @@ export function openPort(options: PortOptions): JobsDoor {
   };
   return {
     types: options.types.map((type) => ({ type, min: 1, max: 1 })),
-    onJob,
-    onCleared: async (jobId) => {
-      postponed.delete(jobId);
-      // Whoever gave it has its end, or its refusal: nobody needs the broker to keep it.
-      const isOver = await runner.clear(jobId);
-      if (isOver || !runner.isKnown(jobId)) publish(emptyRecord(deviceId, jobId));
-    },
+    onJob: (jobId, document) => inTurn(() => judge(jobId, document)),
+    onCleared: (jobId) =>
+      inTurn(async () => {
+        postponed.delete(jobId);
+        // Whoever gave it has its end, or its refusal: nobody needs the broker to keep it.
+        const isOver = await runner.clear(jobId);
+        if (isOver || !runner.isKnown(jobId)) publish(emptyRecord(deviceId, jobId));
+      }),
     decisions: options.decisions,
     openRecords: async function* records() {
       for (const { jobId } of runner.unarchived()) {
@@ -68,9 +80,15 @@ export function openPort(options: PortOptions): JobsDoor {
       }
     },
     retry: async () => {
+      // One that is postponed again is not looked at twice.
       const documents = [...postponed.entries()];
-      // oxlint-disable-next-line no-await-in-loop -- a few, in the order in which they came
-      for (const [jobId, document] of documents) await onJob(jobId, document);
+      for (const [jobId, document] of documents) {
+        // oxlint-disable-next-line no-await-in-loop -- a few, in the order in which they came
+        await inTurn(async () => {
+          // Taken back, or come again, meanwhile?
+          if (postponed.get(jobId) === document) await judge(jobId, document);
+        });
+      }
     },
   };
 
@@ -103,11 +121,11 @@ async function take(
     return refuse('STALE_EPOCH', why);
   }
   try {
-    const record = await runner.submit(parsed.data, verified.digest);
-    if (record.reason?.code === 'id_reuse') return refuse('ID_REUSE', record.reason.text);
+    // Before it is taken: a crash between the two leaves a document that may still come.
     await counters.raiseDocument('job', parsed.data.counter);
     if (epoch !== undefined) await counters.raiseEpoch(epoch);
-    return null;
+    const record = await runner.submit(parsed.data, verified.digest);
+    return record.reason?.code === 'id_reuse' ? refuse('ID_REUSE', record.reason.text) : null;
   } catch (error) {
     return refuse('FAILED', `${messageOf(error)} (${codeOf(error) ?? 'unexpected'})`);
   }

@@ -60,6 +60,8 @@ export interface RunnerOptions {
   /** Says how a job stands. It must not fail: reporting never fails a job. */
   readonly publish: (record: JobRecord) => void;
   readonly moment: () => Moment;
+  /** A finished job is about to be forgotten: from now on nobody else refuses its document. */
+  readonly onForget?: (document: JobDocument) => Promise<void>;
   readonly onError?: (error: unknown, jobId: string) => void;
   /** Pause before a job goes on whose journal could not be written. */
   readonly retryMs?: number;
@@ -409,8 +411,18 @@ export class JobRunner {
     const written = await this.#write(
       ended(newest, status, outcome, reason, this.#options.moment()),
     );
-    await this.#options.journal.trim();
+    await this.#trim();
     return written;
+  }
+
+  /** A journal that is too long is better than a job that ends twice. */
+  async #trim(): Promise<void> {
+    const { journal, onForget = async () => undefined, onError } = this.#options;
+    try {
+      await journal.trim((entry) => onForget(entry.document));
+    } catch (error) {
+      onError?.(error, 'the oldest');
+    }
   }
 
   /** Progress has moved `seq` on since the phase began. */
@@ -420,7 +432,11 @@ export class JobRunner {
   }
 
   async #write(entry: Entry): Promise<Entry> {
-    const written = await this.#options.journal.write(this.#newest(entry));
+    const { journal } = this.#options;
+    const newest = this.#newest(entry);
+    // One that waited for long is not the first to be forgotten when it has ended.
+    const order = isTerminal(newest) ? journal.nextOrder() : newest.order;
+    const written = await journal.write({ ...newest, order });
     this.#options.publish(written.record);
     return written;
   }

@@ -141,6 +141,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
       say(record, options);
     },
     moment,
+    onForget: ({ counter }) => counters.raiseLowestJob(counter + 1),
     onError: (error, jobId) => {
       log.warn({ jobId, error }, 'a job cannot be kept in the journal');
     },

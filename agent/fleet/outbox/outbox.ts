@@ -47,7 +47,7 @@ export interface OutboxOptions {
   readonly now?: () => Date;
 }
 
-/** On the way at once; a broker may allow fewer. */
+/** Looked at together; a broker may allow fewer on the way. */
 const WINDOW = 16;
 /** A broker whose quota is used up, or a disk that fails, is tried again after this. */
 const RETRY_MS = 5000;

@@ -28,7 +28,7 @@ export function outgoingMessage(
 type Outcome = 'sent' | 'lost' | 'quota' | { readonly why: string };
 
 function isOver(outcome: Outcome | undefined): boolean {
-  return outcome !== 'lost' && outcome !== 'quota';
+  return outcome !== undefined && outcome !== 'lost' && outcome !== 'quota';
 }
 
 async function publish(connection: BrokerConnection, message: OutgoingMessage): Promise<Outcome> {
@@ -42,9 +42,33 @@ async function publish(connection: BrokerConnection, message: OutgoingMessage): 
   }
 }
 
+interface Queued {
+  readonly seq: number;
+  readonly message: StoredMessage;
+}
+
 /**
- * Sends these messages, all on the way at once, in order, and removes what the broker has taken.
- * Those below `firstLive` are marked as replayed. A message that is stored no more counts as done.
+ * Those of one topic, each when the broker has taken the one before: a broker that refuses one for now
+ * (QUOTA) and takes the next would deliver them in another order. What is left is undecided.
+ */
+async function publishInTurn(
+  connection: BrokerConnection,
+  messages: readonly Queued[],
+  firstLive: number,
+): Promise<ReadonlyMap<number, Outcome>> {
+  const outcomes = new Map<number, Outcome>();
+  for (const { seq, message } of messages) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const outcome = await publish(connection, outgoingMessage(message, seq, seq < firstLive));
+    outcomes.set(seq, outcome);
+    if (!isOver(outcome)) break;
+  }
+  return outcomes;
+}
+
+/**
+ * Sends these messages and removes what the broker has taken: topics side by side, each in order. Those
+ * below `firstLive` are marked as replayed. A message that is stored no more counts as done.
  */
 export async function sendAll(
   store: OutboxStore,
@@ -52,18 +76,25 @@ export async function sendAll(
   seqs: readonly number[],
   firstLive: number,
 ): Promise<SendResult> {
-  const stored = await Promise.all(seqs.map((seq) => store.get(seq)));
-  const outcomes = await Promise.all(
-    stored.map(async (message, index): Promise<Outcome> => {
-      const seq = seqs[index] ?? 0;
-      // Damaged, or given up meanwhile: there is nothing left to send.
-      if (message === null) return 'sent';
-      return publish(connection, outgoingMessage(message, seq, seq < firstLive));
-    }),
+  const stored = await Promise.all(
+    seqs.map(async (seq) => ({ seq, message: await store.get(seq) })),
   );
-  const done = seqs.filter((_seq, index) => isOver(outcomes[index]));
+  const streams = new Map<string, Queued[]>();
+  // Damaged, or given up meanwhile: there is nothing left to send.
+  const outcomes = new Map<number, Outcome>();
+  for (const { seq, message } of stored) {
+    if (message === null) outcomes.set(seq, 'sent');
+    else streams.set(message.topic, [...(streams.get(message.topic) ?? []), { seq, message }]);
+  }
+  const sent = await Promise.all(
+    [...streams.values()].map((messages) => publishInTurn(connection, messages, firstLive)),
+  );
+  for (const found of sent) for (const [seq, outcome] of found) outcomes.set(seq, outcome);
+  const all = [...outcomes.values()];
+  const done = seqs.filter((seq) => isOver(outcomes.get(seq)));
   await store.remove(done);
-  const refused = outcomes.flatMap((outcome) => (typeof outcome === 'object' ? [outcome.why] : []));
-  const ending = outcomes.find((outcome) => outcome === 'lost' || outcome === 'quota') ?? 'sent';
+  const refused = all.flatMap((outcome) => (typeof outcome === 'object' ? [outcome.why] : []));
+  // Where the line is gone, a quota is of no interest.
+  const ending = all.includes('lost') ? 'lost' : all.includes('quota') ? 'quota' : 'sent';
   return { done, refused, ending };
 }

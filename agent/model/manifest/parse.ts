@@ -26,13 +26,18 @@ export function parseManifest(text: string, path: string): Manifest {
   }
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = JSON.parse(withoutMark(text));
   } catch (error) {
     throw new ManifestError('not-json', `${path}: not JSON: ${messageOf(error)}`, error);
   }
   const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   throw new ManifestError('invalid', `${path}: ${describeIssue(result.error.issues[0])}`);
+}
+
+/** Editors on Windows begin a text with a byte order mark. */
+export function withoutMark(text: string): string {
+  return text.replace(/^\uFEFF/, '');
 }
 
 type Issue = z.core.$ZodIssue;

@@ -2,32 +2,43 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import type { NodeProto } from '../../model/onnx/generated/messages.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Quantized } from '../report.ts';
+import { QuantizeError } from '../errors.ts';
 import { convertLstm } from './dynamic-lstm.ts';
 import { convertModel, gemmProduct, matMulProduct, replaceBy } from './products.ts';
 import type { Context, Converter, Product } from './products.ts';
+import { storeInt8 } from './weight-only.ts';
 
 /**
  * Dynamic INT8: int8 weights, activations quantized while the model runs. Writes onnxruntime's fused
  * operators (com.microsoft.DynamicQuantizeMatMul, com.microsoft.DynamicQuantizeLSTM) directly, so
- * that nothing depends on a fusion. Reaches into control-flow bodies: it needs no calibration.
+ * that nothing depends on a fusion. Tables and the weights of other recurrent layers are stored in 8
+ * bits and computed with in float. Reaches into control-flow bodies: it needs no calibration.
  */
 export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<OnnxModel> {
-  return convertModel(model, scheme, {
-    byOp: CONVERTERS,
-    whyFloat: WHY_FLOAT,
-    nothing: 'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically',
-  });
+  const nothing = 'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically';
+  const made = convertModel(model, scheme, { byOp: CONVERTERS, whyFloat: WHY_FLOAT, nothing });
+  // Stored weights alone are another scheme.
+  if (made.ops.every(({ precision }) => precision === 'float')) {
+    throw new QuantizeError('NOTHING_TO_QUANTIZE', nothing);
+  }
+  return made;
 }
 
-const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
+/** Products whose activations are quantized while the model runs. */
+export const PRODUCT_CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
   ['MatMul', (node, context) => convertProduct(node, matMulProduct(node, context), context)],
   ['Gemm', (node, context) => convertProduct(node, gemmProduct(node, context), context)],
+]);
+
+const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
+  ...PRODUCT_CONVERTERS,
   ['LSTM', convertLstm],
+  // No scheme computes these in integers; a table is often half of the file.
+  ...['Gather', 'GRU', 'RNN'].map((op) => [op, storeInt8] as const),
 ]);
 
 const WHY_FLOAT: ReadonlyMap<string, string> = new Map([
   ['Conv', 'a dynamic convolution (ConvInteger) runs slower than float: use int8-static'],
-  ['GRU', 'onnxruntime has no integer GRU on the CPU'],
 ]);
 
 function convertProduct(

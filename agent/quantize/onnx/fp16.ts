@@ -2,12 +2,16 @@ import { ModelError } from '../../model/errors.ts';
 import { nodeLabel, opName } from '../../model/onnx/graph.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
 import { withGraph } from '../../model/onnx/open.ts';
+import { QuantizeError } from '../errors.ts';
 import { applyFp16 } from './fp16/apply.ts';
 import type { Clamped } from './fp16/apply.ts';
 import { planFp16 } from './fp16/plan.ts';
 import type { Fp16Plan } from './fp16/plan.ts';
 import { isCounted } from './fp16/policy.ts';
 import { quantizedNode } from './recognize.ts';
+
+/** Before this, Cast names its type in words. */
+const OLDEST_OPSET = 6;
 
 export interface Fp16Options {
   /** Inputs and outputs stay float32, with casts behind and before them. Default: true. */
@@ -36,13 +40,17 @@ export interface Fp16Result {
 /**
  * Converts float32 to float16 by the real type of every tensor. Pure. The result computes what the
  * float model computes as long as no value in between exceeds 65504.
- * @throws ModelError when the model is already quantized
+ * @throws ModelError when the model is already quantized; QuantizeError when its opset is before 6
  */
 export function toFp16(model: OnnxModel, options: Fp16Options = {}): Fp16Result {
   const node = quantizedNode(model);
   if (node !== undefined) {
     const label = `node '${nodeLabel(node)}' is a ${opName(node)}`;
     throw new ModelError('UNSUPPORTED', `${label}: already quantized; convert the float model`);
+  }
+  if (model.opset < OLDEST_OPSET) {
+    const message = `opset ${model.opset} is too old for float16: export the model with opset 13 or later`;
+    throw new QuantizeError('OLD_OPSET', message);
   }
   const plan = planFp16(model, options.keepIo ?? true, {
     ops: new Set(options.blockedOps),

@@ -130,6 +130,8 @@ export class QdqWriter {
 
   /** The same bytes under another scale. */
   private relabel({ inputs: [x = ''], outputs: [y = ''] }: IntegerUnit): void {
+    // Where no op may be in float, it is planned behind one, too, or reads the model's own input.
+    if (!this.bytes.has(x)) this.dequantizedInput(x);
     const bytes = this.bytes.get(x);
     if (bytes === undefined) throw new Error(`no bytes for '${x}'`);
     this.bytes.set(y, bytes);

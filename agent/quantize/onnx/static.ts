@@ -16,6 +16,7 @@ import { QuantizeError } from '../errors.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import type { BiasSite } from './bias-sites.ts';
 import { carryForward } from './carry-forward.ts';
+import { PRODUCT_CONVERTERS } from './dynamic.ts';
 import { convertLstm } from './dynamic-lstm.ts';
 import { isExcluded } from './excluded.ts';
 import { joinBias } from './join-bias.ts';
@@ -131,8 +132,8 @@ function quantizeGraph(
 
 /**
  * What no range can help: recurrent layers become dynamic, or keep their weights in 8 bits at least;
- * so do tables that rows are gathered from, and convolutions that no calibration sample came by, in a
- * branch never taken.
+ * so do tables that rows are gathered from, transposed convolutions, and what no calibration sample
+ * came by, in a branch never taken: products become dynamic, convolutions keep weights in 8 bits.
  */
 function withoutCalibration(
   model: OnnxModel,
@@ -143,13 +144,19 @@ function withoutCalibration(
   const unseen = new Set(
     planned.flatMap(({ node, reason }) => (reason?.startsWith(UNSEEN) === true ? [node] : [])),
   );
+  const ifUnseen =
+    (convert: Converter): Converter =>
+    (node, context) =>
+      unseen.has(nodeLabel(node)) ? convert(node, context) : KEPT;
   const rest = convertRest(model, scheme, {
     byOp: new Map<string, Converter>([
       ['LSTM', convertLstm],
       ['GRU', storeInt8],
       ['RNN', storeInt8],
       ['Gather', storeInt8],
-      ['Conv', (node, context) => (unseen.has(nodeLabel(node)) ? storeInt8(node, context) : KEPT)],
+      ['ConvTranspose', storeInt8],
+      ['Conv', ifUnseen(storeInt8)],
+      ...[...PRODUCT_CONVERTERS].map(([op, convert]) => [op, ifUnseen(convert)] as const),
     ]),
     whyFloat: new Map(),
     nothing: '',
@@ -165,7 +172,7 @@ function withoutCalibration(
   return { model: rest.model, ops };
 }
 
-const STORED: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'Gather']);
+const STORED: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'Gather', 'ConvTranspose']);
 const KEPT = 'as planned';
 
 /** @throws QuantizeError that lists every op that would stay in float */

@@ -9,6 +9,7 @@ import { ruleFor } from '../excluded.ts';
 import { paramsIn } from './choose-params.ts';
 import { denseShape, pixelConv, pixelFilters } from './dense-as-conv.ts';
 import type { DenseShape } from './dense-as-conv.ts';
+import { productsWithRowScales } from './dense-grain.ts';
 import type { WeightPlace } from './op-table.ts';
 import { withAsymmetricInputs } from './hybrid-ops.ts';
 import { recurrentParts } from './recurrent/write.ts';
@@ -41,6 +42,7 @@ export class StaticWriter {
   private readonly tensors: TfliteTensor[];
   private readonly operators: TfliteOperator[] = [];
   private readonly unique: (wish: string) => string;
+  private readonly rowScales: ReadonlySet<TfliteOperator>;
   /** Tensors of the graph that hold integers now. */
   private readonly integer = new Set<number>();
   /** Index and params -> the tensor with these. */
@@ -65,6 +67,7 @@ export class StaticWriter {
     this.labels = labels;
     this.tensors = [...plan.given.graph.tensors];
     this.unique = tensorNameMaker(plan.given.graph);
+    this.rowScales = productsWithRowScales(plan.given, plan.units.values());
   }
 
   write(): Written {
@@ -271,7 +274,10 @@ export class StaticWriter {
     const { given } = this.plan;
     const label = this.labels.get(operator) ?? '';
     const named = namedOperator(given.graph, operator, label, given.names);
-    return ruleFor(this.scheme, named).perChannel ?? this.scheme.perChannel;
+    const asked = ruleFor(this.scheme, named).perChannel;
+    if (asked !== undefined) return asked;
+    const isWorthIt = operator.op !== 'FULLY_CONNECTED' || this.rowScales.has(operator);
+    return this.scheme.perChannel && isWorthIt;
   }
 
   private weightsOf(unit: IntegerUnit, form: WeightForm): StaticWeights {

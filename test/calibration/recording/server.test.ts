@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { RecordClient } from '../../../agent/calibration/recording/client.ts';
 import { RecordError } from '../../../agent/calibration/recording/error.ts';
+import { handOver } from '../../../agent/calibration/recording/hand-over.ts';
 import { clearRecorded } from '../../../agent/calibration/recording/list.ts';
 import { Recorder } from '../../../agent/calibration/recording/recorder.ts';
 import {
@@ -15,6 +17,7 @@ import {
 } from '../../../agent/calibration/recording/server.ts';
 import { openNpz } from '../../../agent/calibration/samples/arrays.ts';
 import type { ModelInput } from '../../../agent/contracts/recorded.ts';
+import { npy, npz } from '../make-arrays.ts';
 
 const INPUTS: readonly ModelInput[] = [
   { name: 'x', dtype: 'float32', shape: [1, 4] },
@@ -38,6 +41,7 @@ const PICTURES: readonly ModelInput[] = [
 ];
 
 let folder = '';
+const never = new AbortController().signal;
 const servers: RecordServer[] = [];
 let release = 'r1';
 let nowMs = 0;
@@ -55,7 +59,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function serve(changed: Partial<RecordServerOptions> = {}, maxPerSecond = 1000) {
+async function serve(
+  changed: Partial<RecordServerOptions> = {},
+  maxPerSecond = 1000,
+  maxBytes = 10_000,
+) {
   const path = join(folder, 'run', 'record.sock');
   const recorder = new Recorder({
     folder: join(folder, 'recorded'),
@@ -64,7 +72,7 @@ async function serve(changed: Partial<RecordServerOptions> = {}, maxPerSecond = 
       if (model === 'eyes') return { release, inputs: PICTURES };
       throw new RecordError('UNKNOWN_MODEL', `no model ${model} is installed here`);
     },
-    limits: { maxSamples: 4, maxBytes: 10_000, maxPerSecond },
+    limits: { maxSamples: 4, maxBytes, maxPerSecond },
     random: () => 0,
     now: () => new Date('2026-06-01T00:00:00Z'),
     monotonicMs: () => nowMs,
@@ -217,6 +225,28 @@ test('who is slow, silent or one too many is sent away', async () => {
   for (const { socket } of many) socket.write(good.subarray(3));
   const answers = await Promise.all(many.map(({ answer }) => answer()));
   expect(answers.map(({ ok }) => ok)).toEqual(many.map(() => true));
+});
+
+test('whoever hands samples over waits while too many others do, and loses none', async () => {
+  const path = await serve({ maxSampleBytes: 4 * 1024 ** 2 }, 1000, 16 * 1024 ** 2);
+  const file = join(folder, 'samples.npz');
+  writeFileSync(
+    file,
+    npz({
+      // Far more than a socket holds: it is still being sent when it is turned away.
+      x: npy('<f4', [2, 4], Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8])),
+      n: npy('<i8', [2, 100_000, 1], new BigInt64Array(200_000)),
+    }),
+  );
+  const others = await Promise.all(Array.from({ length: 16 }, () => talk(path)));
+  let isOver = false;
+  const handed = handOver({ model: 'kws', path: file, socket: path, signal: never }).finally(() => {
+    isOver = true;
+  });
+  await sleep(300);
+  expect(isOver).toBe(false);
+  for (const { socket } of others) socket.destroy();
+  expect(await handed).toMatchObject({ offered: 2, seen: 2, held: 2 });
 });
 
 test('memory is set aside for so many bytes at once', async () => {

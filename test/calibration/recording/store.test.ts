@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { clearRecorded, listRecorded } from '../../../agent/calibration/recording/list.ts';
 import { SampleStore, type StoreOptions } from '../../../agent/calibration/recording/store.ts';
 import type { ModelInput } from '../../../agent/contracts/recorded.ts';
-import { observeDurable } from '../../../agent/util/durable.ts';
+import { observeDurable } from '../../../agent/util/durable-steps.ts';
 import { digestOfDisk, StepRecorder, writeDisk } from '../../faults/crash-states.ts';
 
 const INPUTS: readonly ModelInput[] = [{ name: 'x', dtype: 'float32', shape: [1, 8] }];

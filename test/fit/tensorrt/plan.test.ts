@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Facts } from '../../../agent/contracts/facts.ts';
-import { plan } from '../../../agent/fit/plan.ts';
+import { plan } from '../../../agent/fit/candidates/plan.ts';
 import type { PlanProfile } from '../../../agent/fit/types.ts';
 import { loadProfiles } from '../../../agent/hardware/profiles.ts';
 import { cpu, request, summary } from '../fixtures.ts';

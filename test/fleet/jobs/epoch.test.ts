@@ -1,54 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import type { OutgoingMessage } from '../../../agent/fleet/protocol/outgoing.ts';
-import { noJobs } from '../../../agent/fleet/device/jobs-port.ts';
 import { Counters } from '../../../agent/fleet/jobs/counters.ts';
-import { DocumentTrust } from '../../../agent/fleet/jobs/document-trust.ts';
-import { TrustedMetadata } from '../../../agent/fleet/jobs/metadata.ts';
-import { openPort } from '../../../agent/fleet/jobs/port.ts';
-import { temporaryFolder } from '../../daemon/support.ts';
-import { afterThisTest } from '../support/harness.ts';
-import { Site } from '../support/site.ts';
-import { bench } from './support.ts';
-
-const MOMENT = { ts: '2026-06-01T00:00:00.000Z', mono: 1, bootId: 'b1' };
-const nowMs = async () => Date.now();
-
-async function door() {
-  const site = await Site.open();
-  afterThisTest(() => site.close());
-  const state = temporaryFolder();
-  await site.enrol(state);
-  const counters = await Counters.open(join(state, 'counters.json'));
-  const metadata = new TrustedMetadata({
-    folder: join(state, 'tuf'),
-    nowMs,
-    onTrusted: async () => undefined,
-  });
-  const trust = new DocumentTrust({
-    deviceId: 'pi-7',
-    metadata,
-    repository: site.url,
-    counters,
-    nowMs,
-    warn: () => undefined,
-  });
-  const { runner, records } = await bench(join(state, 'jobs'), {});
-  const refused: OutgoingMessage[] = [];
-  const port = openPort({
-    deviceId: 'pi-7',
-    runner,
-    trust,
-    counters,
-    moment: () => MOMENT,
-    types: [],
-    publish: (message) => refused.push(message),
-    decisions: noJobs.decisions,
-  });
-  const give = (jobId: string, more: Readonly<Record<string, unknown>>) =>
-    port.onJob(jobId, JSON.parse(site.job(jobId, { jobType: 'selfcheck', ...more })));
-  return { state, runner, records, refused, port, give };
-}
+import { door } from './support.ts';
 
 test('a job of a controller that does not lead any more is refused', async () => {
   const { state, runner, records, refused, give } = await door();

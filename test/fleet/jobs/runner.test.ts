@@ -150,6 +150,27 @@ test.each(CHAIN)('a job that was in %s when the agent stopped goes on there', as
   expect(second.records[0]?.seq).toBeGreaterThan(first.records.at(-1)?.seq ?? 0);
 });
 
+test('after a crash records come above the progress that was told and not written', async () => {
+  const slow: PhaseHandler = (input) => {
+    let done = 0;
+    const timer = setInterval(() => input.onProgress((done += 1), 1000), 50);
+    input.signal.addEventListener('abort', () => clearInterval(timer));
+    return waits(input);
+  };
+  const first = await bench(folder, { downloading: slow });
+  await first.runner.submit(deployJob('j1'), DIGEST);
+  await until(() => first.records.filter(({ progress }) => progress !== null).length === 2);
+  const told = first.records.at(-1)?.seq ?? 0;
+  // Killed: nothing of it is written any more.
+  const second = await bench(folder, {});
+  second.runner.start();
+  await second.runner.idle();
+  const seqs = second.records.map(({ seq }) => seq);
+  expect(Math.min(...seqs)).toBeGreaterThan(told);
+  expect(second.records.at(-1)).toMatchObject({ status: 'SUCCEEDED' });
+  await first.runner.stop();
+});
+
 test('three starts of the agent while probing, then the way back', async () => {
   for (let start = 0; start < 3; start += 1) {
     // oxlint-disable-next-line no-await-in-loop -- one start after the other

@@ -397,6 +397,16 @@ describe('what stays in float', () => {
     ).toEqual(['integer', 'float', 'float', 'float']);
   });
 
+  test('a table alone: storing its weights is another scheme', () => {
+    const model = tinyModel({
+      inputs: { ids: [DataType.INT64, [1, 4]] },
+      outputs: { y: [1] },
+      initializers: [weights('table', [100, 8], randomValues(next, 800))],
+      nodes: [makeNode('Gather', ['table', 'ids'], ['y'])],
+    });
+    expect(() => quantizeDynamic(model, DYNAMIC)).toThrow('nothing to quantize dynamically');
+  });
+
   test('a model without weights', () => {
     const model = tinyModel({ ...base, nodes: [makeNode('MatMul', ['x', 'z'], ['y'])] });
     expect(() => quantizeDynamic(model, DYNAMIC)).toThrow('nothing to quantize dynamically');
@@ -407,4 +417,41 @@ describe('what stays in float', () => {
     const once = quantizeDynamic(model, DYNAMIC).model;
     expect(() => quantizeDynamic(once, DYNAMIC)).toThrow('the model is quantized already');
   });
+});
+
+test('tables and recurrent layers without an integer kernel keep their weights in 8 bits', async () => {
+  const next = randoms(5);
+  const hidden = 16;
+  const model = tinyModel({
+    inputs: { ids: [DataType.INT64, [6, 1]] },
+    outputs: { y: [1] },
+    initializers: [
+      weights('table', [200, 8], randomValues(next, 1600)),
+      weights('gw', [1, 3 * hidden, 8], randomValues(next, 3 * hidden * 8)),
+      weights('gr', [1, 3 * hidden, hidden], randomValues(next, 3 * hidden * hidden)),
+      weights('w', [hidden, 12], randomValues(next, hidden * 12)),
+    ],
+    nodes: [
+      makeNode('Gather', ['table', 'ids'], ['x']),
+      makeNode('GRU', ['x', 'gw', 'gr'], ['', 'h'], { attributes: { hidden_size: 16n } }),
+      makeNode('MatMul', ['h', 'w'], ['y']),
+    ],
+  });
+  const made = quantizeDynamic(model, DYNAMIC);
+  const stored = 'computes in float, with weights in 8 bits';
+  expect(made.ops.map(({ op, precision, reason }) => [op, precision, reason])).toEqual([
+    ['Gather', 'float', stored],
+    ['GRU', 'float', stored],
+    ['MatMul', 'integer', undefined],
+  ]);
+  // 1600 + 384 + 768 + 192 weights in a byte each, and a scale for each of their rows.
+  expect(modelBytes(made.model).length).toBeLessThan(0.5 * modelBytes(model).length);
+  const ids: Tensor = {
+    dtype: 'int64',
+    shape: [6, 1],
+    data: BigInt64Array.from([3n, 9n, 150n, 0n, 7n, 8n]),
+  };
+  const feeds = { ids };
+  const [before, after] = [await run(model, feeds), await run(made.model, feeds)];
+  expect(sqnr(floats(before['y']?.data), floats(after['y']?.data))).toBeGreaterThan(25);
 });

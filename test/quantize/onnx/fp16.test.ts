@@ -387,3 +387,51 @@ test('the batch Transpose that onnxruntime dies of is kept in float', async () =
   const { y } = await run(model, { x: new Tensor('float32', values, [2, 3, 2]) });
   expect([...(y?.data ?? [])]).toEqual([0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]);
 });
+
+test('sums of updates stay in float; updates that only replace do not', async () => {
+  const at = int64Tensor('at', [0, 0]);
+  const reducing = (reduction: string) =>
+    tinyModel({
+      opset: 16,
+      inputs: { x: [FLOAT, [3]], u: [FLOAT, [2]] },
+      outputs: { y: [FLOAT, [3]] },
+      initializers: [at],
+      nodes: [makeNode('ScatterElements', ['x', 'at', 'u'], ['y'], { attributes: { reduction } })],
+    });
+  expect(toFp16(reducing('none')).rows).toMatchObject([{ precision: 'fp16' }]);
+  const { model, rows } = toFp16(reducing('add'));
+  expect(rows).toMatchObject([
+    { precision: 'float', reason: 'ScatterElements with reduction add is not made for float16' },
+  ]);
+  const { y } = await run(model, { x: vector(1, 2, 3), u: vector(10, 100) });
+  expect([...(y?.data ?? [])]).toEqual([111, 2, 3]);
+});
+
+test('what onnxruntime expands in float alone stays in float', async () => {
+  const source = tinyModel({
+    inputs: { x: [FLOAT, [1, 1, 1, 2]] },
+    outputs: { y: [FLOAT, [1, 1, 1, 2]] },
+    nodes: [
+      makeNode('Neg', ['x'], ['n']),
+      makeNode('MeanVarianceNormalization', ['n'], ['y'], { attributes: { axes: [0n, 2n, 3n] } }),
+    ],
+  });
+  const { model, rows } = toFp16(source);
+  expect(rows.map(({ precision }) => precision)).toEqual(['fp16', 'float']);
+  const { y } = await run(model, { x: new Tensor('float32', [3, 5], [1, 1, 1, 2]) });
+  // Mean -4, deviation 1.
+  expect(Number(y?.data[0])).toBeCloseTo(1, 5);
+  expect(Number(y?.data[1])).toBeCloseTo(-1, 5);
+});
+
+test('an opset in which Cast names its type in words is refused', () => {
+  const old = tinyModel({ ...TINY_OLD, opset: 5 });
+  expect(() => toFp16(old)).toThrow('opset 5 is too old for float16');
+  expect(toFp16(tinyModel({ ...TINY_OLD, opset: 6 })).rows).toHaveLength(1);
+});
+
+const TINY_OLD = {
+  inputs: { x: [FLOAT, [2]] },
+  outputs: { y: [FLOAT, [2]] },
+  nodes: [makeNode('Neg', ['x'], ['y'])],
+} as const;

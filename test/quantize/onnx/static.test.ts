@@ -404,6 +404,24 @@ test('integers only: what is slower on bytes runs on bytes all the same', async 
   expect(ops.map(({ precision }) => precision)).toEqual(['integer', 'integer']);
 });
 
+test('integers only: a factor behind an op in float, or on the input itself, is no surprise', async () => {
+  const model = tinyModel({
+    inputs: { x: [1, IMAGE] },
+    outputs: { y: [1] },
+    initializers: [tensor('w', 4, 3, 3, 3), weights('half', [1], Float32Array.of(0.5))],
+    nodes: [
+      makeNode('Mul', ['x', 'half'], ['h']),
+      makeNode('Conv', ['h', 'w'], ['c']),
+      makeNode('Erf', ['c'], ['e']),
+      makeNode('Mul', ['e', 'half'], ['y']),
+    ],
+  });
+  const statistics = await observe(model, [{ x }]);
+  expect(() => quantizeStatic(model, statistics, { ...SCHEME, integerOnly: true })).toThrow(
+    /1 of 4 operations cannot run in integers: Erf 'e'/,
+  );
+});
+
 test('16-bit activations have no integer operators', () => {
   const model = tinyModel({
     inputs: { x: [1, IMAGE] },

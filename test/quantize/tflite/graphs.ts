@@ -107,7 +107,8 @@ export class GraphBuilder {
     const { activation = 'NONE', keep = false } = form;
     const shape = this.shape(x);
     const inputs = shape.at(-1) ?? 1;
-    const weights = this.random(`${name}/w`, [outputs, inputs], 1 / Math.sqrt(inputs));
+    const weights =
+      form.weights ?? this.random(`${name}/w`, [outputs, inputs], 1 / Math.sqrt(inputs));
     const bias = form.bias === false ? -1 : this.random(`${name}/b`, [outputs], 0.5);
     const result = keep ? [...shape.slice(0, -1), outputs] : [sizeOf(shape) / inputs, outputs];
     return this.make('FULLY_CONNECTED', name, [x, weights, bias], result, {
@@ -205,6 +206,7 @@ interface ConvForm {
 }
 
 interface DenseForm {
+  readonly weights?: number;
   readonly activation?: Activation;
   readonly keep?: boolean;
   readonly bias?: false;

@@ -50,9 +50,7 @@ test('a classifier runs in integers up to its softmax', async () => {
     'CONV_2D',
     'DEPTHWISE_CONV_2D',
     'RESHAPE',
-    'RESHAPE',
-    'CONV_2D',
-    'RESHAPE',
+    'FULLY_CONNECTED',
     'DEQUANTIZE',
     'SOFTMAX',
   ]);
@@ -377,13 +375,15 @@ describe('weights', () => {
 });
 
 describe('matrix products', () => {
+  const byRows = { ...STATIC, rules: [{ op: 'FULLY_CONNECTED', perChannel: true }] };
+
   test('one behind the other stay pixels', async () => {
     const g = new GraphBuilder(4);
     const x = g.input('x', [2, 32]);
     const hidden = g.dense('hidden', x, 16, { activation: 'RELU' });
     const model = g.model([g.dense('out', hidden, 4, { bias: false })]);
     const samples = g.samples(4);
-    const { model: made } = await quantize(model, samples);
+    const { model: made } = await quantize(model, samples, byRows);
     expectSpecified(made);
     expect(opsOf(made)).toEqual([
       'QUANTIZE',
@@ -401,7 +401,7 @@ describe('matrix products', () => {
     // 511 weights; 512 are worth two RESHAPEs.
     const model = g.model([g.dense('out', g.input('x', [2, 73]), 7)]);
     const samples = g.samples(4);
-    const { model: made } = await quantize(model, samples);
+    const { model: made } = await quantize(model, samples, byRows);
     expectSpecified(made);
     expect(opsOf(made)).toEqual(['QUANTIZE', 'FULLY_CONNECTED', 'DEQUANTIZE']);
     expect(await signalToNoise(model, made, samples)).toBeGreaterThan(35);
@@ -415,11 +415,40 @@ describe('matrix products', () => {
     expect(opsOf(made)).toEqual(['QUANTIZE', 'FULLY_CONNECTED', 'DEQUANTIZE']);
   });
 
+  describe('scales per row take a fiftieth of the weights at most', () => {
+    /** How many scales two products of 8 rows get; the second gains more by a scale per row. */
+    const grains = async (inputs: number, scheme: Scheme) => {
+      const g = new GraphBuilder(4);
+      const x = g.input('x', [2, inputs]);
+      const spread = (name: string, largest: number) => {
+        const values = Array.from({ length: 8 * inputs }, (_, i) => Math.sin(i) / inputs);
+        return g.floats(name, [largest, ...values.slice(1)], [8, inputs]);
+      };
+      const even = g.dense('a', x, 8, { weights: spread('even', 1 / inputs) });
+      const uneven = g.dense('b', x, 8, { weights: spread('uneven', 8 / inputs) });
+      const { model: made } = await quantize(g.model([even, uneven]), g.samples(2), scheme);
+      return ['even', 'uneven'].map((name) => tensorNamed(made, name).quantization!.scale.length);
+    };
+    // 64 bytes of scales for each product, and 64 of zero points for both: of 16 bytes of weights per input.
+    test.each([
+      ['none', 390, STATIC, [1, 1]],
+      ['the one that gains more', 410, STATIC, [1, 8]],
+      ['both', 610, STATIC, [8, 8]],
+      ['all for accuracy', 100, { ...STATIC, rounding: 'adaptive' }, [8, 8]],
+      ['all beside 16 bits', 100, INT16, [8, 8]],
+      ['all as the scheme says', 100, { ...STATIC, rowScales: 'all' }, [8, 8]],
+      ['few as the scheme says', 390, { ...INT16, rowScales: 'few' }, [1, 1]],
+      ['all as asked', 100, byRows, [8, 8]],
+    ] as const)('%s', async (_, inputs, scheme, expected) => {
+      expect(await grains(inputs, scheme)).toEqual(expected);
+    });
+  });
+
   test('kept dimensions are kept', async () => {
     const g = new GraphBuilder(4);
     const model = g.model([g.dense('out', g.input('x', [2, 3, 64]), 8, { keep: true })]);
     const samples = g.samples(4);
-    const { model: made } = await quantize(model, samples);
+    const { model: made } = await quantize(model, samples, byRows);
     expect(opsOf(made)).toContain('CONV_2D');
     expect((await run(made, samples[0]!))['out']!.shape).toEqual([2, 3, 8]);
     expect(await signalToNoise(model, made, samples)).toBeGreaterThan(35);

@@ -2,11 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SelfupdateJob } from '../../../contracts/job.ts';
+import { checkRoom, KEEP_FREE_BYTES } from '../../../deploy/disk-room.ts';
 import { download } from '../../../deploy/download/download.ts';
 import { addressOf, agentPath, TARGETS } from '../../../deploy/tuf/layout.ts';
 import type { TrustedTarget, TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
 import { AGENT_MAIN, agentFolder } from '../../../util/agents.ts';
-import { makeFolderDurably, move, removeDurably } from '../../../util/durable.ts';
+import { move, removeDurably } from '../../../util/durable.ts';
+import { makeFolderDurably } from '../../../util/files.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import { mustEndWell } from './child.ts';
 import type { SelfUpdate, WorkContext } from './context.ts';
@@ -76,8 +78,9 @@ export async function stageAgent(
 }
 
 async function unpack(target: string, version: string, self: SelfUpdate, signal: AbortSignal) {
-  const { unpackArchive } = await import('../../../deploy/agents/archive.ts');
+  const { unpackArchive, unpackedBytes } = await import('../../../deploy/agents/archive.ts');
   await removeUnfinished(self);
+  await checkRoom(target, (await unpackedBytes(archivePath(self))) + KEEP_FREE_BYTES);
   const room = await mkdtemp(join(self.folder, UNFINISHED));
   const fresh = join(room, 'agent');
   try {

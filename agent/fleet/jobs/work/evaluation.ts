@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { manifestSchema, type Manifest } from '../../../contracts/manifest.ts';
 import type { Release } from '../../../contracts/release.ts';
 import type { Slots } from '../../../deploy/slots/slots.ts';
-import { makeFolderDurably, move, removeDurably, replaceFile } from '../../../util/durable.ts';
+import { move, removeDurably, replaceFile } from '../../../util/durable.ts';
+import { makeFolderDurably } from '../../../util/files.ts';
 import type { WorkContext } from './context.ts';
 import { packageFolder } from './fetch.ts';
 import type { Wanted } from './stage.ts';
@@ -41,7 +42,6 @@ export async function keepEvaluation(model: Wanted, context: WorkContext): Promi
   const { samples } = manifest;
   const kept = { ...keptSchema.parse(manifest), samples: { evaluation: samples?.evaluation } };
   await replaceFile(join(made, FILE), JSON.stringify({ ...kept, model: 'none' }));
-  await mkdir(dirname(dirname(target)), { recursive: true });
   await makeFolderDurably(dirname(target));
   await removeDurably(target);
   await move(made, target);

@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobPhase, SelfupdateJob } from '../../../contracts/job.ts';
 import { Slots } from '../../../deploy/slots/slots.ts';
 import { goBack, readAgents, writeAgents, type AgentsState } from '../../../util/agents.ts';
-import { makeFolderDurably, removeDurably } from '../../../util/durable.ts';
+import { removeDurably } from '../../../util/durable.ts';
 import { messageOf } from '../../../util/errors.ts';
+import { makeFolderDurably } from '../../../util/files.ts';
 import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
 import { refuseExpired } from './accept.ts';
 import {

@@ -1,5 +1,5 @@
 import type { NodeProto, TensorProto } from '../../../model/onnx/generated/messages.ts';
-import { intsAttribute, opName } from '../../../model/onnx/graph.ts';
+import { intsAttribute, opName, stringAttribute } from '../../../model/onnx/graph.ts';
 import { tensorData } from '../../../model/onnx/tensor.ts';
 import { isExcluded } from '../excluded.ts';
 
@@ -17,6 +17,12 @@ const FLOAT_ONLY = words(
   'BitCast Celu IsInf TfIdfVectorizer MelWeightMatrix BlackmanWindow HannWindow HammingWindow ' +
     'EyeLike RandomNormal RandomUniform RandomNormalLike Bernoulli Multinomial',
 );
+
+/** Ops without a kernel for float16 on the CPU, and with a definition that onnxruntime cannot expand in it. */
+const NOT_EXPANDED = words('MeanVarianceNormalization');
+
+/** Ops that only move values in float16, and compute with them in wider types alone. */
+const REDUCING = words('ScatterElements ScatterND');
 
 /** What is near zero decides the result, and float16 ends at 6e-8. */
 const NEAR_ZERO = words('Log Reciprocal');
@@ -82,7 +88,13 @@ export function whyFloat(
   const op = opName(node);
   if (isExcluded({ excluded: blocked.nodes }, node)) return 'excluded by name';
   if (blocked.ops.has(op)) return 'excluded by op';
-  if (BLOCKED.has(op) || FLOAT_ONLY.has(op)) return `${op} is not made for float16`;
+  if (BLOCKED.has(op) || FLOAT_ONLY.has(op) || NOT_EXPANDED.has(op)) {
+    return `${op} is not made for float16`;
+  }
+  const reduction = stringAttribute(node, 'reduction') ?? 'none';
+  if (REDUCING.has(op) && reduction !== 'none') {
+    return `${op} with reduction ${reduction} is not made for float16`;
+  }
   if (NEAR_ZERO.has(op)) return `${op} needs numbers near zero`;
   if (op.includes('.') && !CONTRIB.has(op.replace('com.microsoft.', ''))) return 'unknown op';
   return constants.flatMap((tensor) => outOfRange(tensor, op) ?? [])[0];

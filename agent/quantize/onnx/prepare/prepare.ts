@@ -4,6 +4,7 @@ import { mapGraphs } from '../../../model/onnx/graph.ts';
 import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
 import { withUniqueNames } from '../../../model/onnx/unique-names.ts';
+import { boundsToClips } from './bounds.ts';
 import { constantNodesToInitializers, initializersAreNoInputs } from './constants.ts';
 import { foldAffine } from './fold-affine.ts';
 import { flattenPool } from './flatten-pool.ts';
@@ -24,6 +25,7 @@ const FIRST: readonly Pass[] = [
 const THEN: readonly Pass[] = [
   dropUnused,
   removeIdentities,
+  boundsToClips,
   foldAffine,
   foldPad,
   flattenPool,

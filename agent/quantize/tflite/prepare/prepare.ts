@@ -2,6 +2,7 @@ import { compact } from '../../../model/tflite/compact.ts';
 import { densify } from '../../../model/tflite/densify.ts';
 import type { TfliteGraph, TfliteModel } from '../../../model/tflite/types.ts';
 import { foldConstants } from './fold.ts';
+import { foldPads } from './fold-pads.ts';
 import { recompose } from './recompose.ts';
 
 export interface PrepareOptions {
@@ -16,7 +17,8 @@ export interface PrepareOptions {
 /**
  * The same function, without what stands in the way of quantizing: float16 weights are decoded once,
  * sparse ones unpacked, what only depends on constants is computed, activations that a converter took
- * apart are put together, what nobody reads is dropped.
+ * apart are put together, zeros around the input of a convolution are left to it, what nobody reads is
+ * dropped.
  * int8 weights stay as they are stored (stored-weights.ts).
  * @throws ModelError when sparse weights cannot be unpacked
  */
@@ -26,7 +28,8 @@ export function prepareTflite(
 ): TfliteModel {
   const subgraphs = model.subgraphs.map((graph, index) => {
     const dense = { ...graph, tensors: graph.tensors.map(densify) };
-    const folded = recompose(foldConstants(dense, { isMain: index === 0, fixBatch }));
+    const known = foldConstants(dense, { isMain: index === 0, fixBatch });
+    const folded = foldPads(recompose(known));
     return fixBatch && index === 0 ? withoutOpenBatch(folded) : folded;
   });
   return compact({ ...model, subgraphs });

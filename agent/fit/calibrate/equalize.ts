@@ -1,0 +1,92 @@
+import { exposeTensors } from '../../model/onnx/expose.ts';
+import { writeOnnx } from '../../model/onnx/open.ts';
+import type { OnnxModel } from '../../model/onnx/open.ts';
+import { equalize, tensorsToEqualize } from '../../quantize/onnx/equalize/equalize.ts';
+import type { Equalized } from '../../quantize/onnx/equalize/equalize.ts';
+import { inferTypes } from './calibrate.ts';
+import { LOAD_TIMEOUT_MS, inChild } from '../children.ts';
+import type { FitWorker } from '../children.ts';
+import { counted } from '../progress.ts';
+import type { SampleJob } from '../samples/sample-jobs.ts';
+import { writeScratchFile } from '../scratch.ts';
+import type { Scratch } from '../scratch.ts';
+import type { Hooks } from '../types.ts';
+
+/** With a quarter of these, factors followed the samples too closely, and cost more than they gained. */
+const MOST_SAMPLES = 64;
+
+export interface EqualizeRequest {
+  readonly prepared: OnnxModel;
+  readonly job: SampleJob;
+  readonly threads: number;
+  readonly scratch: Scratch;
+  readonly hooks: Hooks;
+  /** Alpha of SmoothQuant; the one with the least predicted noise where it is not given. */
+  readonly strength?: number | undefined;
+  /** Leaves the model alone where more values than this would be looked at. */
+  readonly mostValues?: number | undefined;
+}
+
+/** Looks at the channels of a prepared model on calibration samples and equalizes it. */
+export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
+  const { prepared, job, threads, scratch, hooks, mostValues = Infinity } = request;
+  const phase = 'looking at channels';
+  hooks.progress({ phase });
+  return inChild({
+    name: 'equalization',
+    signal: hooks.signal,
+    scratch,
+    use: async (worker) => {
+      const args = { timeoutMs: LOAD_TIMEOUT_MS };
+      const all = prepared.graph.node.flatMap(({ output }) => output.filter((name) => name !== ''));
+      const path = scratch.file('channels.onnx');
+      const shapes = await shapesOf(all, request, worker);
+      const targets = tensorsToEqualize(prepared.graph, shapes);
+      const names = targets.map(({ name }) => name);
+      const isDear = valuesToLookAt(names, shapes) > mostValues;
+      if (names.length === 0 || isDear) return { model: prepared, groups: [] };
+      await writeScratchFile(path, writeOnnx(exposeTensors(prepared, names)));
+      const ranges = await worker.call(
+        'channelRanges',
+        { path, job, threads, targets, most: MOST_SAMPLES },
+        { ...args, onProgress: (value) => hooks.progress({ phase, ...counted(value) }) },
+      );
+      return equalize(prepared, shapes, ranges, { strength: request.strength });
+    },
+  });
+}
+
+/**
+ * Shapes of tensors: as one run shows them; or, where equalizing must stay cheap, as far as they can
+ * be told without a run, whose outputs would all be in memory at once.
+ */
+async function shapesOf(
+  tensors: readonly string[],
+  { prepared: model, job, threads, scratch, mostValues }: EqualizeRequest,
+  worker: FitWorker,
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  if (mostValues === undefined) {
+    const path = scratch.file('shapes.onnx');
+    await writeScratchFile(path, writeOnnx(exposeTensors(model, tensors)));
+    return worker.call('shapes', { path, job, threads }, { timeoutMs: LOAD_TIMEOUT_MS });
+  }
+  const known = await inferTypes({ model, tensors, worker, scratch });
+  return new Map(
+    known.flatMap(({ name, shape }) => {
+      // The batch is left open by most exporters; samples have one each.
+      const sizes = shape.map((size, axis) => (axis === 0 && typeof size !== 'number' ? 1 : size));
+      const numbers = sizes.filter((size) => typeof size === 'number');
+      return numbers.length === sizes.length ? [[name, numbers] as const] : [];
+    }),
+  );
+}
+
+/** How many values the tensors have, over the samples that are looked at. */
+export function valuesToLookAt(
+  names: readonly string[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): number {
+  return names
+    .map((name) => (shapes.get(name) ?? []).reduce((product, size) => product * size, 1))
+    .reduce((sum, size) => sum + MOST_SAMPLES * size, 0);
+}

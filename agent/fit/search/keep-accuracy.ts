@@ -1,0 +1,124 @@
+import type { Scheme } from '../../contracts/scheme.ts';
+import { isQuantized } from '../make/already-quantized.ts';
+import { messageOf } from '../../util/errors.ts';
+import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
+import type { Version } from './closer-ranges.ts';
+import type { VersionMaker } from './version-maker.ts';
+import { mixToReach } from './mixed.ts';
+import type { Mixed } from './mixed.ts';
+import { Scorer } from './scorer.ts';
+import type { Scratch } from '../scratch.ts';
+import type { Subject } from '../subject.ts';
+import type { Hooks, QuantizeRequest } from '../types.ts';
+
+/** Samples that a static version is checked on: a quick look for collapse, not a judgement. */
+const CHECK_SAMPLES = 8;
+const MIN_SQNR_DB = 20;
+/** Who asks for one scheme by name does not expect a search. */
+const ANALYSIS_MS = 2500;
+/** Worth the time before a version is written that is far from the float model. */
+const LONG_ANALYSIS_MS = 10_000;
+/** Layers of so little of the work are given back without asking whether other means would do. */
+const LITTLE_WORK = 0.1;
+/** Aimed at beyond the limit: other samples than these few will be a little worse. */
+const MARGIN_DB = 1.5;
+
+export interface KeptAccuracy {
+  readonly scheme: Scheme;
+  readonly asIs: false;
+  readonly rows: undefined;
+  /** Why nodes were given back to float, by their label. */
+  readonly given: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+  /** How close it is on the samples that it was checked on; null where its outputs are the same. */
+  readonly sqnrDb?: number | null;
+}
+
+/**
+ * A static scheme with the ranges that do best where none were asked for (`closerRanges`), and that
+ * does not collapse: where its result is further from the float model than the limit (20 dB, or
+ * `--min-sqnr`) on a few calibration samples, the layers that cost most are given back to float, unless
+ * the device has none. Where these are not few, weights and biases are fitted to the samples first. Where even that does not help, the scheme stays, with a warning. Other
+ * schemes, models without samples and those quantized already are left alone.
+ */
+export async function keepAccuracy(
+  scheme: Scheme,
+  request: Partial<QuantizeRequest>,
+  options: {
+    readonly subject: Subject;
+    readonly maker: VersionMaker;
+    readonly scratch: Scratch;
+    readonly hooks: Hooks;
+  },
+): Promise<KeptAccuracy> {
+  const { noMixed = false, minSqnrDb = MIN_SQNR_DB } = request;
+  const plain = { scheme, asIs: false, rows: undefined, given: new Map(), warnings: [] } as const;
+  const mayMix = scheme.integerOnly !== true && !noMixed;
+  const mayChoose = mayChooseRanges(scheme, request);
+  const { samples, loaded } = options.subject;
+  const isForUs = scheme.method === 'static' && !isQuantized(loaded.model);
+  if (!isForUs || samples.calibration === null || (!mayMix && !mayChoose)) return plain;
+  options.hooks.progress({ phase: 'checking the accuracy' });
+  const scorer = new Scorer({
+    ...options,
+    samples: CHECK_SAMPLES,
+    analysisMs: ANALYSIS_MS,
+  });
+  const asAsked = await scorer.score(scheme);
+  const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
+  const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
+  if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
+  const tools = {
+    score: (one: Scheme) => scorer.score(one),
+    sensitivity: (one: Scheme) => scorer.sensitivity(one),
+  };
+  const keptFrom = (mixed: Mixed) => ({
+    ...plain,
+    scheme: mixed.scheme,
+    sqnrDb: mixed.sqnrDb,
+    given: mixed.given,
+  });
+  const target = minSqnrDb + MARGIN_DB;
+  // What goes wrong here goes wrong below again, where it becomes a warning.
+  const quick = await mixToReach(target, ranged.scheme, tools, LITTLE_WORK).catch(() => undefined);
+  options.hooks.signal.throwIfAborted();
+  if (quick !== undefined) return keptFrom(quick);
+  const best = await tuned(ranged, scorer);
+  const { scheme: chosen, sqnrDb } = best;
+  if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen, sqnrDb };
+  const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
+  try {
+    const mixed = await mixToReach(target, chosen, {
+      ...tools,
+      sensitivity: (one) => scorer.sensitivity(one, LONG_ANALYSIS_MS),
+    });
+    if (mixed !== undefined) return keptFrom(mixed);
+    const warning = `${found} and no layer given back to float mends it: try --to auto`;
+    return { ...plain, scheme: chosen, sqnrDb, warnings: [warning] };
+  } catch (error) {
+    options.hooks.signal.throwIfAborted();
+    const warning = `${found}; which layers cost it could not be found out: ${messageOf(error)}`;
+    return { ...plain, scheme: chosen, sqnrDb, warnings: [warning] };
+  }
+}
+
+/**
+ * The version with weights rounded for each layer's output and biases measured, where that is closer:
+ * it costs neither speed nor size, as layers in float do.
+ */
+async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
+  const { perChannel, format } = plain.scheme;
+  const { refinements } = scorer;
+  if (!refinements.has('rounded') || !perChannel || format === 'qoperator') return plain;
+  try {
+    const better = await scorer.score({
+      ...plain.scheme,
+      rounding: 'adaptive',
+      ...(refinements.has('biased') ? { biases: 'measured' } : {}),
+    });
+    return (better.sqnrDb ?? Infinity) > (plain.sqnrDb ?? Infinity) ? better : plain;
+  } catch {
+    scorer.signal.throwIfAborted();
+    return plain;
+  }
+}
