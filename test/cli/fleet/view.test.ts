@@ -46,7 +46,10 @@ test('a rollout under way', () => {
           text: 'p90 12 ms, limit 10 ms',
         },
       ],
-      left: [{ reason: 'old_agent', devices: 7, examples: ['a', 'b'] }],
+      left: [
+        { reason: 'in_another_rollout', rollout: 'r-9', devices: 1, examples: ['c'] },
+        { reason: 'old_agent', devices: 7, examples: ['a', 'b'] },
+      ],
     }),
     OPTIONS,
   );
@@ -64,6 +67,7 @@ test('a rollout under way', () => {
     '        p90 12 ms, limit 10 ms',
     '',
     'Left out',
+    '     1  in_another_rollout r-9: c',
     '     7  old_agent: a, b, ...',
   ]);
   expect(text.every((line) => line.length <= 80)).toBe(true);

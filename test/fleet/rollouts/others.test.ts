@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
 import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
 import { KEY, row, rows, spec, Trial } from './support.ts';
 
@@ -123,6 +124,49 @@ describe('two rollouts of a model', () => {
     expect(left.find(({ rollout }) => rollout === undefined)).toMatchObject({ devices: 4 });
   });
 });
+
+const COMMANDS = ['pause', 'resume', 'abort', 'rollback'] as const;
+const move = fc.record({
+  second: fc.boolean(),
+  seconds: fc.nat(30),
+  command: fc.option(fc.constantFrom(...COMMANDS), { freq: 6 }),
+  end: fc.option(fc.constantFrom('SUCCEEDED', 'FAILED', 'CANCELED'), { freq: 2 }),
+  late: fc.option(fc.nat(6), { freq: 4 }),
+});
+
+test('whatever happens, no device has open jobs of two rollouts of a model', () => {
+  fc.assert(
+    fc.property(fc.array(move, { maxLength: 60 }), (moves) => {
+      const first = new Trial(rows(4), { waves: [50, 100], onFailed: 'rollback' });
+      first.fleet.set('free', row('free'));
+      const both = [first, second(first, { waves: [50, 100] })];
+      for (const one of moves) {
+        const trial = both[one.second ? 1 : 0] ?? first;
+        if (one.late !== null) first.fleet.set(`late-${one.late}`, row(`late-${one.late}`));
+        try {
+          if (one.command !== null) trial.command(one.command);
+        } catch {
+          // It made no sense in this state, and has changed nothing.
+        }
+        const [busy] = openIn(trial);
+        if (busy !== undefined && one.end !== null) {
+          const isUndone = trial.executions.get(busy)?.back !== null;
+          if (one.end === 'SUCCEEDED' && !isUndone) trial.succeeds(busy);
+          else trial.says(busy, one.end);
+        }
+        trial.step(one.seconds);
+        const [a, b] = both.map(openIn);
+        expect(a?.filter((id) => b?.includes(id))).toEqual([]);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const openIn = ({ executions }: Trial) =>
+  [...executions.values()]
+    .filter(({ state, back }) => state === 'open' || back?.state === 'open')
+    .map(({ deviceId }) => deviceId);
 
 describe('late joiners', () => {
   test.each([

@@ -24,7 +24,9 @@ function useRollout(rolloutId: string) {
     () =>
       onRollout(
         ({ rollout }) => {
-          if (rollout.rolloutId === rolloutId) take(rollout);
+          if (rollout.rolloutId !== rolloutId) return;
+          setGone(false);
+          take(rollout);
         },
         (gone) => {
           if (gone.rolloutId === rolloutId) setGone(true);
@@ -104,7 +106,7 @@ export function RolloutPage({ rolloutId }: { readonly rolloutId: string }) {
       {rollout === null && problem !== null && <Empty title={problem}>Is the id right?</Empty>}
       {isGone && (
         <p class="problem" role="status">
-          This rollout is not kept any more: it ended long ago.
+          This rollout is not kept any more.
         </p>
       )}
       {rollout !== null && (
