@@ -30,6 +30,7 @@ describe('readPackage', () => {
       calibration: null,
       evaluation: null,
       published: {},
+      warnings: [],
     });
   });
 

@@ -46,9 +46,15 @@ describeWithMosquitto('the telemetry of a daemon', () => {
 
     await broker.stop();
     await until('an outage', () => daemon.log().includes('the connection is lost'));
-    await until('history', () => daemon.log().split('not connected').length > 8);
+    // More than two seconds, so that a sample is taken in the midst of it.
+    await until('history', () => daemon.log().split('not connected').length > 20);
+    // Nothing is kept for the watcher: it must be there before the daemon is.
+    daemon.child.kill('SIGSTOP');
     const again = await startMosquitto(['allow_anonymous true'], broker.port);
     afterThisTest(again.stop);
+    await until('the watcher', () => watcher.client.connected);
+    await watcher.client.subscribeAsync('edgefit/v1/#', { qos: 1 });
+    daemon.child.kill('SIGCONT');
     const isReplay = (document: Readonly<Record<string, unknown>>) =>
       Object(document['delivery']).replay === true;
     const replayed = await watcher.find('/tele/host', ({ document }) => isReplay(document));

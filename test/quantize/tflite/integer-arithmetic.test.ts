@@ -5,6 +5,7 @@ import type {
   TfliteOperator,
   TfliteTensor,
 } from '../../../agent/model/tflite/types.ts';
+import type { Scheme } from '../../../agent/contracts/scheme.ts';
 import { quantizeStatic } from '../../../agent/quantize/tflite/static.ts';
 import type { Tensor } from '../../../agent/runtime/types.ts';
 import { sizeOf } from '../support.ts';
@@ -18,10 +19,14 @@ import { STATIC, observe, withSession } from './support.ts';
 
 const SHAPE = [1, 5, 4, 3];
 
-async function quantizedRun(builder: GraphBuilder, outputs: readonly number[]) {
+async function quantizedRun(
+  builder: GraphBuilder,
+  outputs: readonly number[],
+  extra: Partial<Scheme> = {},
+) {
   const model = builder.model(outputs);
   const samples = builder.samples(2);
-  const scheme = { ...STATIC, integerOnly: true };
+  const scheme = { ...STATIC, integerOnly: true, ...extra };
   const { model: made } = quantizeStatic(model, await observe(model, samples), scheme);
   const [graph] = made.subgraphs;
   const feeds = Object.fromEntries(
@@ -126,9 +131,8 @@ describe('in whole numbers', () => {
 
   test('FULLY_CONNECTED as a convolution of pixels', async () => {
     const g = new GraphBuilder(23);
-    const { made, feeds, results } = await quantizedRun(g, [
-      g.dense('y', g.input('x', [6, 64]), 8),
-    ]);
+    const y = g.dense('y', g.input('x', [6, 64]), 8);
+    const { made, feeds, results } = await quantizedRun(g, [y], { rowScales: 'all' });
     const { tensors, operators, inputs } = made.subgraphs[0]!;
     const conv = operators.find(({ op }) => op === 'CONV_2D');
     const [, weights, bias, output] = parts(made, conv!) as Four;
