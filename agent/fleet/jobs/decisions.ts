@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DecisionRow, DeviceDecision } from '../../contracts/device-decision.ts';
-import { decisionSchema, type DecisionRecord } from '../../contracts/fit.ts';
+import type { DecisionRecord } from '../../contracts/fit.ts';
 import type { Release } from '../../contracts/release.ts';
 import { Slots } from '../../deploy/slots/slots.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
@@ -44,9 +44,10 @@ export function calibrationOf({ bench: { samples } }: DecisionRecord) {
 /** What a release was measured to be when it was fitted, or null where nothing is known of that. */
 export async function readDecision(releaseFolder: string): Promise<DecisionRecord | null> {
   try {
-    return decisionSchema.parse(
-      JSON.parse(await readFile(join(releaseFolder, RECORD_FILE), 'utf8')),
-    );
+    const text = await readFile(join(releaseFolder, RECORD_FILE), 'utf8');
+    // A device without a model does without the memory of these schemas.
+    const { decisionSchema } = await import('../../contracts/fit.ts');
+    return decisionSchema.parse(JSON.parse(text));
   } catch {
     // Whether a release is whole is checked elsewhere; without a record it only has no history.
     return null;
