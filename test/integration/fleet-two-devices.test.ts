@@ -212,6 +212,11 @@ describeWithMosquitto('two devices, a broker with TLS and an access list, a cont
     const second = await rollOut('2.0.0');
     expect(second).toMatchObject({ state: 'paused', counts: { succeeded: 0, failed: 1 } });
     expect(second.failures).toMatchObject([{ code: 'gate_missed', devices: 1 }]);
+    // It keeps its devices until somebody decides.
+    await expect(rollOut('2.0.0', ['--id', 'again'])).rejects.toThrow(
+      'in another rollout (to-2.0.0)',
+    );
+    await agent(['fleet', 'rollout', 'abort', 'to-2.0.0'], env);
 
     // This one runs, and the application is ill with it: the device goes back by itself.
     for (const { state } of devices) writeFileSync(join(state, 'ill'), '');
