@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -57,12 +57,11 @@ export async function changeCrl(files: CrlFiles, change: CrlChange, now: Date): 
   const kept = before.withdrawn.filter(({ serial }) => serial !== good && serial !== bad);
   const added = bad === null ? [] : [{ serial: bad, date: dateOf(now) }];
   const text = await makeCrl(files, [...kept, ...added], before.number + 1n);
-  const mode = await stat(files.crl).then(
-    (found) => found.mode & 0o7777,
-    () => 0o644,
-  );
+  const old = await stat(files.crl).catch(() => null);
   await replaceFile(files.crl, text);
-  await chmod(files.crl, mode);
+  // The broker has to go on reading it.
+  if (old !== null) await chown(files.crl, old.uid, old.gid).catch(() => undefined);
+  await chmod(files.crl, old === null ? 0o644 : old.mode & 0o7777);
 }
 
 /** Of a certificate that this CA has issued: another one has numbers of its own. */

@@ -7,7 +7,7 @@ import type { FleetLink } from '../roster/fleet-link.ts';
 import { readFleetMessage, type SeenRecord } from '../roster/read.ts';
 import { createRollout } from '../rollouts/commands.ts';
 import { RolloutError } from '../rollouts/error.ts';
-import { withRecord, type Execution } from '../rollouts/execution.ts';
+import { jobIdFor, withRecord, type Execution } from '../rollouts/execution.ts';
 import { othersOf } from '../rollouts/others.ts';
 import { revised, saysTheSame } from '../rollouts/record.ts';
 import { hasEnded, type Change, type Fleet, type RolloutState } from '../rollouts/state.ts';
@@ -138,7 +138,9 @@ export class Desk {
   #noteLate(record: SeenRecord): void {
     const { rolloutId, status, jobType } = record;
     if (status !== 'SUCCEEDED' || jobType !== 'deploy' || this.#late.length >= MAX_LATE) return;
-    if (this.#history.get(rolloutId ?? '')?.undo === true) this.#late.push(record);
+    if (rolloutId === null || record.jobId !== jobIdFor(rolloutId, record.deviceId, 'deploy'))
+      return;
+    if (this.#history.get(rolloutId)?.undo === true) this.#late.push(record);
   }
 
   async #hearLate(): Promise<void> {
@@ -153,7 +155,14 @@ export class Desk {
     if (stepMs === 0) return;
     const seconds = Math.round(stepMs / 1000);
     this.#options.log.warn({ seconds }, 'the clock of this machine was set: deadlines move along');
-    for (const one of this.#cases.values()) moveDeadlines(one, stepMs);
+    for (const one of this.#cases.values()) {
+      const before = one.state.record;
+      moveDeadlines(one, stepMs);
+      const { record } = one.state;
+      // Told under its next number, or the broker would keep the time from before.
+      if (saysTheSame(record, before)) continue;
+      one.state = { ...one.state, record: revised(record, before, this.#options.epoch) };
+    }
   }
 
   /** Every rollout goes on by one step. Throws StoreError. */

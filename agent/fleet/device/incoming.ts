@@ -135,8 +135,11 @@ function withDocument(
 
 /** Signed in this or another version, or at least with signatures. */
 function hasEnvelope(json: object): boolean {
-  const schema = 'schema' in json ? String(json.schema) : '';
-  return schema.startsWith('edgefit/signed/') || isSigned({ ...json });
+  const schema = 'schema' in json ? json.schema : null;
+  // Any JSON may stand there, also an object with a toString of its own.
+  return (
+    (typeof schema === 'string' && schema.startsWith('edgefit/signed/')) || isSigned({ ...json })
+  );
 }
 
 /** Whether there is any signature to look at. */

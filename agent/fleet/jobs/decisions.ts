@@ -111,6 +111,8 @@ export async function decisionOf(
   if (digest === null) return decisionMessage(deviceId, model, null);
   const record = await readDecision(slots.releaseFolder(digest));
   const decided = record === null ? null : { release: await slots.read(digest), record };
+  // A switch meanwhile has told its own, which this one must not overtake.
+  if ((await slots.current()) !== digest) return decisionOf(deviceId, models, model);
   return decisionMessage(deviceId, model, decided);
 }
 

@@ -43,6 +43,7 @@ const LOOK_MS = 10_000;
 const MAX_BATCH = 500;
 
 const REPLACED = { code: 'replaced', text: 'a later release runs on the device' };
+const OTHERS = { code: 'replaced', text: 'another rollout has taken the device' };
 
 /** The next state of a rollout, and what is to be done. Pure; called again and again. */
 export function step(input: StepInput): Change {
@@ -170,6 +171,11 @@ class Step {
     for (const execution of this.#executions.all()) {
       if (!isGivenUp(execution) || execution.state === 'succeeded') continue;
       if (this.#input.fleet.isRevoked(execution.deviceId)) continue;
+      if (this.#input.others.holder(execution.deviceId) !== null) {
+        // What runs there from now on is the other one's doing: to undo it would undo that.
+        this.#executions.set({ ...execution, reason: OTHERS });
+        continue;
+      }
       if (!runsRelease(this.#input.fleet.get(execution.deviceId), model)) continue;
       this.#executions.set({ ...execution, state: 'succeeded', reason: null });
     }
@@ -184,6 +190,10 @@ class Step {
       if (!isOver(execution)) {
         this.#executions.set({ ...execution, state: 'canceled', reason });
         this.#clear.push({ deviceId, jobId });
+      }
+      if (back === null && this.#state.undo && execution.state === 'succeeded') {
+        const job = handedOut(jobIdFor(this.#state.record.rolloutId, deviceId, 'rollback'));
+        this.#executions.set({ ...execution, back: { ...job, state: 'canceled', reason } });
       }
       if (back !== null && !isOver(back)) {
         this.#executions.set({ ...execution, back: { ...back, state: 'canceled', reason } });

@@ -45,7 +45,8 @@ test.each<[string, string, unknown, string]>([
 });
 
 test('a document without signatures goes on, to be refused by name', () => {
-  for (const document of [{}, { refused: 'x', why: 'y' }, { jobType: 'bench' }]) {
+  const odd = { schema: { toString: null } };
+  for (const document of [{}, { refused: 'x', why: 'y' }, { jobType: 'bench' }, odd]) {
     expect(read(`${DN}/job/j1`, document)).toEqual({ kind: 'job', jobId: 'j1', document });
     expect(read(`${DN}/twin`, document)).toEqual({ kind: 'twin', document });
   }

@@ -115,6 +115,27 @@ describe('two rollouts of a model', () => {
     expect(undone()).toHaveLength(1);
   });
 
+  test('does not undo what the next one has brought to a device that was given up', () => {
+    const first = new Trial(rows(2));
+    first.step();
+    first.succeeds('d0001');
+    first.command('rollback');
+    first.step(61);
+    expect(first.executions.get('d0000')).toMatchObject({ state: 'canceled' });
+    const next = second(first, { model: V2 });
+    expect(targets(next)).toEqual(['d0000']);
+    first.step();
+    next.step();
+    next.succeeds('d0000');
+    next.step();
+    expect(next.record.state).toBe('completed');
+    first.step();
+    expect(first.executions.get('d0000')).toMatchObject({ state: 'canceled', back: null });
+    expect(first.issued.filter(({ kind }) => kind === 'rollback')).toMatchObject([
+      { deviceId: 'd0001' },
+    ]);
+  });
+
   test('names ten of many, and counts the devices of the others together', () => {
     const holder = (id: string) => `r${Number(id.slice(1))}`;
     const all = [...rows(14), row('free')];

@@ -104,7 +104,8 @@ async function takeLock(lock: string): Promise<void> {
     // oxlint-disable-next-line no-await-in-loop -- as above
     const held = await stat(lock).catch(() => null);
     // oxlint-disable-next-line no-await-in-loop -- as above
-    if (held !== null && Date.now() - held.mtimeMs > LOCK_MS) await rm(lock, { force: true });
+    if (held !== null && Math.abs(Date.now() - held.mtimeMs) > LOCK_MS)
+      await rm(lock, { force: true });
     // oxlint-disable-next-line no-await-in-loop -- as above
     else await sleep(LOCK_POLL_MS);
   }

@@ -126,13 +126,15 @@ export class Recorder {
     }
   }
 
-  /** Before what has come meanwhile; what was tried for long, and the oldest of too much, is given up. */
+  /** Before what has come meanwhile; what was tried first for long, and the oldest of too much, goes. */
   #putBack({ samples, jobs, benches }: Writing): void {
     this.#tries += 1;
     if (this.#tries >= MAX_TRIES) {
       this.#tries = 0;
-      this.#dropped += samples.length + jobs.length + benches.length;
-      return;
+      const lost = samples.splice(0, MAX_BATCH);
+      this.#dropped += lost.length + jobs.length + benches.length;
+      jobs.length = 0;
+      benches.length = 0;
     }
     this.#samples = this.#newest([...samples, ...this.#samples], MAX_SAMPLES);
     this.#jobs = this.#newest([...jobs, ...this.#jobs], MAX_JOBS);
