@@ -42,11 +42,11 @@ export async function evaluate(
   const reference = referencePath === undefined ? undefined : openReference(referencePath);
   let count = 0;
   try {
-    for await (const outputs of runAll(session, samples, task, options)) {
+    for await (const { feeds, outputs } of runAll(session, samples, task, options)) {
       if (reference) {
         const { value, done } = await reference.next();
         if (done === true) throw wrongCount(`has only ${count}`);
-        fidelity.add(value, outputs);
+        fidelity.add(value, outputs, feeds);
       }
       count++;
     }
@@ -80,13 +80,13 @@ export async function recordReference(
 ): Promise<Evaluation> {
   const task = new TaskMeter(options.task);
   let count = 0;
-  async function* outputs(): AsyncGenerator<Outputs> {
-    for await (const output of runAll(session, samples, task, options)) {
+  async function* all(): AsyncGenerator<Outputs> {
+    for await (const { outputs } of runAll(session, samples, task, options)) {
       count++;
-      yield output;
+      yield outputs;
     }
   }
-  await writeReference(path, outputs());
+  await writeReference(path, all());
   return { fidelity: null, accuracy: task.result(), samples: count };
 }
 
@@ -95,13 +95,13 @@ async function* runAll(
   samples: AsyncIterable<EvaluationSample>,
   task: TaskMeter,
   { onSample, signal }: EvaluateOptions,
-): AsyncGenerator<Outputs> {
+): AsyncGenerator<{ readonly feeds: Feeds; readonly outputs: Outputs }> {
   let done = 0;
   for await (const { feeds, label } of samples) {
     signal?.throwIfAborted();
     const outputs = await session.run(feeds);
     task.add(feeds, outputs, label);
-    yield outputs;
+    yield { feeds, outputs };
     onSample?.(++done);
   }
 }

@@ -1,7 +1,7 @@
 import type { Fidelity } from '../contracts/bench.ts';
-import type { Outputs, Tensor } from '../runtime/types.ts';
+import type { Feeds, Outputs, Tensor } from '../runtime/types.ts';
 import { BenchError } from './errors.ts';
-import { argMax, toNumbers } from './numbers.ts';
+import { argMax, firstSample, toNumbers } from './numbers.ts';
 
 /** What a model gets whose outputs are not even numbers, or all wrong: JSON has no minus infinity. */
 export const WORST_SQNR_DB = -200;
@@ -27,8 +27,9 @@ export class FidelityMeter {
    * Adds one sample. Outputs are paired by name where the names match, else by position. An output
    * that has another number of values than its reference (fewer boxes were found) cannot be compared
    * value by value: it counts as if it had nothing in common with the reference.
+   * @param feeds what went in: tells a batch, of which the arg max is that of the first row
    */
-  add(reference: Outputs, outputs: Outputs): void {
+  add(reference: Outputs, outputs: Outputs, feeds: Feeds = {}): void {
     const names = Object.keys(reference);
     const task = names.indexOf(this.#taskOutput ?? '');
     pairOutputs(reference, outputs).forEach(([expected, actual], index) => {
@@ -36,7 +37,9 @@ export class FidelityMeter {
       if (alike) this.#accumulate(expected, actual);
       else this.#accumulateUnlike(expected, actual);
       if (index !== Math.max(task, 0)) return;
-      if (alike && argMax(expected) === argMax(actual)) this.#agreements++;
+      const tensor = reference[names[index] ?? ''];
+      const count = tensor ? firstSample(tensor, expected, feeds) : expected.length;
+      if (alike && argMax(expected, 0, count) === argMax(actual, 0, count)) this.#agreements++;
     });
     this.#samples++;
   }

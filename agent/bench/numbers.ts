@@ -1,5 +1,5 @@
 import { float16ToNumber } from '../model/small-floats.ts';
-import type { Tensor } from '../runtime/types.ts';
+import type { Feeds, Tensor } from '../runtime/types.ts';
 
 /** The values of a tensor as numbers (int64 rounded to float64); undefined for text. */
 export function toNumbers({ dtype, data }: Tensor): ArrayLike<number> | undefined {
@@ -14,6 +14,22 @@ export function toNumbers({ dtype, data }: Tensor): ArrayLike<number> | undefine
 
 function isText(data: Tensor['data']): data is readonly string[] {
   return !ArrayBuffer.isView(data);
+}
+
+/**
+ * How many values of an output are those of the first sample. A picture fills every row of a fixed
+ * batch, and rounding may put any of the equal rows on top.
+ */
+export function firstSample(
+  { shape: [rows = 1] }: Tensor,
+  values: ArrayLike<number>,
+  feeds: Feeds,
+): number {
+  const isBatch =
+    rows > 1 &&
+    values.length > rows &&
+    Object.values(feeds).some(({ shape }) => shape.length > 1 && shape[0] === rows);
+  return isBatch ? values.length / rows : values.length;
 }
 
 /**

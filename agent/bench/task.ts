@@ -1,7 +1,7 @@
 import type { TaskSpec } from '../contracts/manifest.ts';
 import type { Feeds, Outputs, Tensor } from '../runtime/types.ts';
 import { BenchError } from './errors.ts';
-import { argMax, toNumbers } from './numbers.ts';
+import { argMax, firstSample, toNumbers } from './numbers.ts';
 
 /** A class, or a sequence of classes padded with -1; -1 alone means that there is none. */
 export type Label = number | readonly number[];
@@ -70,10 +70,12 @@ export class TaskMeter {
   }
 }
 
-function scoreClass(task: TaskSpec, { output, label }: TaskSample): Score {
+function scoreClass(task: TaskSpec, { feeds, output, label }: TaskSample): Score {
   const expected = typeof label === 'number' ? label : label?.[0];
   if (expected === undefined || expected === NO_LABEL) return undefined;
-  return { right: Number(argMax(numbers(output)) - task.labelOffset === expected), of: 1 };
+  const values = numbers(output);
+  const top = argMax(values, 0, firstSample(output, values, feeds));
+  return { right: Number(top - task.labelOffset === expected), of: 1 };
 }
 
 /** Greedy decoding of [1, classes, steps]: arg max per step, collapse repeats, drop blanks. */

@@ -205,14 +205,14 @@ async function coverageOf(
   scratch: Scratch,
   hooks: Hooks,
 ): Promise<number | null> {
-  const feeds = await timingFeeds(subject, scratch, hooks);
+  const feeds = subject.guess === null ? null : await timingFeeds(subject, scratch, hooks);
   return inChild({
     name: 'the quantized model',
     signal: hooks.signal,
     scratch,
     use: async (worker) => {
       const timeout = { timeoutMs: LOAD_TIMEOUT_MS };
-      if (subject.guess === null) {
+      if (feeds === null) {
         await worker.call('describe', { path }, timeout);
         return null;
       }

@@ -121,6 +121,9 @@ export async function openSubject(
         samples.evaluation === null && mayMissGuess(description)
           ? await worker.call('guessSizes', { path, description, delegate }, timeout)
           : undefined;
+      // Where no guess runs, nothing will be timed with one.
+      const assumed =
+        samples.evaluation === null && guess !== null ? assumedSizes(description, guess) : [];
       const { task, warnings } = assumeTask(described.task, description, labelled);
       return {
         package: { ...described, task },
@@ -128,12 +131,7 @@ export async function openSubject(
         description,
         samples: {
           ...samples,
-          warnings: [
-            ...(described.warnings ?? []),
-            ...samples.warnings,
-            ...warnings,
-            ...(samples.evaluation === null ? assumedSizes(description, guess ?? undefined) : []),
-          ],
+          warnings: [...(described.warnings ?? []), ...samples.warnings, ...warnings, ...assumed],
         },
         calibrationInfo,
         evaluationInfo,

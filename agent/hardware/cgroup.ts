@@ -37,21 +37,25 @@ async function mountsOf(tree: Tree): Promise<readonly Mount[]> {
 }
 
 /** Where version 1 keeps a controller: its own mount, which several may share (`cpu,cpuacct`). */
-async function mountOf(reading: Reading, controller: string): Promise<string> {
+async function mountOf(reading: Reading, controller: string, fact: string): Promise<string> {
   const mounted = (await mountsOf(reading.tree)).find(
     ({ type, options }) => type === 'cgroup' && options.includes(controller),
   );
   if (mounted !== undefined) return mounted.where;
-  const folders = await listFolder(reading, 'cpu.quota', MOUNT, /^[\w,=-]+$/);
+  const folders = await listFolder(reading, fact, MOUNT, /^[\w,=-]+$/);
   const shared = folders.find((name) => name.split(',').includes(controller));
   return `${MOUNT}/${shared ?? controller}`;
 }
 
 /** Folders to look into for a controller, from our own group up to the top. */
-async function foldersOf(reading: Reading, controller: string): Promise<readonly string[]> {
+async function foldersOf(
+  reading: Reading,
+  controller: string,
+  fact: string,
+): Promise<readonly string[]> {
   const version = await cgroupVersion(reading);
   if (version === null) return [];
-  const top = version === 2 ? MOUNT : await mountOf(reading, controller);
+  const top = version === 2 ? MOUNT : await mountOf(reading, controller, fact);
   const groups = (await readOptional(reading.tree, '/proc/self/cgroup')) ?? '';
   const own = groups.split('\n').find((line) => {
     const [, controllers = ''] = line.split(':');
@@ -92,7 +96,7 @@ export async function readMemoryLimit(reading: Reading): Promise<number | null> 
     const value = await readFact(reading, fact, path, parseLimit, { optional: true });
     return value === null || value >= NO_LIMIT ? null : { path, value };
   };
-  const folders = await foldersOf(reading, 'memory');
+  const folders = await foldersOf(reading, 'memory', fact);
   return (await smallest(reading, fact, folders, read, (bytes) => bytes))?.value ?? null;
 }
 
@@ -114,7 +118,13 @@ export async function readCpuQuota(
         : await readQuotaV1(reading, fact, folder, path);
     return value === null || value === Number.POSITIVE_INFINITY ? null : { path, value };
   };
-  const least = await smallest(reading, fact, await foldersOf(reading, 'cpu'), read, (n) => n);
+  const least = await smallest(
+    reading,
+    fact,
+    await foldersOf(reading, 'cpu', fact),
+    read,
+    (n) => n,
+  );
   return least === null ? null : { cores: least.value, path: least.path };
 }
 
@@ -155,7 +165,7 @@ export async function readCpuset(
       ? ['cpuset.cpus.effective']
       : ['cpuset.effective_cpus', 'cpuset.cpus'];
   // The effective list is already cut by the ancestors': the nearest one that can be read holds.
-  for (const folder of await foldersOf(reading, 'cpuset')) {
+  for (const folder of await foldersOf(reading, 'cpuset', 'cpu.cpuset')) {
     for (const name of names) {
       const path = `${folder}/${name}`;
       // oxlint-disable-next-line no-await-in-loop -- the first one wins

@@ -13,6 +13,8 @@ const CHIPS = new Map([
   ['25', 'tegra194'],
   ['35', 'tegra234'],
 ]);
+/** Tegra20, 30, 114, 124 and 132, which TensorRT has never run on. */
+const OLDER: readonly string[] = ['32', '48', '53', '64', '19'];
 
 export interface Tegra {
   /** `tegra234`; null for one that is not known by its number. */
@@ -44,5 +46,6 @@ async function byNumber({ tree }: Reading): Promise<Tegra | null> {
   if (fused !== undefined) return { soc: fused, source: CHIP_ID };
   // Other makers number their chips in the same file.
   if ((await text(`${SOC}/family`)) !== 'Tegra') return null;
-  return { soc: CHIPS.get(await text(`${SOC}/soc_id`)) ?? null, source: `${SOC}/soc_id` };
+  const id = await text(`${SOC}/soc_id`);
+  return OLDER.includes(id) ? null : { soc: CHIPS.get(id) ?? null, source: `${SOC}/soc_id` };
 }

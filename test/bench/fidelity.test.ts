@@ -66,6 +66,14 @@ test('top-1 looks at the output of the task, else at the first', () => {
   expect(compare([[reference, outputs]], 'c').top1Agreement).toBe(0);
 });
 
+test('top-1 of a fixed batch is that of its first row', () => {
+  const rows = (...values: number[]): Tensor => ({ ...floats(...values), shape: [2, 2] });
+  const meter = new FidelityMeter();
+  // The same picture twice: another row is on top, the class is the same.
+  meter.add({ a: rows(1, 4, 1, 5) }, { a: rows(1, 5, 1, 4) }, { image: rows(7, 8, 7, 8) });
+  expect(meter.result().top1Agreement).toBe(1);
+});
+
 describe('outputs are paired', () => {
   test('by name, whatever their order', () => {
     const result = compare([

@@ -40,6 +40,12 @@ describe('classification', () => {
     expect(measure(task, [{ output, label: 2 }])?.value).toBe(1);
   });
 
+  test('of a fixed batch takes the first row, whichever is on top', () => {
+    const output = tensor([2, 3], [0, 1, 8, 0, 1, 9]);
+    const feeds = { image: tensor([2, 1], [7, 7]) };
+    expect(measure({ kind: 'classification' }, [{ output, label: 2, feeds }])?.value).toBe(1);
+  });
+
   test('leaves out samples without a label, and says nothing when none has one', () => {
     const task = { kind: 'classification' };
     const none = [{ output: two, label: -1 }, { output: two }];

@@ -238,6 +238,15 @@ describe('2a device tree', () => {
       { kinds: [] },
     ],
     [
+      'the same by the SoC bus',
+      {
+        ...cpu('0xd07', A57),
+        '/sys/devices/soc0/family': 'Tegra\n',
+        '/sys/devices/soc0/soc_id': '64\n',
+      },
+      { id: 'generic-arm64', kinds: [] },
+    ],
+    [
       'the name of the mainboard where nobody filled in that of the product',
       {
         '/proc/cpuinfo': x86Cpuinfo(4, 'lm avx2'),

@@ -43,9 +43,13 @@ export async function serveRecorder(options: RecordServerOptions): Promise<Recor
       // Whoever sends a large sample reads the answer only then.
       socket.resume();
       socket.end(`${JSON.stringify(busy)}\n`);
-      socket.setTimeout(BUSY_MS, () => socket.destroy());
+      // Not the timeout of the socket: whatever arrives would renew that.
+      const timer = setTimeout(() => socket.destroy(), BUSY_MS);
       refused.add(socket);
-      socket.on('close', () => refused.delete(socket));
+      socket.on('close', () => {
+        clearTimeout(timer);
+        refused.delete(socket);
+      });
       return;
     }
     sockets.add(socket);

@@ -56,7 +56,7 @@ export class TfliteMaker implements VersionMaker {
     const { float } = this.#options;
     if (isQuantizedTflite(float)) return keepQuantized(float, scheme);
     const { model, ...made } = await this.#make(scheme);
-    return { ...made, model: storeExactHalves(model) };
+    return { ...made, model: holdsHalves(float) ? storeExactHalves(model) : model };
   }
 
   async #make(scheme: Scheme): Promise<Quantized<TfliteModel>> {
@@ -165,6 +165,10 @@ export class TfliteMaker implements VersionMaker {
     return collection;
   }
 }
+
+/** Only what was in 16 bits is to stay so: of another file it would cost a decoder per constant. */
+const holdsHalves = ({ subgraphs }: TfliteModel): boolean =>
+  subgraphs.some(({ tensors }) => tensors.some(({ type }) => type === 'FLOAT16'));
 
 /** The batch that will be fixed, where the file leaves it open. */
 function openBatch({ subgraphs: [main] }: TfliteModel): number | undefined {

@@ -1,7 +1,12 @@
 import { bytesOf } from '../../model/bytes.ts';
 import { floatData, isConstant } from '../../model/tflite/tensor.ts';
 import { makeTensor, optionsOf } from '../../model/tflite/types.ts';
-import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
+import type {
+  OptionsOf,
+  TfliteGraph,
+  TfliteOperator,
+  TfliteTensor,
+} from '../../model/tflite/types.ts';
 import type { Restated } from './restate.ts';
 
 /** Height and width of the smallest filter that XNNPACK of TensorFlow Lite 2.9 has an int8 kernel for. */
@@ -20,11 +25,11 @@ export function widenFilters(
   const tensors = [...graph.tensors];
   const moved = new Map<TfliteOperator, TfliteOperator>();
   for (const operator of graph.operators) {
-    const wide = operator.op === 'DEPTHWISE_CONV_2D' ? widened(graph, operator) : undefined;
-    if (wide === undefined || isKept(operator)) continue;
-    const [input = -1, , ...rest] = operator.inputs;
     const options = optionsOf(operator, 'DepthwiseConv2DOptions');
-    if (options === undefined) continue;
+    if (options === undefined || isKept(operator)) continue;
+    const wide = widened(graph, operator, options);
+    if (wide === undefined) continue;
+    const [input = -1, , ...rest] = operator.inputs;
     moved.set(operator, {
       ...operator,
       inputs: [input, tensors.push(wide) - 1, ...rest],
@@ -37,11 +42,14 @@ export function widenFilters(
 }
 
 /** The filter in a larger one, where some place in that makes the same sums. */
-function widened({ tensors }: TfliteGraph, operator: TfliteOperator): TfliteTensor | undefined {
+function widened(
+  { tensors }: TfliteGraph,
+  operator: TfliteOperator,
+  options: OptionsOf<'DepthwiseConv2DOptions'>,
+): TfliteTensor | undefined {
   const [input, filter] = operator.inputs.map((at) => tensors[at]);
   const made = tensors[operator.outputs[0] ?? -1];
-  const options = optionsOf(operator, 'DepthwiseConv2DOptions');
-  if (options === undefined || input === undefined || made === undefined) return undefined;
+  if (input === undefined || made === undefined) return undefined;
   if (filter?.type !== 'FLOAT32' || !isConstant(filter) || filter.data === null) return undefined;
   if (filter.sparsity !== undefined || filter.shape.length !== 4) return undefined;
   // Where SAME begins depends on the size.

@@ -227,6 +227,24 @@ test('who is slow, silent or one too many is sent away', async () => {
   expect(answers.map(({ ok }) => ok)).toEqual(many.map(() => true));
 });
 
+test('who was turned away and goes on sending is closed all the same', async () => {
+  const path = await serve();
+  await Promise.all(Array.from({ length: 16 }, () => talk(path)));
+  const socket = connect({ path, allowHalfOpen: true });
+  socket.on('error', () => undefined);
+  socket.resume();
+  const isClosed = new Promise((resolve) => {
+    socket.once('close', () => resolve(true));
+  });
+  const sending = setInterval(() => socket.write('more'), 200);
+  try {
+    expect(await Promise.race([isClosed, sleep(4500, false, { ref: false })])).toBe(true);
+  } finally {
+    clearInterval(sending);
+    socket.destroy();
+  }
+});
+
 test('whoever hands samples over waits while too many others do, and loses none', async () => {
   const path = await serve({ maxSampleBytes: 4 * 1024 ** 2 }, 1000, 16 * 1024 ** 2);
   const file = join(folder, 'samples.npz');

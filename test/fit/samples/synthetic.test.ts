@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import {
   assumedSizes,
@@ -5,7 +8,11 @@ import {
   mayMissGuess,
   syntheticFeeds,
 } from '../../../agent/fit/samples/synthetic.ts';
+import { modelHandlers } from '../../../agent/fit/worker/models.ts';
+import { makeNode } from '../../../agent/model/onnx/graph.ts';
+import { DataType } from '../../../agent/model/onnx/tensor.ts';
 import type { TensorDescription, TensorType } from '../../../agent/runtime/types.ts';
+import { tinyBytes } from '../../support/onnx-models.ts';
 
 type Shape = TensorDescription['shape'];
 type Input = readonly [dtype: TensorType, shape: Shape];
@@ -136,4 +143,23 @@ describe('guesses', () => {
     expect(first('sr')).toBe(16_000);
     expect(first('keep_mask')).toBe(1);
   });
+});
+
+test('no guess runs a model that takes text, and that is no failure', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'edgefit-synthetic-'));
+  try {
+    const path = join(folder, 'text.onnx');
+    const { STRING } = DataType;
+    const model = tinyBytes({
+      inputs: { text: [STRING, ['n', 'words']] },
+      outputs: { same: [STRING, ['n', 'words']] },
+      nodes: [makeNode('Identity', ['text'], ['same'])],
+    });
+    await writeFile(path, model);
+    const description = await modelHandlers.describe({ path });
+    expect(mayMissGuess(description)).toBe(true);
+    expect(await modelHandlers.guessSizes({ path, description })).toBeNull();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -3,6 +3,7 @@ import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import { makeScratch } from '../../../agent/fit/scratch.ts';
 import type { Scratch } from '../../../agent/fit/scratch.ts';
 import { TfliteMaker } from '../../../agent/fit/tflite/make.ts';
+import { bytesOf } from '../../../agent/model/bytes.ts';
 import { writeModel } from '../../../agent/model/open.ts';
 import type { Model } from '../../../agent/model/open.ts';
 import type { TfliteModel } from '../../../agent/model/tflite/types.ts';
@@ -65,4 +66,21 @@ test('what stays float of a float16 file takes no more than it did there', async
   const { model } = await maker(half).make({ ...schemePresets.fp16, method: 'none' });
   const bytes = (one: Model) => Buffer.concat(writeModel(one)).length;
   expect(bytes(model)).toBeLessThanOrEqual(bytes(half));
+});
+
+test('of a float32 file nothing is stored in 16 bits, whether it loses by it or not', async () => {
+  const { subgraphs, ...rest } = smallNet();
+  const ones = subgraphs.map((graph) => ({
+    ...graph,
+    tensors: graph.tensors.map((one) =>
+      one.data === null || one.type !== 'FLOAT32'
+        ? one
+        : { ...one, data: bytesOf(new Float32Array(one.data.length / 4).fill(1)) },
+    ),
+  }));
+  const float = { ...rest, subgraphs: ones };
+  const { model } = await maker(float).make({ ...schemePresets.fp16, method: 'none' });
+  if (model.format !== 'tflite') throw new Error('not TFLite');
+  const types = model.subgraphs.flatMap(({ tensors }) => tensors.map(({ type }) => type));
+  expect(types).not.toContain('FLOAT16');
 });

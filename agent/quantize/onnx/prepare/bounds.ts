@@ -6,7 +6,7 @@ import { DataType, elementCount, floatTensor, tensorNumbers } from '../../../mod
 
 /**
  * The larger or the smaller of a tensor and one number is a Clip with one bound. A quantized range
- * takes over a Clip, and a float16 kernel computes it; there is none of either for Max and Min.
+ * takes over a Clip, but no Max or Min.
  */
 export function boundsToClips(graph: GraphProto): GraphProto {
   const index = indexGraph(graph);

@@ -17,9 +17,10 @@ import {
 } from '../../../model/onnx/graph.ts';
 import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
-import { DataType, elementCount, makeTensor, tensorNumbers } from '../../../model/onnx/tensor.ts';
+import { DataType, elementCount, makeTensor, tensorData } from '../../../model/onnx/tensor.ts';
 import { inferTypes } from '../../../model/onnx/types.ts';
 import type { TypeMap } from '../../../model/onnx/types.ts';
+import { float16ToNumber } from '../../../model/small-floats.ts';
 
 /** Element types that become float32. */
 export type Widths = ReadonlySet<number>;
@@ -32,7 +33,8 @@ const LARGEST = (2 - 2 ** -23) * 2 ** 127;
 /**
  * The model in float32 where its weights are of other floats, so that one set of rules serves all of
  * them. Its own inputs and outputs keep their types, with casts behind and before them.
- * Models whose weights are in float32 are left as they are, whatever they cast to in between.
+ * A model without such a weight is left as it is, whatever it casts to in between; a single one, and all
+ * of the model is changed.
  */
 export function withOneFloat(model: OnnxModel, widths: Widths = OTHER_FLOATS): OnnxModel {
   if (!hasWeights(model.graph, widths) || !isOfTensors(model.graph)) return model;
@@ -89,10 +91,16 @@ function changed(graph: GraphProto, context: Context): GraphProto {
 
 function changedTensor(tensor: TensorProto, widths: Widths): TensorProto {
   if (!widths.has(tensor.dataType ?? 0)) return tensor;
-  const values = Float32Array.from(tensorNumbers(tensor), (value) =>
+  const data: ArrayLike<number | bigint> = tensorData(tensor);
+  const isHalf = tensor.dataType === DataType.FLOAT16;
+  // Whole weights: arrays of plain numbers would take several times the memory of the result.
+  const values = new Float32Array(data.length);
+  for (let at = 0; at < data.length; at++) {
+    const stored = Number(data[at]);
+    const value = isHalf ? float16ToNumber(stored) : stored;
     // The lowest number of a mask is still a number.
-    Number.isFinite(value) ? Math.min(LARGEST, Math.max(-LARGEST, value)) : value,
-  );
+    values[at] = Number.isFinite(value) ? Math.min(LARGEST, Math.max(-LARGEST, value)) : value;
+  }
   return makeTensor(tensor.name ?? '', DataType.FLOAT, tensor.dims, values);
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { makeNode } from '../../../../agent/model/onnx/graph.ts';
 import type { OnnxModel } from '../../../../agent/model/onnx/open.ts';
-import { DataType, makeTensor } from '../../../../agent/model/onnx/tensor.ts';
+import { DataType, floatData, makeTensor } from '../../../../agent/model/onnx/tensor.ts';
 import { DOUBLES, withOneFloat } from '../../../../agent/quantize/onnx/prepare/one-float.ts';
 import { tinyGraph, tinyModel } from '../../../support/onnx-models.ts';
 import { floats, run } from '../../support.ts';
@@ -78,6 +78,25 @@ test('a mask of the lowest float64 stays a number, and bodies are changed, too',
   });
   const largestFloat32 = (2 - 2 ** -23) * 2 ** 127;
   expect(Array.from(y?.data ?? [], Number)).toEqual([3, largestFloat32]);
+});
+
+test('every way to store other floats is read', () => {
+  const infinite = makeTensor('d', DOUBLE, [1, 2], Float64Array.of(-Infinity, 1e300));
+  // 1, -2, -0 and the smallest one, as float16 has them in int32_data.
+  const typed = {
+    ...halves,
+    rawData: undefined,
+    int32Data: Int32Array.of(0x3c00, 0xc000, 0x8000, 1),
+  };
+  const model = tinyModel({
+    inputs: { x: [FLOAT, [2, 2]] },
+    outputs: { y: [FLOAT, [2, 2]] },
+    initializers: [typed, infinite],
+    nodes: [makeNode('Identity', ['x'], ['y'])],
+  });
+  const [w, d] = withOneFloat(model).graph.initializer.map((one) => floatData(one));
+  expect(w).toEqual(Float32Array.of(1, -2, -0, 2 ** -24));
+  expect(d).toEqual(Float32Array.of(-Infinity, (2 - 2 ** -23) * 2 ** 127));
 });
 
 test('weights in float32, and what is no weight, are left alone', () => {
