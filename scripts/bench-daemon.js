@@ -79,7 +79,11 @@ async function measure(folder, seconds, withMetrics) {
       scraping = setInterval(() => void scrape(listen), SCRAPE_MS);
     }
     const started = performance.now();
-    daemon = spawn(process.execPath, [main, 'run', '--config', yaml], { stdio: 'ignore' });
+    daemon = spawn(process.execPath, [main, 'run', '--config', yaml], {
+      stdio: 'ignore',
+      // As systemd/edgefit.service starts it.
+      env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+    });
     await Promise.race([online, sleep(20_000).then(() => Promise.reject(new Error('not online')))]);
     const onlineMs = Math.round(performance.now() - started);
     await sleep(SETTLE_MS);

@@ -6,4 +6,7 @@ import { setFlagsFromString } from 'node:v8';
  */
 export function favorMemory(): void {
   setFlagsFromString('--optimize-for-size');
+  // The C library has read it when this process began (systemd/edgefit.service); children, which compute
+  // with many threads, would only be slowed down.
+  delete process.env['MALLOC_ARENA_MAX'];
 }

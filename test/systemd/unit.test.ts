@@ -28,6 +28,12 @@ test('systemd watches the daemon and gives up on wrong configurations only', () 
   );
 });
 
+test('the daemon is started as it is measured', () => {
+  const bench = readFileSync(resolve(FOLDER, '../scripts/bench-daemon.js'), 'utf8');
+  expect(settings()).toContain('Environment=MALLOC_ARENA_MAX=1');
+  expect(bench).toContain("MALLOC_ARENA_MAX: '1'");
+});
+
 test('nothing keeps the runtimes from working', () => {
   const keys = settings().map((line) => line.split('=')[0]);
   expect(keys).not.toContain('MemoryDenyWriteExecute');
