@@ -132,7 +132,8 @@ export async function removeUnfinishedFiles(folder: string): Promise<void> {
   }
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
+/** Names in a folder; none where there is no folder. Throws other system errors. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { elementTypes } from '../../contracts/element-types.ts';
 import type { Tensor, TensorData } from '../../runtime/types.ts';
 import { type ArrayMember, openNpy, openNpz, type RecordReader } from './arrays.ts';
 import { SampleError, shapeText } from './error.ts';
@@ -6,16 +7,7 @@ import { checkShape, constantFeeds, feedFromArray, neededInputs } from './plan.t
 import type { InputPlan, RawSource, Sample } from './types.ts';
 
 const LABELS = 'labels';
-const INTEGERS = new Set([
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'int32',
-  'uint32',
-  'int64',
-  'uint64',
-]);
+const INTEGERS = new Set<string>(elementTypes.filter((type) => /^u?int/.test(type)));
 
 interface Bound {
   readonly plan: InputPlan;

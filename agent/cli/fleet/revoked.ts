@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Revocation } from '../../contracts/revocation.ts';
@@ -84,15 +84,11 @@ function readText(path: string): Promise<string> {
 }
 
 async function editFile(path: string, edit: (text: string) => string): Promise<void> {
-  const { replaceFile } = await import('../../util/durable.ts');
   const text = await readText(path);
   const edited = edit(text);
   if (edited === text) return;
-  const { mode, uid, gid } = await stat(path);
-  await replaceFile(path, edited);
-  // The broker has to go on reading it.
-  await chown(path, uid, gid).catch(() => undefined);
-  await chmod(path, mode & 0o7777);
+  const { replaceBrokerFile } = await import('../../fleet/access/replace-file.ts');
+  await replaceBrokerFile(path, edited);
 }
 
 /** Changes the list, and the files of the broker with it, while nobody else does. */

@@ -13,7 +13,7 @@ import {
   syncFolder,
 } from '../../util/durable.ts';
 import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
-import { makeFolderDurably } from '../../util/files.ts';
+import { makeFolderDurably, namesIn } from '../../util/files.ts';
 import { hashOfFile } from '../hash.ts';
 
 export type SlotErrorCode = 'release_incomplete' | 'no_previous' | 'bad_name';
@@ -182,15 +182,6 @@ async function isComplete(folder: string): Promise<boolean> {
     return (await stat(join(folder, RELEASE_FILE))).isFile();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
     throw error;
   }
 }

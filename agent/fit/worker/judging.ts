@@ -13,6 +13,14 @@ import type { Delegated } from './sessions.ts';
 
 /* How a version computes, beside the float model. */
 
+/** What a version is judged by. */
+interface Judged {
+  readonly task: TaskSpec | null;
+  readonly reference: string;
+  /** Its outputs become the reference. */
+  readonly record: boolean;
+}
+
 interface SomeSamples {
   readonly job: SampleJob;
   readonly count: number | null;
@@ -28,31 +36,21 @@ export interface TrialRun {
 export const judgingHandlers = {
   /** Runs a model over the evaluation samples and keeps or compares its outputs. */
   evaluate: async (
-    request: Delegated & {
-      path: string;
-      job: SampleJob;
-      task: TaskSpec | null;
-      reference: string;
-      record: boolean;
-      threads: number;
-    },
+    request: Delegated &
+      Judged & {
+        path: string;
+        job: SampleJob;
+        threads: number;
+      },
     context: WorkerContext,
   ): Promise<Evaluation> => {
-    const { evaluate, recordReference } = await import('../../bench/evaluate.ts');
-    const { path, job, task, reference, record, threads, delegate } = request;
+    const { path, job, threads, delegate } = request;
     return withSession(
       path,
       { ...PRODUCTION, threads, ...delegated(delegate) },
       async (session) => {
         const { source } = await openJob(job, session.describe(), context.signal);
-        const options = {
-          task: task ?? undefined,
-          onSample: (done: number) => context.progress({ done, total: source.count ?? undefined }),
-          signal: context.signal,
-        };
-        return record
-          ? recordReference(reference, session, source, options)
-          : evaluate(session, source, reference, options);
+        return judge(session, source, request, source.count ?? undefined, context);
       },
     );
   },
@@ -62,29 +60,22 @@ export const judgingHandlers = {
    * samples: an engine is loaded anew for every sample.
    */
   evaluateSome: async (
-    request: SomeSamples & {
-      path: string;
-      engine: EngineSessionOptions | null;
-      task: TaskSpec | null;
-      reference: string;
-      record: boolean;
-      threads: number;
-    },
+    request: SomeSamples &
+      Judged & {
+        path: string;
+        engine: EngineSessionOptions | null;
+        threads: number;
+      },
     context: WorkerContext,
   ): Promise<Evaluation> => {
-    const { evaluate, recordReference } = await import('../../bench/evaluate.ts');
-    const { path, engine, task, reference, record, threads, most } = request;
+    const { path, engine, threads, most } = request;
     const session =
       engine === null
         ? await openFile(path, { ...PRODUCTION, threads })
         : await openEngineSession(engine, context.signal);
     try {
       const samples = someSamples(request, session.describe(), context.signal);
-      const onSample = (done: number) => context.progress({ done, total: most });
-      const options = { task: task ?? undefined, onSample, signal: context.signal };
-      return record
-        ? await recordReference(reference, session, samples, options)
-        : await evaluate(session, samples, reference, options);
+      return await judge(session, samples, request, most, context);
     } finally {
       await session.close();
     }
@@ -145,6 +136,21 @@ export const judgingHandlers = {
     );
   },
 };
+
+async function judge(
+  session: Session,
+  samples: AsyncIterable<EvaluationSample>,
+  { task, reference, record }: Judged,
+  total: number | undefined,
+  context: WorkerContext,
+): Promise<Evaluation> {
+  const { evaluate, recordReference } = await import('../../bench/evaluate.ts');
+  const onSample = (done: number) => context.progress({ done, total });
+  const options = { task: task ?? undefined, onSample, signal: context.signal };
+  return record
+    ? recordReference(reference, session, samples, options)
+    : evaluate(session, samples, reference, options);
+}
 
 async function openEngineSession(
   options: EngineSessionOptions,

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { replaceFile } from '../../util/durable.ts';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
 import { AccessError } from './error.ts';
+import { replaceBrokerFile } from './replace-file.ts';
 
 const run = promisify(execFile);
 
@@ -57,11 +57,7 @@ export async function changeCrl(files: CrlFiles, change: CrlChange, now: Date): 
   const kept = before.withdrawn.filter(({ serial }) => serial !== good && serial !== bad);
   const added = bad === null ? [] : [{ serial: bad, date: dateOf(now) }];
   const text = await makeCrl(files, [...kept, ...added], before.number + 1n);
-  const old = await stat(files.crl).catch(() => null);
-  await replaceFile(files.crl, text);
-  // The broker has to go on reading it.
-  if (old !== null) await chown(files.crl, old.uid, old.gid).catch(() => undefined);
-  await chmod(files.crl, old === null ? 0o644 : old.mode & 0o7777);
+  await replaceBrokerFile(files.crl, text);
 }
 
 /** Of a certificate that this CA has issued: another one has numbers of its own. */

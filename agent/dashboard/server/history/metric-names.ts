@@ -1,7 +1,5 @@
 import { metrics } from '../../../contracts/metrics.ts';
-
-/** The server's own: 1 when a device comes, 0 when it goes. */
-export const ONLINE_METRIC = 'deviceOnline';
+import { ONLINE_METRIC } from '../../../contracts/presence.ts';
 
 /** What a metric may be called; anything else is not kept. */
 export const METRIC_NAME = /^[A-Za-z0-9_.:-]{1,64}$/;

@@ -1,7 +1,8 @@
 import type { JobRecord } from '../../../contracts/job.ts';
+import { ONLINE_METRIC } from '../../../contracts/presence.ts';
 import { messageOf } from '../../../util/errors.ts';
 import type { BenchArrival, FleetView, HistoryStore, Sample } from '../ports.ts';
-import { MetricNames, ONLINE_METRIC } from './metric-names.ts';
+import { MetricNames } from './metric-names.ts';
 
 const FLUSH_MS = 1000;
 const PRUNE_MS = 10 * 60_000;

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { getHistory } from '../api/client.ts';
 import { onTick, serverNow } from '../state/clock.ts';
-import { ONLINE_METRIC } from '../state/presence.ts';
+import { ONLINE_METRIC } from '../../../contracts/presence.ts';
 import { useStore, type Store } from '../state/store.ts';
 import { formatBytes, formatCelsius, formatMs, formatShare } from '../ui/format.ts';
 import { useLoaded } from '../ui/use-loaded.ts';

@@ -1,5 +1,5 @@
 import type { HistoryPoint } from '../../../contracts/dashboard.ts';
-import { ONLINE_METRIC } from '../state/presence.ts';
+import { ONLINE_METRIC } from '../../../contracts/presence.ts';
 
 /** What a device has sent: by metric, `null` where it cannot be read any more. */
 export interface Sample {
