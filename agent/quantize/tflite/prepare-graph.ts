@@ -1,14 +1,18 @@
 import type { Scheme } from '../../contracts/scheme.ts';
+import type { Statistics } from '../../model/statistics.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { fuseActivations } from './fuse-activations.ts';
 import { exclusion } from './left-out.ts';
 import { widenFilters } from './nine-taps.ts';
 import { restate } from './restate.ts';
+import { splitPrelus } from './split-prelu.ts';
 
 export interface Prepared {
   readonly graph: TfliteGraph;
   /** Operators of the file -> those that do their work now. */
   readonly moved: ReadonlyMap<TfliteOperator, TfliteOperator>;
+  /** Those given, with what is known of tensors that were added. */
+  readonly statistics: Statistics;
 }
 
 /**
@@ -21,24 +25,32 @@ export function prepareGraph(
   scheme: Scheme,
   labels: Map<TfliteOperator, string>,
   stored: ReadonlyMap<number, TfliteTensor>,
+  given: Statistics,
 ): Prepared {
   const isKept = exclusion(scheme, graph, labels);
   const isAsStored = (operator: TfliteOperator) => operator.inputs.some((at) => stored.has(at));
+  let statistics = given;
+  const split = (now: TfliteGraph) => {
+    const made = splitPrelus(now, statistics, isKept);
+    ({ statistics } = made);
+    return made;
+  };
   const passes = [
     (now: TfliteGraph) => restate(now, isKept),
+    ...(scheme.activations === 's16' ? [split] : []),
     (now: TfliteGraph) => fuseActivations(now, isKept),
     ...(isForXnnpack(scheme)
       ? [(now: TfliteGraph) => widenFilters(now, (one) => isKept(one) || isAsStored(one))]
       : []),
   ];
-  let prepared: Prepared = { graph, moved: new Map(graph.operators.map((one) => [one, one])) };
+  let prepared = { graph, moved: new Map(graph.operators.map((one) => [one, one])) };
   for (const pass of passes) {
     const { graph: now, moved } = pass(prepared.graph);
     nameAnew(labels, moved);
     const all = [...prepared.moved].map(([from, to]) => [from, moved.get(to) ?? to] as const);
     prepared = { graph: now, moved: new Map(all) };
   }
-  return prepared;
+  return { ...prepared, statistics };
 }
 
 /** 16-bit activations have TensorFlow Lite's own kernels alone, and so have microcontrollers. */

@@ -61,8 +61,12 @@ export function quantizeStatic(
   refuseQuantized(model);
   const labels = new Map(operatorLabels(model));
   const { stored, before, graph: decoded } = decodeStored(graph);
-  const { graph: prepared, moved } = prepareGraph(decoded, scheme, labels, stored);
-  const plan = planStatic({ graph: prepared, stored }, statistics, scheme, labels);
+  const {
+    graph: prepared,
+    moved,
+    ...known
+  } = prepareGraph(decoded, scheme, labels, stored, statistics);
+  const plan = planStatic({ graph: prepared, stored }, known.statistics, scheme, labels);
   const ops = reportOps(model, { ...plan, moved }, labels);
   if (scheme.integerOnly === true) refuseFloat(ops);
   if (plan.units.size === 0) throw nothing(nothingMessage(ops));
