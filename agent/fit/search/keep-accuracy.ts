@@ -38,8 +38,9 @@ export interface KeptAccuracy {
  * A static scheme with the ranges that do best where none were asked for (`closerRanges`), and that
  * does not collapse: where its result is further from the float model than the limit (20 dB, or
  * `--min-sqnr`) on a few calibration samples, the layers that cost most are given back to float, unless
- * the device has none. Where these are not few, weights and biases are fitted to the samples first. Where even that does not help, the scheme stays, with a warning. Other
- * schemes, models without samples and those quantized already are left alone.
+ * the device has none. Where these are not few, or there is no float, channels are equalized, and
+ * weights and biases fitted to the samples, first. Where even that does not help, the scheme stays,
+ * with a warning. Other schemes, models without samples and those quantized already are left alone.
  */
 export async function keepAccuracy(
   scheme: Scheme,
@@ -56,8 +57,9 @@ export async function keepAccuracy(
   const mayMix = scheme.integerOnly !== true && !noMixed;
   const mayChoose = mayChooseRanges(scheme, request);
   const { samples, loaded } = options.subject;
+  const mayTune = scheme.integerOnly === true && isLeftToUs(request);
   const isForUs = scheme.method === 'static' && !isQuantized(loaded.model);
-  if (!isForUs || samples.calibration === null || (!mayMix && !mayChoose)) return plain;
+  if (!isForUs || samples.calibration === null || !(mayMix || mayChoose || mayTune)) return plain;
   options.hooks.progress({ phase: 'checking the accuracy' });
   const scorer = new Scorer({
     ...options,
@@ -67,7 +69,8 @@ export async function keepAccuracy(
   const asAsked = await scorer.score(scheme);
   const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
   const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
-  if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
+  if (reaches(ranged) || !(mayMix || mayTune))
+    return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
@@ -78,6 +81,12 @@ export async function keepAccuracy(
     sqnrDb: mixed.sqnrDb,
     given: mixed.given,
   });
+  if (mayTune) {
+    const best = await tuned(ranged, scorer);
+    const { scheme: chosen, sqnrDb } = best;
+    const short = sqnrDb === null || reaches(best) ? [] : [tooFar(sqnrDb, minSqnrDb)];
+    return { ...plain, scheme: chosen, sqnrDb, warnings: short };
+  }
   const target = minSqnrDb + MARGIN_DB;
   // What goes wrong here goes wrong below again, where it becomes a warning.
   const quick = await mixToReach(target, ranged.scheme, tools, LITTLE_WORK).catch(() => undefined);
@@ -86,7 +95,7 @@ export async function keepAccuracy(
   const best = await tuned(ranged, scorer);
   const { scheme: chosen, sqnrDb } = best;
   if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen, sqnrDb };
-  const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
+  const found = tooFar(sqnrDb, minSqnrDb);
   try {
     const mixed = await mixToReach(target, chosen, {
       ...tools,
@@ -102,23 +111,37 @@ export async function keepAccuracy(
   }
 }
 
+/** Whether how weights are rounded is nobody's wish, and no ranges of elsewhere stand in for samples. */
+function isLeftToUs({ scheme, ranges, saveRanges }: Partial<QuantizeRequest>): boolean {
+  return typeof scheme !== 'object' && (ranges ?? []).length === 0 && saveRanges === undefined;
+}
+
+function tooFar(sqnrDb: number, wanted: number): string {
+  return `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${wanted})`;
+}
+
 /**
- * The version with weights rounded for each layer's output and biases measured, where that is closer:
- * it costs neither speed nor size, as layers in float do.
+ * The version with its channels equalized, with weights rounded for each layer's output and biases
+ * measured, as far as each of these is closer: it costs neither speed nor size, as layers in float do.
  */
 async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
-  const { perChannel, format } = plain.scheme;
+  const { perChannel, format, equalize } = plain.scheme;
   const { refinements } = scorer;
-  if (!refinements.has('rounded') || !perChannel || format === 'qoperator') return plain;
-  try {
-    const better = await scorer.score({
-      ...plain.scheme,
-      rounding: 'adaptive',
-      ...(refinements.has('biased') ? { biases: 'measured' } : {}),
-    });
-    return (better.sqnrDb ?? Infinity) > (plain.sqnrDb ?? Infinity) ? better : plain;
-  } catch {
-    scorer.signal.throwIfAborted();
-    return plain;
+  if (!perChannel || format === 'qoperator') return plain;
+  const biases = refinements.has('biased') ? ({ biases: 'measured' } as const) : {};
+  const steps: readonly Partial<Scheme>[] = [
+    ...(refinements.has('equalized') && equalize === undefined ? [{ equalize: true }] : []),
+    ...(refinements.has('rounded') ? [{ rounding: 'adaptive' as const, ...biases }] : []),
+  ];
+  let best = plain;
+  for (const step of steps) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- each builds on the one before
+      const better = await scorer.score({ ...best.scheme, ...step });
+      if ((better.sqnrDb ?? Infinity) > (best.sqnrDb ?? Infinity)) best = better;
+    } catch {
+      scorer.signal.throwIfAborted();
+    }
   }
+  return best;
 }

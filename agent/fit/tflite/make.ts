@@ -95,6 +95,13 @@ export class TfliteMaker implements VersionMaker {
         `versions take batches of ${batch}: the file leaves the batch open, which keeps XNNPACK out`,
       );
     }
+    const sparse = sparseWeights(float);
+    if (sparse > 0) {
+      const held = sparse === 1 ? '1 weight tensor is' : `${sparse} weight tensors are`;
+      this.warnings.push(
+        `${held} stored sparsely: versions hold all their zeros, and run without XNNPACK's sparse kernels, which the file as it is may have`,
+      );
+    }
     this.#prepared = {
       model: withUniqueNames(prepareTflite(model, { fixBatch: true })),
       trained: ranges,
@@ -165,6 +172,11 @@ export class TfliteMaker implements VersionMaker {
     return collection;
   }
 }
+
+/** Constants of which only a part is written down. */
+const sparseWeights = ({ subgraphs }: TfliteModel): number =>
+  subgraphs.flatMap(({ tensors }) => tensors.filter(({ sparsity }) => sparsity !== undefined))
+    .length;
 
 /** Only what was in 16 bits is to stay so: of another file it would cost a decoder per constant. */
 const holdsHalves = ({ subgraphs }: TfliteModel): boolean =>
