@@ -1,7 +1,7 @@
 import { tensorNameMaker } from '../../model/tflite/graph.ts';
 import { floatData, isConstant } from '../../model/tflite/tensor.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
-import { makeOperator, makeTensor } from '../../model/tflite/types.ts';
+import { makeOperator } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
 import type { Restated } from './restate.ts';

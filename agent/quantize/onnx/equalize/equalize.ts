@@ -2,20 +2,11 @@ import type { GraphProto } from '../../../model/onnx/generated/messages.ts';
 import { withGraph } from '../../../model/onnx/open.ts';
 import type { OnnxModel } from '../../../model/onnx/open.ts';
 import type { ChannelRanges } from '../../../model/statistics.ts';
-import { chooseFactors } from './factors.ts';
-import type { FactorOptions, GroupReport } from './factors.ts';
-import { onlyAxis } from './layout.ts';
+import { chooseFactors, targetsOf } from '../../equalize/factors.ts';
+import type { ChannelTarget, FactorOptions, GroupReport } from '../../equalize/factors.ts';
+import type { Shapes } from '../../equalize/trace.ts';
 import { rescale } from './rescale.ts';
 import { trace } from './trace.ts';
-import type { Shapes } from './trace.ts';
-
-export type { GroupReport } from './factors.ts';
-
-/** A tensor to be looked at channel by channel. */
-export interface ChannelTarget {
-  readonly name: string;
-  readonly axis: number;
-}
 
 export interface Equalized {
   readonly model: OnnxModel;
@@ -25,12 +16,7 @@ export interface Equalized {
 
 /** The tensors whose ranges per channel `equalize` wants to know. */
 export function tensorsToEqualize(graph: GraphProto, shapes: Shapes): ChannelTarget[] {
-  const traced = trace(graph, shapes);
-  return [...traced.layouts].flatMap(([name, layout]) => {
-    const axis = onlyAxis(layout);
-    const fixed = layout.ids.every((id) => traced.variables.isFixed(id));
-    return axis === undefined || fixed ? [] : [{ name, axis }];
-  });
+  return targetsOf(trace(graph, shapes));
 }
 
 /**
@@ -48,7 +34,7 @@ export function equalize(
   options: FactorOptions = {},
 ): Equalized {
   const traced = trace(model.graph, shapes);
-  const { of, groups } = chooseFactors(traced, model.graph, ranges, options);
+  const { of, groups } = chooseFactors(traced, ranges, options);
   if (groups.length === 0) return { model, groups };
   return { model: withGraph(model, rescale(model.graph, traced.slots, of)), groups };
 }

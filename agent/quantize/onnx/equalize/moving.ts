@@ -1,23 +1,24 @@
 import type { NodeProto } from '../../../model/onnx/generated/messages.ts';
 import { intAttribute, intsAttribute, stringAttribute } from '../../../model/onnx/graph.ts';
 import { tensorNumbers } from '../../../model/onnx/tensor.ts';
-import { concat, expand, lift, reshape, select, transpose, unify, varies } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { lift, select, transpose, varies } from '../../equalize/layout.ts';
+import type { Layout } from '../../equalize/layout.ts';
+import { joined, reduced, reshaped, split } from '../../equalize/moving.ts';
 import type { Rule } from './rules.ts';
-import type { Tracer } from './trace.ts';
+import type { OnnxTracer } from './trace.ts';
 
 /** Ops that move elements, or combine elements of the same channel. */
 
 /** Rules for the first input alone; inputs without a layout are nobody's business. */
 const first =
-  (rule: (layout: Layout, node: NodeProto, tracer: Tracer) => Layout | undefined): Rule =>
+  (rule: (layout: Layout, node: NodeProto, tracer: OnnxTracer) => Layout | undefined): Rule =>
   (node, tracer) => {
     const layout = tracer.layout(node.input[0]);
     const found = layout === undefined ? undefined : rule(layout, node, tracer);
     return found === undefined ? undefined : [found];
   };
 
-const numbersOf = (name: string | undefined, tracer: Tracer): number[] | undefined => {
+const numbersOf = (name: string | undefined, tracer: OnnxTracer): number[] | undefined => {
   const tensor = tracer.constant(name);
   return tensor === undefined ? undefined : tensorNumbers(tensor);
 };
@@ -53,97 +54,19 @@ const transposed = first((layout, node) => {
   return transpose(layout, intsAttribute(node, 'perm') ?? reversed);
 });
 
-/** Reshape, Flatten, Squeeze, Unsqueeze: the elements keep their order. */
-const reshaped = first((layout, node, tracer) => {
-  const from = tracer.shape(node.input[0]);
-  const to = tracer.shape(node.output[0]);
-  // With other shapes the same channels might lie elsewhere.
-  if (from === undefined || to === undefined || !tracer.fixedShapes) return undefined;
-  return reshape(layout, from, to);
-});
-
-const axesOf = (node: NodeProto, tracer: Tracer): number[] | undefined =>
+const axesOf = (node: NodeProto, tracer: OnnxTracer): number[] | undefined =>
   tracer.has(node, 1) ? numbersOf(node.input[1], tracer) : intsAttribute(node, 'axes');
 
-/** Means, sums and extremes along axes on which the factor does not change. */
-const reduced = first((layout, node, tracer) => {
-  const from = tracer.shape(node.input[0]);
-  const rank = layout.dims.length;
-  const given = axesOf(node, tracer) ?? layout.dims.map((_, axis) => axis);
-  const axes = new Set(given.map((axis) => (axis < 0 ? axis + rank : axis)));
-  if (from === undefined || [...axes].some((axis) => varies(layout, axis))) return undefined;
-  if ((intAttribute(node, 'keepdims') ?? 1) !== 0) return layout;
-  return { dims: layout.dims.filter((_, axis) => !axes.has(axis)), ids: layout.ids };
+const reduce = first((layout, node, tracer) => {
+  const axes = axesOf(node, tracer) ?? layout.dims.map((_, axis) => axis);
+  if (tracer.shape(node.input[0]) === undefined) return undefined;
+  return reduced(layout, axes, (intAttribute(node, 'keepdims') ?? 1) !== 0);
 });
 
-const joined: Rule = (node, tracer) => {
-  const layouts = node.input.map((name) => tracer.layout(name));
-  const shapes = node.input.map((name) => tracer.shape(name));
-  const [model] = layouts.filter((one) => one !== undefined);
-  if (model === undefined) return undefined;
-  const rank = model.dims.length;
-  const given = intAttribute(node, 'axis') ?? 0;
-  const axis = given < 0 ? given + rank : given;
-  const others = model.dims.some((dim, k) => k !== axis && dim > 1);
-  const found = others ? alike(layouts, axis, tracer) : behind(layouts, shapes, axis, tracer);
-  return found === undefined ? undefined : [found];
-};
+const join: Rule = (node, tracer) => joined(node, tracer, intAttribute(node, 'axis') ?? 0);
 
-/** Joined along another axis than that of the channels, all parts need the same factors. */
-function alike(
-  layouts: readonly (Layout | undefined)[],
-  axis: number,
-  { variables }: Tracer,
-): Layout | undefined {
-  return layouts.reduce((sum, part) => {
-    if (sum === undefined || part === undefined || varies(part, axis)) return undefined;
-    return unify(sum, part, variables);
-  });
-}
-
-/** Joined along the channels, each part keeps its own; those without a layout keep the factor 1. */
-function behind(
-  layouts: readonly (Layout | undefined)[],
-  shapes: readonly (readonly number[] | undefined)[],
-  axis: number,
-  tracer: Tracer,
-): Layout | undefined {
-  const parts: Layout[] = [];
-  for (const [k, shape] of shapes.entries()) {
-    const layout = layouts[k];
-    if (shape === undefined) return undefined;
-    const dims = shape.map((dim, at) => (at === axis ? dim : 1));
-    if (layout?.dims.some((dim, at) => at !== axis && dim > 1) === true) return undefined;
-    const own = layout ?? { dims: dims.map(() => 1), ids: tracer.variables.fresh(1) };
-    if (layout === undefined) tracer.block(own);
-    parts.push(expand(own, dims));
-  }
-  return concat(parts, axis);
-}
-
-const split: Rule = (node, tracer) => {
-  const layout = tracer.layout(node.input[0]);
-  if (layout === undefined) return undefined;
-  const given = intAttribute(node, 'axis') ?? 0;
-  const axis = given < 0 ? given + layout.dims.length : given;
-  if (!varies(layout, axis)) return node.output.map(() => layout);
-  const sizes = node.output.map((name) => tracer.shape(name)?.[axis]);
-  let start = 0;
-  const parts: (Layout | undefined)[] = [];
-  for (const size of sizes) {
-    if (size === undefined) return undefined;
-    const from = start;
-    parts.push(
-      select(
-        layout,
-        axis,
-        Array.from({ length: size }, (_, i) => from + i),
-      ),
-    );
-    start += size;
-  }
-  return parts.includes(undefined) ? undefined : parts;
-};
+const splitUp: Rule = (node, tracer) =>
+  split(node, tracer, tracer.layout(node.input[0]), intAttribute(node, 'axis') ?? 0);
 
 const slice = first((layout, node, tracer) => {
   const rank = layout.dims.length;
@@ -198,9 +121,9 @@ export const MOVING_RULES: ReadonlyMap<string, Rule> = new Map([
   ...entries(pad, 'Pad'),
   ...entries(transposed, 'Transpose'),
   ...entries(reshaped, 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'),
-  ...entries(reduced, 'ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin'),
-  ...entries(joined, 'Concat'),
-  ...entries(split, 'Split'),
+  ...entries(reduce, 'ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin'),
+  ...entries(join, 'Concat'),
+  ...entries(splitUp, 'Split'),
   ...entries(slice, 'Slice'),
   ...entries(gather, 'Gather'),
   ...entries(tiled, 'Expand'),

@@ -1,40 +1,14 @@
 import type { NodeProto, TensorProto } from '../../../model/onnx/generated/messages.ts';
 import { intAttribute } from '../../../model/onnx/graph.ts';
-import { along, lift, varies } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { floatData } from '../../../model/onnx/tensor.ts';
+import { along, lift, varies } from '../../equalize/layout.ts';
+import type { Layout } from '../../equalize/layout.ts';
+import { BLOCKED, begin, convWeights, isAlong } from '../../equalize/products.ts';
+import type { Found, Product } from '../../equalize/trace.ts';
 import type { Rule } from './rules.ts';
-import type { Tracer } from './trace.ts';
+import type { OnnxTracer } from './trace.ts';
 
 /** Ops with weights: they end the factors of their input and begin those of their output. */
-
-type Found = readonly (Layout | undefined)[] | undefined;
-
-const BLOCKED: Found = [undefined];
-
-/** New variables for the outputs of weights along `axis`, which a bias, if any, must share. */
-function begin(
-  node: NodeProto,
-  tracer: Tracer,
-  { weight, axis, rank, at }: { weight: TensorProto; axis: number; rank: number; at: number },
-): Found {
-  const count = weight.dims[axis] ?? 0;
-  const bias = tracer.weights(node.input[2]);
-  if (tracer.has(node, 2) && (bias?.dims.at(-1) !== count || !isRow(bias))) return BLOCKED;
-  const ids = tracer.variables.fresh(count);
-  tracer.scale({ node, position: 1, layout: along(weight.dims.length, axis, ids), power: -1 });
-  if (bias !== undefined) {
-    const layout = along(bias.dims.length, bias.dims.length - 1, ids);
-    tracer.scale({ node, position: 2, layout, power: -1 });
-  }
-  return [along(rank, at, ids)];
-}
-
-const isRow = ({ dims }: TensorProto) => dims.slice(0, -1).every((dim) => dim === 1);
-
-/** Whether a layout has `count` channels on one axis and is constant along the others. */
-function isAlong({ dims }: Layout, axis: number, count: number): boolean {
-  return dims.every((dim, k) => dim === (k === axis ? count : 1));
-}
 
 const conv: Rule = (node, tracer) => {
   const weight = tracer.weights(node.input[1]);
@@ -45,25 +19,11 @@ const conv: Rule = (node, tracer) => {
   if (input !== undefined) {
     if (!isAlong(input, 1, perGroup * groups)) return undefined;
     const layout = convWeights(input.ids, weight.dims, groups);
-    tracer.scale({ node, position: 1, layout, power: 1 });
-    const [name = ''] = node.input;
-    tracer.products.push({ node, input: name, layout: input, weights: layout, outputAxis: 0 });
+    read(node, tracer, { weight, input, layout, outputAxis: 0 });
   }
   if (outputs === 0) return BLOCKED;
   return begin(node, tracer, { weight, axis: 0, rank: weight.dims.length, at: 1 });
 };
-
-/** The variable of each weight [output, input of its group, ...]. */
-function convWeights(ids: Int32Array, dims: readonly number[], groups: number): Layout {
-  const rank = dims.length;
-  if (groups === 1) return along(rank, 1, ids);
-  const [outputs = 0, perGroup = 0] = dims;
-  const each = Int32Array.from({ length: outputs * perGroup }, (_, i) => {
-    const group = Math.floor((Math.floor(i / perGroup) * groups) / outputs);
-    return ids[group * perGroup + (i % perGroup)] ?? 0;
-  });
-  return { dims: [outputs, perGroup, ...Array<number>(rank - 2).fill(1)], ids: each };
-}
 
 const convTranspose: Rule = (node, tracer) => {
   const weight = tracer.weights(node.input[1]);
@@ -74,9 +34,7 @@ const convTranspose: Rule = (node, tracer) => {
   if (input !== undefined) {
     if (!isAlong(input, 1, inputs)) return undefined;
     const layout = along(rank, 0, input.ids);
-    tracer.scale({ node, position: 1, layout, power: 1 });
-    const [name = ''] = node.input;
-    tracer.products.push({ node, input: name, layout: input, weights: layout, outputAxis: 1 });
+    read(node, tracer, { weight, input, layout, outputAxis: 1 });
   }
   return begin(node, tracer, { weight, axis: 1, rank, at: 1 });
 };
@@ -89,15 +47,28 @@ const gemm: Rule = (node, tracer) => {
   const input = tracer.layout(node.input[0]);
   if (input !== undefined) {
     if (!isAlong(input, 1, weight.dims[axis] ?? 0)) return undefined;
-    read(node, tracer, input, along(2, axis, input.ids), 1 - axis);
+    read(node, tracer, { weight, input, layout: along(2, axis, input.ids), outputAxis: 1 - axis });
   }
   return begin(node, tracer, { weight, axis: 1 - axis, rank: 2, at: 1 });
 };
 
-function read(node: NodeProto, tracer: Tracer, input: Layout, layout: Layout, outputAxis: number) {
-  tracer.scale({ node, position: 1, layout, power: 1 });
-  const [name = ''] = node.input;
-  tracer.products.push({ node, input: name, layout: input, weights: layout, outputAxis });
+/** The weights, second among the inputs, scale against the input that they meet. */
+function read(
+  node: NodeProto,
+  tracer: OnnxTracer,
+  how: { weight: TensorProto; input: Layout; layout: Layout; outputAxis: number },
+): void {
+  const { weight, input, layout, outputAxis } = how;
+  tracer.scale({ step: node, position: 1, layout, power: 1 });
+  const product: Product = {
+    input: node.input[0] ?? '',
+    output: node.output[0] ?? '',
+    layout: input,
+    weights: layout,
+    outputAxis,
+    values: () => ({ dims: weight.dims, values: floatData(weight) }),
+  };
+  tracer.products.push(product);
 }
 
 const matMul: Rule = (node, tracer) => {
@@ -114,13 +85,13 @@ const matMul: Rule = (node, tracer) => {
     // Factors that do not change along the sum pass through it.
     if (!varies(left, last) && count > 1) return [lift(left, rank)];
     if (!isAlong(left, last, count)) return undefined;
-    read(node, tracer, left, along(2, 0, left.ids), 1);
+    read(node, tracer, { weight, input: left, layout: along(2, 0, left.ids), outputAxis: 1 });
   }
   return begin(node, tracer, { weight, axis: 1, rank, at: rank - 1 });
 };
 
 /** A product of two activations, e.g. of attention weights and values. */
-function between(node: NodeProto, tracer: Tracer, rank: number): Found {
+function between(node: NodeProto, tracer: OnnxTracer, rank: number): Found {
   const [left, right] = [tracer.layout(node.input[0]), tracer.layout(node.input[1])];
   if (left !== undefined && right !== undefined) return undefined;
   if (left !== undefined)

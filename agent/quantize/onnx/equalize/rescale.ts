@@ -2,8 +2,8 @@ import { applyEdit, dropUnused, newEdit } from '../../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
 import { nameMaker } from '../../../model/onnx/graph.ts';
 import { DataType, floatData, makeTensor } from '../../../model/onnx/tensor.ts';
-import { positions } from './layout.ts';
-import type { Slot } from './trace.ts';
+import { multiply } from '../../equalize/multiply.ts';
+import type { Slot } from '../../equalize/trace.ts';
 
 /**
  * The graph with constants multiplied by the factors of their channels (power 1) or divided by them
@@ -11,17 +11,17 @@ import type { Slot } from './trace.ts';
  */
 export function rescale(
   graph: GraphProto,
-  slots: readonly Slot[],
+  slots: readonly Slot<NodeProto>[],
   factorOf: (id: number) => number,
 ): GraphProto {
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name ?? '', tensor]));
   const unique = nameMaker(graph);
   const edit = newEdit();
-  const changed = new Map<NodeProto, Map<number, Slot[]>>();
+  const changed = new Map<NodeProto, Map<number, Slot<NodeProto>[]>>();
   for (const slot of slots) {
     if (slot.layout.ids.every((id) => factorOf(id) === 1)) continue;
-    const ofNode = changed.get(slot.node) ?? new Map<number, Slot[]>();
-    changed.set(slot.node, ofNode);
+    const ofNode = changed.get(slot.step) ?? new Map<number, Slot<NodeProto>[]>();
+    changed.set(slot.step, ofNode);
     ofNode.set(slot.position, [...(ofNode.get(slot.position) ?? []), slot]);
   }
   for (const [node, byPosition] of changed) {
@@ -39,16 +39,4 @@ export function rescale(
     edit.replace.set(node, [{ ...node, input }]);
   }
   return dropUnused(applyEdit(graph, edit));
-}
-
-function multiply(
-  values: Float64Array,
-  dims: readonly number[],
-  { layout, power }: Slot,
-  factorOf: (id: number) => number,
-): void {
-  const factors = Float64Array.from(layout.ids, (id) => factorOf(id) ** power);
-  positions(layout.dims, dims).forEach((at, i) => {
-    values[i] = (values[i] ?? 0) * (factors[at] ?? 1);
-  });
 }

@@ -1,16 +1,12 @@
 import type { NodeProto } from '../../../model/onnx/generated/messages.ts';
+import type { Found } from '../../equalize/trace.ts';
 import { ELEMENTWISE_RULES } from './elementwise.ts';
-import type { Layout } from './layout.ts';
 import { MOVING_RULES } from './moving.ts';
 import { PRODUCT_RULES } from './products.ts';
-import type { Tracer } from './trace.ts';
+import type { OnnxTracer } from './trace.ts';
 
-/**
- * What a node does to factors: the layout of each output, undefined where an output cannot be
- * scaled. Undefined for the whole: the inputs keep the factor 1. A rule that returns outputs has
- * dealt with every input that has a layout.
- */
-export type Rule = (node: NodeProto, tracer: Tracer) => readonly (Layout | undefined)[] | undefined;
+/** What a node does to the factors of its inputs. */
+export type Rule = (node: NodeProto, tracer: OnnxTracer) => Found;
 
 export const RULES: ReadonlyMap<string, Rule> = new Map([
   ...PRODUCT_RULES,

@@ -3,7 +3,7 @@ import type { OnnxModel } from '../../../../agent/model/onnx/open.ts';
 import type { ChannelRanges } from '../../../../agent/model/statistics.ts';
 import { equalize, tensorsToEqualize } from '../../../../agent/quantize/onnx/equalize/equalize.ts';
 import type { Equalized } from '../../../../agent/quantize/onnx/equalize/equalize.ts';
-import type { FactorOptions } from '../../../../agent/quantize/onnx/equalize/factors.ts';
+import type { FactorOptions } from '../../../../agent/quantize/equalize/factors.ts';
 import type { Feeds, Tensor } from '../../../../agent/runtime/types.ts';
 import { floats, runAll } from '../../support.ts';
 

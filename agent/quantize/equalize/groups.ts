@@ -1,6 +1,4 @@
-import type { GraphProto } from '../../../model/onnx/generated/messages.ts';
-import { floatData } from '../../../model/onnx/tensor.ts';
-import type { ChannelRanges } from '../../../model/statistics.ts';
+import type { ChannelRanges } from '../../model/statistics.ts';
 import type { Layout } from './layout.ts';
 import { noiseModel } from './noise.ts';
 import type { NoiseModel } from './noise.ts';
@@ -24,7 +22,6 @@ interface GrowingGroup extends Group {
 /** Variables that share a tensor are of one group; those that keep the factor 1 join nothing. */
 export function groupsOf(
   traced: Trace,
-  graph: GraphProto,
   ranges: ReadonlyMap<string, ChannelRanges>,
 ): readonly Group[] {
   const find = groupFinder(traced);
@@ -33,14 +30,11 @@ export function groupsOf(
     if (seen?.max.length !== layout.ids.length) continue;
     find.of(layout)?.tensors.push({ layout, ranges: seen });
   }
-  const initializers = new Map(graph.initializer.map((tensor) => [tensor.name ?? '', tensor]));
   for (const product of traced.products) {
     const seen = ranges.get(product.input);
-    const tensor = initializers.get(product.node.input[1] ?? '');
     const group = find.of(product.layout);
-    if (tensor === undefined || seen?.max.length !== product.layout.ids.length) continue;
-    const weights = { dims: tensor.dims, values: floatData(tensor) };
-    group?.products.push({ product, model: noiseModel(product, weights, seen) });
+    if (seen?.max.length !== product.layout.ids.length) continue;
+    group?.products.push({ product, model: noiseModel(product, product.values(), seen) });
   }
   return [...find.groups.values()].filter(({ products }) => products.length > 0);
 }

@@ -1,4 +1,4 @@
-import type { ChannelRanges } from '../../../model/statistics.ts';
+import type { ChannelRanges } from '../../model/statistics.ts';
 import { positions, sizeOf } from './layout.ts';
 import type { Product } from './trace.ts';
 

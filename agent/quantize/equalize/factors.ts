@@ -1,7 +1,7 @@
-import type { GraphProto } from '../../../model/onnx/generated/messages.ts';
-import type { ChannelRanges } from '../../../model/statistics.ts';
+import type { ChannelRanges } from '../../model/statistics.ts';
 import { groupsOf, sizesOf } from './groups.ts';
 import type { Group, Sizes } from './groups.ts';
+import { onlyAxis } from './layout.ts';
 import type { Trace } from './trace.ts';
 import type { Variables } from './variables.ts';
 
@@ -18,6 +18,21 @@ export const HEADROOM = 2;
 const WORTHWHILE = 0.75;
 /** A channel this small beside its tensor's range is taken for dead. */
 const DEAD = 1e-6;
+
+/** A tensor to be looked at channel by channel. */
+export interface ChannelTarget {
+  readonly name: string;
+  readonly axis: number;
+}
+
+/** The tensors whose ranges per channel choosing factors takes. */
+export function targetsOf({ layouts, variables }: Trace): ChannelTarget[] {
+  return [...layouts].flatMap(([name, layout]) => {
+    const axis = onlyAxis(layout);
+    const fixed = layout.ids.every((id) => variables.isFixed(id));
+    return axis === undefined || fixed ? [] : [{ name, axis }];
+  });
+}
 
 export interface GroupReport {
   /** The outputs of the products whose inputs are scaled. */
@@ -43,18 +58,17 @@ export interface FactorOptions {
 /** Chooses a factor for each channel so that the predicted noise of the products is least. */
 export function chooseFactors(
   traced: Trace,
-  graph: GraphProto,
   ranges: ReadonlyMap<string, ChannelRanges>,
   options: FactorOptions = {},
 ): Factors {
   const { variables } = traced;
   const chosen = new Map<number, number>();
   const groups: GroupReport[] = [];
-  for (const group of groupsOf(traced, graph, ranges)) {
+  for (const group of groupsOf(traced, ranges)) {
     const best = bestOf(group, variables, options);
     if (best === undefined) continue;
     for (const [id, factor] of best.factors) chosen.set(id, factor);
-    const outputs = group.products.map(({ product }) => product.node.output[0] ?? '');
+    const outputs = group.products.map(({ product }) => product.output);
     groups.push({ outputs, channels: best.factors.size, noise: best.noise });
   }
   return { of: (id) => chosen.get(variables.root(id)) ?? 1, groups };

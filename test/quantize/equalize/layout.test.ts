@@ -6,9 +6,9 @@ import {
   select,
   transpose,
   unify,
-} from '../../../../agent/quantize/onnx/equalize/layout.ts';
-import type { Layout } from '../../../../agent/quantize/onnx/equalize/layout.ts';
-import { Variables } from '../../../../agent/quantize/onnx/equalize/variables.ts';
+} from '../../../agent/quantize/equalize/layout.ts';
+import type { Layout } from '../../../agent/quantize/equalize/layout.ts';
+import { Variables } from '../../../agent/quantize/equalize/variables.ts';
 
 const channels = (count: number) => Int32Array.from({ length: count }, (_, i) => i);
 const plain = ({ dims, ids }: Layout) => ({ dims, ids: [...ids] });
