@@ -1,3 +1,4 @@
+import type { Scheme } from '../../contracts/scheme.ts';
 import { exposeTensors } from '../../model/onnx/expose.ts';
 import { writeOnnx } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
@@ -13,10 +14,12 @@ import type { Scratch } from '../scratch.ts';
 import type { Hooks } from '../types.ts';
 
 /** With a quarter of these, factors followed the samples too closely, and cost more than they gained. */
-const MOST_SAMPLES = 64;
+export const MOST_SAMPLES = 64;
 
-export interface EqualizeRequest {
-  readonly prepared: OnnxModel;
+/** Values that can be looked at in a moment, for equalizing where nobody asked for it. */
+const CHEAP_VALUES = 2 ** 24;
+
+export interface EqualizeHow {
   readonly job: SampleJob;
   readonly threads: number;
   readonly scratch: Scratch;
@@ -25,6 +28,18 @@ export interface EqualizeRequest {
   readonly strength?: number | undefined;
   /** Leaves the model alone where more values than this would be looked at. */
   readonly mostValues?: number | undefined;
+}
+
+export interface EqualizeRequest extends EqualizeHow {
+  readonly prepared: OnnxModel;
+}
+
+/** How much work a scheme lets equalizing be; undefined where channels are to stay as they are. */
+export function effortOf(scheme: Scheme): Pick<EqualizeHow, 'strength' | 'mostValues'> | undefined {
+  const { equalize: asked, activations, weights, perChannel, smooth } = scheme;
+  // What it gains is predicted for 8-bit activations and weights with a scale per channel.
+  if (asked === false || !perChannel || weights !== 's8' || activations === 's16') return undefined;
+  return asked === true ? { strength: smooth } : { mostValues: CHEAP_VALUES };
 }
 
 /** Looks at the channels of a prepared model on calibration samples and equalizes it. */

@@ -24,7 +24,7 @@ import { calibrate } from '../calibrate/calibrate.ts';
 import { openBodies } from '../calibrate/body-tensors.ts';
 import { LOAD_TIMEOUT_MS, inChild } from '../children.ts';
 import { correctBiases } from '../calibrate/correct-biases.ts';
-import { equalizeModel } from '../calibrate/equalize.ts';
+import { effortOf, equalizeModel } from '../calibrate/equalize.ts';
 import type { EqualizeRequest } from '../calibrate/equalize.ts';
 import { FitError } from '../errors.ts';
 import { foldConstants } from './fold-constants.ts';
@@ -36,9 +36,6 @@ import type { Scratch } from '../scratch.ts';
 import { toTensors } from '../calibrate/tensors.ts';
 import type { Hooks } from '../types.ts';
 import type { MakerOptions, VersionMaker } from '../search/version-maker.ts';
-
-/** Values that can be looked at in a moment, for equalizing where nobody asked for it. */
-const CHEAP_VALUES = 2 ** 24;
 
 const REFINEMENTS: VersionMaker['refinements'] = new Set(['equalized', 'rounded', 'biased']);
 
@@ -132,11 +129,10 @@ export class OnnxMaker implements VersionMaker {
   #equalize(prepared: OnnxModel, scheme: Scheme): Promise<OnnxModel> {
     const job = this.#calibration;
     // Ranges that were taken elsewhere are those of the model as it is.
-    if (job === null || this.#ranges !== null || !canEqualize(scheme)) {
+    const effort = effortOf(scheme);
+    if (job === null || this.#ranges !== null || effort === undefined) {
       return Promise.resolve(prepared);
     }
-    const effort =
-      scheme.equalize === true ? { strength: scheme.smooth } : { mostValues: CHEAP_VALUES };
     const key = JSON.stringify(effort);
     const made = this.#equalized.get(key) ?? this.#equalizeOnce(prepared, job, effort);
     this.#equalized.set(key, made);
@@ -249,11 +245,6 @@ export class OnnxMaker implements VersionMaker {
     this.warnings.push(...nonFiniteWarnings(collection, maskedTensors(prepared.graph)));
     return collection;
   }
-}
-
-/** What it gains is predicted for 8-bit activations and weights with a scale per channel. */
-function canEqualize({ equalize, activations, weights, perChannel }: Scheme): boolean {
-  return equalize !== false && perChannel && weights === 's8' && activations !== 's16';
 }
 
 function floatOps({ graph }: OnnxModel): OpReport[] {

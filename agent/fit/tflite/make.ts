@@ -18,11 +18,13 @@ import { quantizeWeights } from '../../quantize/tflite/weight-only.ts';
 import { inChild } from '../children.ts';
 import { FitError } from '../errors.ts';
 import { observerToCollect, statisticsFor, unmatchedAmong } from '../make/recipe.ts';
+import { effortOf } from '../calibrate/equalize.ts';
 import { sampleLayers } from '../calibrate/sample-layers.ts';
 import type { LayerInputs } from '../calibrate/sample-layers.ts';
 import type { MadeVersion, MakerOptions, VersionMaker } from '../search/version-maker.ts';
 import { keepQuantized } from './already-quantized.ts';
 import { calibrateTflite } from './calibrate.ts';
+import { equalizeTflite } from './equalize.ts';
 import { accountOf, namedOperators, withUniqueNames } from './operators.ts';
 
 /** The model that versions are made of: no fake quantization, constants in float32. */
@@ -32,7 +34,7 @@ interface Prepared {
   readonly trained: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
 }
 
-const REFINEMENTS: VersionMaker['refinements'] = new Set(['rounded']);
+const REFINEMENTS: VersionMaker['refinements'] = new Set(['equalized', 'rounded']);
 
 interface Collected {
   readonly needs: ObserverNeeds;
@@ -45,8 +47,11 @@ export class TfliteMaker implements VersionMaker {
   readonly #options: MakerOptions<TfliteModel>;
   readonly warnings: string[] = [];
   #prepared: Prepared | undefined;
-  #collected: Collected | undefined;
-  #layers: Promise<LayerInputs> | undefined;
+  /** The prepared model equalized, by what was asked for. */
+  readonly #equalized = new Map<string, Promise<TfliteModel>>();
+  readonly #collected = new Map<TfliteModel, Collected>();
+  /** What meets the weights of each layer, by model. */
+  readonly #layers = new Map<TfliteModel, Promise<LayerInputs>>();
 
   constructor(options: MakerOptions<TfliteModel>) {
     this.#options = options;
@@ -68,14 +73,32 @@ export class TfliteMaker implements VersionMaker {
     if (scheme.method !== 'static') {
       throw new FitError('no-runtime', `the method '${scheme.method}' cannot be made`);
     }
-    const statistics = await this.#statistics(scheme);
-    const layers = scheme.rounding === 'adaptive' ? await this.#layerInputs(statistics) : undefined;
+    const equalized = await this.#equalize(scheme);
+    const statistics = await this.#statistics(equalized, scheme);
+    const layers =
+      scheme.rounding === 'adaptive' ? await this.#layerInputs(equalized, statistics) : undefined;
     const known = layers === undefined ? statistics : { ...statistics, layers };
-    return quantizeStatic(model, known, scheme);
+    return quantizeStatic(equalized, known, scheme);
+  }
+
+  /** The prepared model with its channels equalized, where the scheme lets it and it promises a gain. */
+  #equalize(scheme: Scheme): Promise<TfliteModel> {
+    const { model, trained } = this.#prepare();
+    const { calibration: job, ranges, threads, scratch, hooks } = this.#options;
+    const effort = effortOf(scheme);
+    // Ranges that were taken elsewhere, or trained, are those of the model as it is.
+    const isFixed = (ranges !== null && ranges !== undefined) || trained.size > 0;
+    if (job === null || isFixed || effort === undefined) return Promise.resolve(model);
+    const key = JSON.stringify(effort);
+    const made =
+      this.#equalized.get(key) ??
+      equalizeTflite(model, { job, threads, scratch, hooks, ...effort });
+    this.#equalized.set(key, made);
+    return made;
   }
 
   async collection(observer: Scheme['observer']): Promise<Collection> {
-    return this.#collection(needsOf(observer, true));
+    return this.#collection(this.#prepare().model, needsOf(observer, true));
   }
 
   unmatched(scheme: Scheme): Promise<readonly string[]> {
@@ -110,9 +133,9 @@ export class TfliteMaker implements VersionMaker {
   }
 
   /** What calibration found, with what a recipe says and what was trained in its place. */
-  async #statistics(scheme: Scheme): Promise<Statistics> {
-    const { model, trained } = this.#prepare();
-    const collection = await this.#collection(needsOf(observerToCollect(scheme), true));
+  async #statistics(model: TfliteModel, scheme: Scheme): Promise<Statistics> {
+    const { trained } = this.#prepare();
+    const collection = await this.#collection(model, needsOf(observerToCollect(scheme), true));
     const found = statisticsFor(collection, scheme, namedOperators(model));
     const tensors = new Map(found.tensors);
     for (const [name, { min, max }] of trained) {
@@ -123,27 +146,29 @@ export class TfliteMaker implements VersionMaker {
   }
 
   /** What meets the weights of each layer; nothing where ranges stand in for samples. */
-  async #layerInputs(statistics: Statistics): Promise<LayerInputs> {
+  async #layerInputs(model: TfliteModel, statistics: Statistics): Promise<LayerInputs> {
     const { calibration: job, ranges, threads, scratch, hooks } = this.#options;
     if (job === null || (ranges !== null && ranges !== undefined)) return new Map();
-    const { model } = this.#prepare();
-    this.#layers ??= sampleLayers(
-      { layers: layersToSample(model), expose: (tensors) => exposeTensors(model, tensors) },
-      job,
-      { statistics, threads, scratch, hooks },
-    );
-    return this.#layers;
+    const made =
+      this.#layers.get(model) ??
+      sampleLayers(
+        { layers: layersToSample(model), expose: (tensors) => exposeTensors(model, tensors) },
+        job,
+        { statistics, threads, scratch, hooks },
+      );
+    this.#layers.set(model, made);
+    return made;
   }
 
-  #collection(needs: ObserverNeeds): Promise<Collection> {
-    const known = this.#collected;
+  #collection(model: TfliteModel, needs: ObserverNeeds): Promise<Collection> {
+    const known = this.#collected.get(model);
     if (known !== undefined && (known.needs.histogram || !needs.histogram)) return known.collection;
-    const collection = this.#collect({ ...needs, channelsLast: true });
-    this.#collected = { needs, collection };
+    const collection = this.#collect(model, { ...needs, channelsLast: true });
+    this.#collected.set(model, { needs, collection });
     return collection;
   }
 
-  async #collect(needs: ObserverNeeds): Promise<Collection> {
+  async #collect(model: TfliteModel, needs: ObserverNeeds): Promise<Collection> {
     const { ranges, calibration: job, calibrationCount, scratch, hooks } = this.#options;
     const { threads, exposedBytes } = this.#options;
     if (ranges !== null && ranges !== undefined) return ranges;
@@ -151,7 +176,6 @@ export class TfliteMaker implements VersionMaker {
       const message = 'static INT8 needs calibration samples: give --samples or a manifest';
       throw new FitError('bad-samples', message);
     }
-    const { model } = this.#prepare();
     const collection = await inChild({
       name: 'calibration',
       signal: hooks.signal,
