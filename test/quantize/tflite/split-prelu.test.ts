@@ -43,7 +43,10 @@ test.each([
   expect(opsOf(made)).toEqual([
     'QUANTIZE',
     'CONV_2D',
-    ...['RELU', 'SUB', 'MUL', 'ADD'],
+    'RELU',
+    'SUB',
+    'MUL',
+    'ADD',
     'CONV_2D',
     'DEQUANTIZE',
   ]);
