@@ -1,4 +1,5 @@
 import { bytesOf } from '../../model/bytes.ts';
+import { endsShort } from '../../model/tflite/short-windows.ts';
 import { floatData, isConstant } from '../../model/tflite/tensor.ts';
 import { makeTensor, optionsOf } from '../../model/tflite/types.ts';
 import type {
@@ -90,6 +91,7 @@ interface Axis {
  */
 function placeOf({ taps, size, result, stride, isSame }: Axis): number | undefined {
   if (size <= 0 || result !== Math.ceil(size / stride)) return undefined;
+  if (endsShort({ size, stride, reach: SIDE })) return undefined;
   const before = (length: number) =>
     Math.floor(Math.max((result - 1) * stride + length - size, 0) / 2);
   const place = before(SIDE) - (isSame ? before(taps) : 0);

@@ -49,6 +49,11 @@ export class FlatTable {
     return Array.from({ length }, (_, index) => this.#file.i32(at + 4 + index * 4));
   }
 
+  table(field: number): FlatTable | null {
+    const at = this.#target(field);
+    return at === null ? null : new FlatTable(this.#file, at);
+  }
+
   tables(field: number): readonly FlatTable[] {
     const at = this.#target(field);
     if (at === null) return [];

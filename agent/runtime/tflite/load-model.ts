@@ -36,6 +36,7 @@ export function loadModel(
     const pointer = created(modelPath, tflite.api.modelCreateFromFile(modelPath));
     return { pointer, bytes: null, ...more };
   };
+  if (xnnpack && facts.hasShortWindows) return asItIs({ xnnpack: false, note: SHORT_WINDOWS });
   if (!xnnpack || !facts.hasUnreadResults) return asItIs({ xnnpack, note: null });
   const bytes = withoutUnread(modelPath);
   if (typeof bytes === 'string') return asItIs({ xnnpack: false, note: unsafe(bytes) });
@@ -75,6 +76,9 @@ function hasIdleCustom({ operators, outputs }: TfliteGraph): boolean {
   const read = new Set([...outputs, ...operators.flatMap(({ inputs }) => inputs)]);
   return operators.some((one) => one.op === 'CUSTOM' && !one.outputs.some((at) => read.has(at)));
 }
+
+const SHORT_WINDOWS =
+  "convolutions of this model leave over the end of their input, which XNNPACK computes wrongly (padding SAME, steps longer than the filter): it runs on TFLite's own kernels, which are slower";
 
 const unsafe = (why: string) =>
   `operators of this model compute what nobody reads, which XNNPACK does not survive, and they cannot be left out (${why}): it runs on TFLite's own kernels, which are slower`;

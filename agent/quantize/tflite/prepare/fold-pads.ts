@@ -1,5 +1,6 @@
 import { indexGraph } from '../../../model/tflite/graph.ts';
 import type { GraphIndex } from '../../../model/tflite/graph.ts';
+import { endsShort } from '../../../model/tflite/short-windows.ts';
 import { isConstant, tensorNumbers } from '../../../model/tflite/tensor.ts';
 import { optionsOf } from '../../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../../model/tflite/types.ts';
@@ -79,6 +80,7 @@ function isSameAlong(
   if (stride === 1) return before === Math.floor((reach - 1) / 2) && before + after === reach - 1;
   const size = shape[axis] ?? 0;
   if ((shapeSignature[axis] ?? -1) < 0 || size <= 0) return false;
+  if (endsShort({ size, stride, reach })) return false;
   const results = Math.ceil(size / stride);
   const missing = Math.max((results - 1) * stride + reach - size, 0);
   const padded = size + before + after;

@@ -4,6 +4,7 @@ import type { TfliteGraph, TfliteModel } from '../../../model/tflite/types.ts';
 import { foldConstants } from './fold.ts';
 import { foldPads } from './fold-pads.ts';
 import { recompose } from './recompose.ts';
+import { withoutIdlePadding } from './valid-padding.ts';
 
 export interface PrepareOptions {
   /**
@@ -29,7 +30,7 @@ export function prepareTflite(
   const subgraphs = model.subgraphs.map((graph, index) => {
     const dense = { ...graph, tensors: graph.tensors.map(densify) };
     const known = foldConstants(dense, { isMain: index === 0, fixBatch });
-    const folded = foldPads(recompose(known));
+    const folded = withoutIdlePadding(foldPads(recompose(known)));
     return fixBatch && index === 0 ? withoutOpenBatch(folded) : folded;
   });
   return compact({ ...model, subgraphs });
