@@ -6,6 +6,7 @@ import { TfliteMaker } from '../../../agent/fit/tflite/make.ts';
 import { bytesOf } from '../../../agent/model/bytes.ts';
 import { writeModel } from '../../../agent/model/open.ts';
 import type { Model } from '../../../agent/model/open.ts';
+import { makeTensor } from '../../../agent/model/tflite/types.ts';
 import type { TfliteModel } from '../../../agent/model/tflite/types.ts';
 import { smallNet } from '../../quantize/tflite/layers.ts';
 
@@ -83,4 +84,42 @@ test('of a float32 file nothing is stored in 16 bits, whether it loses by it or 
   if (model.format !== 'tflite') throw new Error('not TFLite');
   const types = model.subgraphs.flatMap(({ tensors }) => tensors.map(({ type }) => type));
   expect(types).not.toContain('FLOAT16');
+});
+
+test('what is stored sparsely is named: versions are dense', async () => {
+  const sparse = smallNet();
+  const subgraphs = sparse.subgraphs.map((graph) => ({
+    ...graph,
+    tensors: [
+      ...graph.tensors,
+      // [[0, 3], [5, 0]]
+      makeTensor({
+        name: 'sparse',
+        type: 'FLOAT32',
+        shape: [2, 2],
+        data: bytesOf(Float32Array.of(3, 5)),
+        sparsity: {
+          traversalOrder: [0, 1],
+          blockMap: [],
+          dimMetadata: [
+            { format: 'DENSE', denseSize: 2 },
+            {
+              format: 'SPARSE_CSR',
+              denseSize: 0,
+              arraySegments: { kind: 'Int32Vector', values: Int32Array.of(0, 1, 2) },
+              arrayIndices: { kind: 'Uint8Vector', values: Uint8Array.of(1, 0) },
+            },
+          ],
+        },
+      }),
+    ],
+  }));
+  const made = maker({ ...sparse, subgraphs });
+  await made.make(schemePresets['weight-int8']);
+  expect(made.warnings).toEqual([
+    expect.stringMatching(/^1 weight tensor is stored sparsely: versions hold all their zeros/),
+  ]);
+  const dense = maker(smallNet());
+  await dense.make(schemePresets['weight-int8']);
+  expect(dense.warnings).toEqual([]);
 });

@@ -1,9 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { collectChannelRanges } from '../../../../agent/calibration/channel-ranges.ts';
-import { bytesOf } from '../../../../agent/model/bytes.ts';
 import { exposeTensors } from '../../../../agent/model/tflite/expose.ts';
-import { floatData } from '../../../../agent/model/tflite/tensor.ts';
 import type { TfliteModel } from '../../../../agent/model/tflite/types.ts';
 import type { FactorOptions } from '../../../../agent/quantize/equalize/factors.ts';
 import {
@@ -12,8 +10,9 @@ import {
 } from '../../../../agent/quantize/tflite/equalize/equalize.ts';
 import { quantizeStatic } from '../../../../agent/quantize/tflite/static.ts';
 import type { Feeds } from '../../../../agent/runtime/types.ts';
-import { floats, randoms, relativeError, sqnr } from '../../support.ts';
+import { floats, relativeError, sqnr } from '../../support.ts';
 import { GraphBuilder } from '../graphs.ts';
+import { channelsOf, prelu, unevenNet } from '../uneven.ts';
 import { STATIC, observe, runAll, withSession } from '../support.ts';
 
 async function* each(samples: readonly Feeds[]) {
@@ -39,14 +38,6 @@ async function equalized(
 const SHAPE = [1, 6, 6, 3];
 const NONE = { fusedActivationFunction: 'NONE' } as const;
 type Place = (g: GraphBuilder, x: number, name: string) => number;
-
-const channelsOf = (g: GraphBuilder, x: number) => g.shape(x).at(-1)!;
-
-/** Slopes of channels, below and above zero. */
-const prelu: Place = (g, x, name) => {
-  const slopes = g.random(`${name}/slopes`, [1, 1, channelsOf(g, x)], 0.5);
-  return g.make('PRELU', name, [x, slopes], g.shape(x));
-};
 
 function transposeConv(g: GraphBuilder, x: number, name: string) {
   const [batch = 1, height = 1, width = 1, channels = 1] = g.shape(x);
@@ -129,42 +120,8 @@ test('equalized random networks compute the same function', async () => {
   }
 }, 60_000);
 
-/** Channels of one tensor made up to 50 times as large as others, by what makes and what reads them. */
-function uneven(model: TfliteModel, seed: number): TfliteModel {
-  const next = randoms(seed);
-  const [graph] = model.subgraphs;
-  const tensors = [...graph!.tensors];
-  let factors: readonly number[] = [];
-  const scale = (at: number, change: (value: number, i: number) => number) => {
-    const tensor = tensors[at]!;
-    tensors[at] = { ...tensor, data: bytesOf(floatData(tensor).map(change)) };
-  };
-  const layers = graph!.operators.filter(({ op }) => op.includes('CONV_2D'));
-  layers.forEach(({ op, inputs: [, weights = -1, bias = -1] }, k) => {
-    const shape = tensors[weights]!.shape;
-    const isDepthwise = op === 'DEPTHWISE_CONV_2D';
-    const inputs = shape[3]!;
-    if (factors.length > 0) scale(weights, (value, i) => value / factors[i % inputs]!);
-    if (k === layers.length - 1) return;
-    const outputs = isDepthwise ? inputs : shape[0]!;
-    const per = isDepthwise ? 1 : tensors[weights]!.data!.length / 4 / outputs;
-    factors = Array.from({ length: outputs }, () => 50 ** -Math.abs(next()));
-    scale(weights, (value, i) => value * factors[isDepthwise ? i % outputs : Math.floor(i / per)]!);
-    scale(bias, (value, c) => value * factors[c]!);
-  });
-  return { ...model, subgraphs: model.subgraphs.with(0, { ...graph!, tensors }) };
-}
-
 test('int8-only of depthwise layers and PRELU with uneven channels', async () => {
-  const g = new GraphBuilder(5);
-  let x = g.conv('stem', g.input('x', [1, 8, 8, 3]), 16);
-  for (const block of ['a', 'b', 'c']) {
-    x = prelu(g, x, `${block}/prelu`);
-    x = prelu(g, g.depthwise(`${block}/depthwise`, x), `${block}/prelu2`);
-    x = g.conv(`${block}/linear`, x, 16, { size: 1 });
-  }
-  const model = uneven(g.model([g.conv('y', x, 8, { size: 1 })]), 3);
-  const samples = g.samples(8);
+  const { model, samples } = unevenNet(8);
   const reference = await runAll(model, samples);
   const scheme = { ...STATIC, integerOnly: true, io: 'float32' } as const;
   const quality = async (float: TfliteModel) => {

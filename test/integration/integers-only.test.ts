@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { quantizeModel } from '../../agent/fit/run.ts';
+import type { QuantizeRequest } from '../../agent/fit/types.ts';
+import { npy } from '../calibration/make-arrays.ts';
+import { floats } from '../quantize/support.ts';
+import { unevenNet } from '../quantize/tflite/uneven.ts';
+import { tfliteBytes } from '../support/tflite-models.ts';
+
+/* A net that int8 does badly at, for a device on which no layer can be given back to float. */
+
+const SAMPLES = 64;
+const LIMIT_MS = 120_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'edgefit-test-integers-'));
+const hooks = { signal: new AbortController().signal, progress: () => undefined };
+
+beforeAll(() => {
+  const { model, samples } = unevenNet(SAMPLES);
+  writeFileSync(join(folder, 'model.tflite'), tfliteBytes(model));
+  const values = samples.flatMap(({ x }) => [...floats(x?.data)]);
+  writeFileSync(join(folder, 'x.npy'), npy('<f4', [SAMPLES, 8, 8, 3], Float32Array.from(values)));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const quantized = (name: string, more: Partial<QuantizeRequest>) =>
+  quantizeModel(
+    {
+      modelPath: join(folder, 'model.tflite'),
+      scheme: 'int8-only',
+      output: join(folder, `${name}.tflite`),
+      ranges: [],
+      samples: { path: join(folder, 'x.npy') },
+      image: {},
+      ...more,
+    },
+    hooks,
+  );
+
+const shortfalls = (warnings: readonly string[]) =>
+  warnings.filter((warning) => warning.startsWith('SQNR'));
+
+test(
+  'channels are equalized, and more is not tried where that does',
+  async () => {
+    const { ops, sqnrDb, warnings, recipe } = await quantized('plain', {});
+    expect(ops.float).toBe(0);
+    // 29 dB with the channels as they are.
+    expect(sqnrDb).toBeGreaterThan(40);
+    expect(shortfalls(warnings)).toEqual([]);
+    expect(recipe?.rounding).toBeUndefined();
+  },
+  LIMIT_MS,
+);
+
+test(
+  'where nothing reaches the limit the best is written, with a warning',
+  async () => {
+    const { sqnrDb, warnings } = await quantized('high', { minSqnrDb: 80 });
+    expect(sqnrDb).toBeGreaterThan(40);
+    expect(shortfalls(warnings)).toEqual([
+      expect.stringMatching(/^SQNR is \d+\.\d dB on calibration samples \(wanted: 80\)$/),
+    ]);
+  },
+  LIMIT_MS,
+);
