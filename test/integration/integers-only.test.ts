@@ -39,7 +39,7 @@ const quantized = (name: string, more: Partial<QuantizeRequest>) =>
     hooks,
   );
 
-const shortfalls = (warnings: readonly string[]) =>
+const shortfalls = (warnings: readonly string[] = []) =>
   warnings.filter((warning) => warning.startsWith('SQNR'));
 
 test(
