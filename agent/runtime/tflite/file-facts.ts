@@ -1,13 +1,14 @@
-import { endsShort } from '../../model/tflite/short-windows.ts';
 import { messageOf } from '../../util/errors.ts';
 import { RuntimeFailure } from '../errors.ts';
 import { FlatTable } from './flat-table.ts';
 import { PagedFile } from './paged-file.ts';
+import { hasShortWindows } from './window-facts.ts';
 
 /*
  * What the C API does not tell about a model: which dimensions are open, which tensors keep their
  * values from one run to the next, what the signatures call inputs and outputs, whether something is
- * computed for nobody, and whether XNNPACK would compute it wrongly. Field numbers are those of the format's schema
+ * computed for nobody, and whether XNNPACK would compute it wrongly (window-facts.ts). Field numbers are
+ * those of the format's schema
  * (tensorflow/lite/schema/schema.fbs, version 3).
  */
 
@@ -47,11 +48,10 @@ export interface FileFacts {
 const IDENTIFIER = 'TFL3';
 const IDENTIFIER_AT = 4;
 
-const MODEL = { operatorCodes: 1, subgraphs: 2, signatures: 7 } as const;
+const MODEL = { subgraphs: 2, signatures: 7 } as const;
 const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2, operators: 3 } as const;
-const OPERATOR_CODE = { formerly: 0, builtin: 3 } as const;
-const OPERATOR = { code: 0, inputs: 1, outputs: 2, options: 4 } as const;
-const TENSOR = { shape: 0, name: 3, isVariable: 5, shapeSignature: 7 } as const;
+const OPERATOR = { inputs: 1, outputs: 2 } as const;
+const TENSOR = { name: 3, isVariable: 5, shapeSignature: 7 } as const;
 const SIGNATURE = { inputs: 0, outputs: 1, key: 2, subgraph: 4 } as const;
 const NAMED = { name: 0, tensor: 1 } as const;
 
@@ -109,49 +109,6 @@ function hasUnreadResults(graph: FlatTable): boolean {
   return operators.some((one) => {
     const made = one.ints(OPERATOR.outputs) ?? [];
     return made.length > 0 && !made.some((tensor) => read.has(tensor));
-  });
-}
-
-/** Fields of the options of CONV_2D and DEPTHWISE_CONV_2D; padding SAME is 0. */
-const CONVOLUTIONS: ReadonlyMap<
-  number,
-  Readonly<Record<'dilationW' | 'dilationH', number>>
-> = new Map([
-  [3, { dilationW: 4, dilationH: 5 }],
-  [4, { dilationW: 5, dilationH: 6 }],
-]);
-const WINDOW = { padding: 0, strideW: 1, strideH: 2 } as const;
-
-function hasShortWindows(model: FlatTable, subgraphs: readonly FlatTable[]): boolean {
-  const codes = model
-    .tables(MODEL.operatorCodes)
-    .map((one) => Math.max(one.int8(OPERATOR_CODE.formerly), one.int32(OPERATOR_CODE.builtin)));
-  return subgraphs.some((graph) => {
-    const tensors = graph.tables(SUBGRAPH.tensors);
-    return graph.tables(SUBGRAPH.operators).some((operator) => {
-      const fields = CONVOLUTIONS.get(codes[operator.int32(OPERATOR.code)] ?? -1);
-      const options = operator.table(OPERATOR.options);
-      if (fields === undefined || options === null) return false;
-      if (options.int8(WINDOW.padding) !== 0) return false;
-      const [input, filter] = (operator.ints(OPERATOR.inputs) ?? []).map(
-        (at) => tensors[at]?.ints(TENSOR.shape) ?? [],
-      );
-      const [, height = 0, width = 0] = filter ?? [];
-      if (input?.length !== 4 || height * width <= 1) return false;
-      const reach = (taps: number, dilation: number) => (taps - 1) * dilation + 1;
-      return [
-        {
-          size: input[1] ?? 0,
-          stride: options.int32(WINDOW.strideH),
-          reach: reach(height, options.int32(fields.dilationH, 1)),
-        },
-        {
-          size: input[2] ?? 0,
-          stride: options.int32(WINDOW.strideW),
-          reach: reach(width, options.int32(fields.dilationW, 1)),
-        },
-      ].some((axis) => axis.stride > 0 && endsShort(axis));
-    });
   });
 }
 
