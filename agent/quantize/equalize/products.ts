@@ -13,24 +13,22 @@ export interface Beginning<C extends Constant> {
   /** Axes of the output, and which of them has its channels. */
   readonly rank: number;
   readonly at: number;
-  /** Which input the bias is; the third unless told. */
-  readonly biasAt?: number;
 }
 
 /** New variables for the outputs of weights along `axis`, which a bias, if any, must share. */
 export function begin<S extends Step, C extends Constant>(
   step: S,
   tracer: Tracer<S, C>,
-  { weight, axis, rank, at, biasAt = 2 }: Beginning<C>,
+  { weight, axis, rank, at }: Beginning<C>,
 ): Found {
   const count = weight.dims[axis] ?? 0;
-  const bias = tracer.weights(step.input[biasAt]);
-  if (tracer.has(step, biasAt) && (bias?.dims.at(-1) !== count || !isRow(bias))) return BLOCKED;
+  const bias = tracer.weights(step.input[2]);
+  if (tracer.has(step, 2) && (bias?.dims.at(-1) !== count || !isRow(bias))) return BLOCKED;
   const ids = tracer.variables.fresh(count);
   tracer.scale({ step, position: 1, layout: along(weight.dims.length, axis, ids), power: -1 });
   if (bias !== undefined) {
     const layout = along(bias.dims.length, bias.dims.length - 1, ids);
-    tracer.scale({ step, position: biasAt, layout, power: -1 });
+    tracer.scale({ step, position: 2, layout, power: -1 });
   }
   return [along(rank, at, ids)];
 }

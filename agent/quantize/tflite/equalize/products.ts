@@ -1,13 +1,15 @@
 import { floatData } from '../../../model/tflite/tensor.ts';
-import { optionsOf } from '../../../model/tflite/types.ts';
-import { along, reshape } from '../../equalize/layout.ts';
+import { along } from '../../equalize/layout.ts';
 import type { Layout } from '../../equalize/layout.ts';
 import type { Weights } from '../../equalize/noise.ts';
 import { begin, convWeights, isAlong } from '../../equalize/products.ts';
 import type { Rule } from './rules.ts';
 import type { TfliteConstant, TfliteStep, TfliteTracer } from './trace.ts';
 
-/* Operators with weights, whose channels are the last axis. */
+/*
+ * Convolutions, whose channels are the last axis. Matrix products and transposed convolutions mostly
+ * have one scale for all weights, which factors per channel would spread: around them all factors are 1.
+ */
 
 /** Weights [outputs, height, width, inputs of a group]. */
 const conv: Rule = (step, tracer) => {
@@ -55,55 +57,6 @@ const depthwise: Rule = (step, tracer) => {
   return begin(step, tracer, { weight, axis: 3, rank: 4, at: 3 });
 };
 
-/** Weights [outputs, height, width, inputs]; the data are the third input. */
-const transposeConv: Rule = (step, tracer) => {
-  const weight = tracer.weights(step.input[1]);
-  if (weight?.dims.length !== 4) return undefined;
-  const [outputs = 0, height = 1, width = 1, inputs = 0] = weight.dims;
-  const input = tracer.layout(step.input[2]);
-  if (input !== undefined) {
-    if (!isAlong(input, 3, inputs)) return undefined;
-    const values = () => channelsFirst(weight, [outputs, height * width, inputs]);
-    const pairs = along(2, 1, input.ids);
-    read(step, tracer, { input, slot: along(4, 3, input.ids), pairs, values }, 2);
-  }
-  return begin(step, tracer, { weight, axis: 0, rank: 4, at: 3, biasAt: 3 });
-};
-
-/** Weights [outputs, inputs]; what comes in is taken as rows of `inputs`, whatever its shape. */
-const dense: Rule = (step, tracer) => {
-  const weight = tracer.weights(step.input[1]);
-  const rank = tracer.shape(step.output[0])?.length;
-  const options = optionsOf(step.operator, 'FullyConnectedOptions');
-  if (weight?.dims.length !== 2 || rank === undefined) return undefined;
-  if (options === undefined || options.weightsFormat !== 'DEFAULT') return undefined;
-  const [, inputs = 0] = weight.dims;
-  const given = tracer.layout(step.input[0]);
-  if (given !== undefined) {
-    const input = asRows(given, step, tracer, inputs);
-    if (input === undefined) return undefined;
-    const pairs = along(2, 1, input.ids);
-    const values = () => ({ dims: weight.dims, values: floatData(weight.tensor) });
-    read(step, tracer, { input: given, slot: pairs, pairs, values });
-  }
-  return begin(step, tracer, { weight, axis: 0, rank, at: rank - 1 });
-};
-
-/** A layout over rows of so many values. */
-function asRows(
-  layout: Layout,
-  { input }: TfliteStep,
-  tracer: TfliteTracer,
-  count: number,
-): Layout | undefined {
-  const from = tracer.shape(input[0]);
-  if (from === undefined) return undefined;
-  if (isAlong(layout, from.length - 1, count)) return along(2, 1, layout.ids);
-  const rows = from.reduce((product, size) => product * size, 1) / Math.max(count, 1);
-  const found = tracer.fixedShapes ? reshape(layout, from, [rows, count]) : undefined;
-  return found !== undefined && isAlong(found, 1, count) ? found : undefined;
-}
-
 interface Reading {
   readonly input: Layout;
   /** Over the weights as they lie. */
@@ -118,10 +71,9 @@ function read(
   step: TfliteStep,
   tracer: TfliteTracer,
   { input: layout, slot, pairs, values }: Reading,
-  dataAt = 0,
 ): void {
   tracer.scale({ step, position: 1, layout: slot, power: 1 });
-  const [input = '', output = ''] = [step.input[dataAt], step.output[0]];
+  const [input = '', output = ''] = [step.input[0], step.output[0]];
   tracer.products.push({ input, output, layout, weights: pairs, outputAxis: 0, values });
 }
 
@@ -146,6 +98,4 @@ function channelsFirst(
 export const PRODUCT_RULES: ReadonlyMap<string, Rule> = new Map([
   ['CONV_2D', conv],
   ['DEPTHWISE_CONV_2D', depthwise],
-  ['TRANSPOSE_CONV', transposeConv],
-  ['FULLY_CONNECTED', dense],
 ]);
