@@ -98,11 +98,20 @@ function convertible(
 ): ReadonlySet<number> {
   const kept = new Set(
     graph.operators
-      .filter((one) => SIZED_BY_VALUES.includes(one.op) || isExcluded(one))
+      .filter((one) => SIZED_BY_VALUES.includes(one.op) || isExcluded(one) || isHybrid(graph, one))
       .flatMap(({ inputs }) => inputs),
   );
   const read = new Set(graph.operators.flatMap(({ inputs }) => inputs));
   return new Set([...read].filter((index) => isWorth(graph.tensors[index]) && !kept.has(index)));
+}
+
+/**
+ * Weights in 8 bits and activations in float: XNNPACK of newer libraries reads the bias of such an
+ * operator when it takes the graph, before any DEQUANTIZE has run, and computes with what lies there.
+ */
+function isHybrid(graph: TfliteGraph, { inputs, outputs }: TfliteOperator): boolean {
+  const typeOf = (index: number | undefined) => graph.tensors[index ?? -1]?.type;
+  return inputs.some((index) => typeOf(index) === 'INT8') && typeOf(outputs[0]) === 'FLOAT32';
 }
 
 function isWorth(tensor: TfliteTensor | undefined): boolean {

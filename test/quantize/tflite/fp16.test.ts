@@ -1,8 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
+import { quantizeDynamic } from '../../../agent/quantize/tflite/dynamic.ts';
 import { storeExactHalves, toFp16 } from '../../../agent/quantize/tflite/fp16.ts';
 import { add, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
+import { runNewest } from '../../support/litert.ts';
+import { floats, sqnr } from '../support.ts';
 import { dense, listing, oneLayer, plain, ramp, smallNet, tensorNamed, weights } from './layers.ts';
 
 const scheme = schemePresets.fp16;
@@ -77,6 +80,35 @@ test('constants that give a size stay', () => {
     plain('RANGE', inputs, output),
   );
   expect(() => toFp16(model, scheme)).toThrow('no float32 constants of 256 values or more');
+});
+
+test('a bias beside weights in 8 bits stays float32: newer libraries would not decode it in time', async () => {
+  const float = tinyTflite({
+    tensors: [
+      value('x', [1, 64]),
+      weights('w', [300, 64]),
+      weights('b', [300], ramp(300, 0.01, -1)),
+      value('h', [1, 300]),
+      weights('c', [300], ramp(300, -0.01, 2)),
+      value('y', [1, 300]),
+    ],
+    inputs: [0],
+    outputs: [5],
+    operators: [dense([0, 1, 2], 3), add(3, 4, 5)],
+  });
+  const perTensor = { ...schemePresets['int8-dynamic'], perChannel: false };
+  const hybrid = quantizeDynamic(float, perTensor).model;
+  const { model } = toFp16(hybrid, scheme);
+  expect(listing(model)).toEqual([
+    'FULLY_CONNECTED.9(x, w_int8, b) -> h',
+    'DEQUANTIZE.3(c_float16) -> c',
+    'ADD.1(h, c) -> y',
+  ]);
+  expect(tensorNamed(model, 'b')).toMatchObject({ type: 'FLOAT32' });
+  const x = { x: { dtype: 'float32', shape: [1, 64], data: ramp(64, 1 / 32, -1) } } as const;
+  const [before] = await runNewest(hybrid, [x]);
+  const [after] = await runNewest(model, [x]);
+  expect(sqnr(floats(before?.['y']?.data), floats(after?.['y']?.data))).toBeGreaterThan(60);
 });
 
 test('what loses nothing in 16 bits is stored so, and nothing else', () => {
