@@ -88,7 +88,7 @@ test.each<[TensorType, TensorData]>([
     ],
   });
   const session = await openNewest(tfliteBytes(model));
-  const [{ dtype } = { dtype: 'float32' }] = session.describe().inputs;
+  const { dtype } = session.describe().inputs[0]!;
   const { y } = await session.run({ x: { dtype, shape: [1, 4], data } });
   expect(y).toEqual({ dtype, shape: [4], data });
   await session.close();
