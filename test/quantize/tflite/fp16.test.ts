@@ -4,16 +4,17 @@ import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
 import { quantizeDynamic } from '../../../agent/quantize/tflite/dynamic.ts';
 import { storeExactHalves, toFp16 } from '../../../agent/quantize/tflite/fp16.ts';
 import { add, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
-import { runNewest } from '../../support/litert.ts';
+import { openNewest, runNewest } from '../../support/litert.ts';
 import { floats, sqnr } from '../support.ts';
 import { dense, listing, oneLayer, plain, ramp, smallNet, tensorNamed, weights } from './layers.ts';
 
 const scheme = schemePresets.fp16;
 
-test('constants in 16 bits, small ones as they were', () => {
+test('constants in 16 bits, small ones as they were but beside a large one', () => {
   const { model, ops, clamped } = toFp16(smallNet(), scheme);
   expect(listing(model)).toEqual([
     'DEQUANTIZE.3(filters_float16) -> filters',
+    'DEQUANTIZE.3(filter bias_float16) -> filter bias',
     'CONV_2D.1(image, filters, filter bias) -> features',
     'RESHAPE.1(features, shape) -> flat',
     'DEQUANTIZE.3(dense_float16) -> dense',
@@ -109,6 +110,34 @@ test('a bias beside weights in 8 bits stays float32: newer libraries would not d
   const [before] = await runNewest(hybrid, [x]);
   const [after] = await runNewest(model, [x]);
   expect(sqnr(floats(before?.['y']?.data), floats(after?.['y']?.data))).toBeGreaterThan(60);
+});
+
+test('XNNPACK of the newest runtime takes all layers', async () => {
+  const session = await openNewest(tfliteBytes(toFp16(smallNet(), scheme).model));
+  expect(session.isDelegated).toBe(true);
+  await session.close();
+});
+
+test('a filter whose bias has to stay in float32 stays with it', () => {
+  const layer = (bias: Float32Array) =>
+    oneLayer(
+      [
+        value('x', [1, 64]),
+        weights('w', [32, 64], ramp(2048, 1 / 64, -16)),
+        weights('b', [32], bias),
+        value('y', [1, 32]),
+      ],
+      dense,
+    );
+  // Multiples of 1/64 below 32 are exact in 16 bits, thirds are not.
+  const exact = storeExactHalves(layer(ramp(32, 1 / 64)));
+  expect(listing(exact)).toEqual([
+    'DEQUANTIZE.3(w_float16) -> w',
+    'DEQUANTIZE.3(b_float16) -> b',
+    'FULLY_CONNECTED.1(x, w, b) -> y',
+  ]);
+  const kept = layer(ramp(32, 1 / 3));
+  expect(storeExactHalves(kept)).toBe(kept);
 });
 
 test('what loses nothing in 16 bits is stored so, and nothing else', () => {
