@@ -8,6 +8,7 @@ import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { isExcluded } from '../../quantize/onnx/excluded.ts';
 import { quantizeDynamic } from '../../quantize/onnx/dynamic.ts';
+import { keepHalves } from '../../quantize/onnx/keep-halves.ts';
 import { toFp16 } from '../../quantize/onnx/fp16.ts';
 import { DOUBLES, withOneFloat } from '../../quantize/onnx/prepare/one-float.ts';
 import { exposeConstants, simplify } from '../../quantize/onnx/prepare/prepare.ts';
@@ -79,6 +80,14 @@ export class OnnxMaker implements VersionMaker {
   }
 
   async make(scheme: Scheme): Promise<Made> {
+    const made = await this.#makeFloat32(scheme);
+    // TensorRT takes weights as they are, or behind what it knows of quantization.
+    if (isQuantized(this.#float) || scheme.format === 'tensorrt') return made;
+    return { ...made, model: keepHalves(this.#float, made.model) };
+  }
+
+  /** What computes in float computes in float32, with weights of that type, but for FP16. */
+  async #makeFloat32(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
       const { model, rows } = toFp16(withOneFloat(this.#float, DOUBLES), {
