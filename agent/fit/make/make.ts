@@ -18,6 +18,7 @@ import { tensorsToObserve } from '../../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../../quantize/onnx/weight-only.ts';
 import { layersToSample } from '../../quantize/onnx/rounding/layers.ts';
 import { quantizeStatic } from '../../quantize/onnx/static.ts';
+import { QuantizeError } from '../../quantize/errors.ts';
 import type { OpReport, Quantized } from '../../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
 import type { Made } from './already-quantized.ts';
@@ -95,6 +96,7 @@ export class OnnxMaker implements VersionMaker {
           .filter((node) => isExcluded(scheme, node))
           .map(nodeLabel),
       });
+      refuseNoHalves(rows);
       return { model, ops: rows };
     }
     const prepared = await this.#prepare();
@@ -263,6 +265,14 @@ export class OnnxMaker implements VersionMaker {
 /** What it gains is predicted for 8-bit activations and weights with a scale per channel. */
 function canEqualize({ equalize, activations, weights, perChannel }: Scheme): boolean {
   return equalize !== false && perChannel && weights === 's8' && activations !== 's16';
+}
+
+/** A copy of the float model is no FP16 version of it. */
+function refuseNoHalves(rows: readonly OpReport[]): void {
+  if (rows.some(({ precision }) => precision === 'fp16')) return;
+  const [first] = rows;
+  const why = first === undefined ? 'it has no floats' : `${first.op}: ${first.reason ?? 'float'}`;
+  throw new QuantizeError('NOTHING_TO_QUANTIZE', `nothing of this model can be float16: ${why}`);
 }
 
 function floatOps({ graph }: OnnxModel): OpReport[] {
