@@ -271,7 +271,7 @@ function canEqualize({ equalize, activations, weights, perChannel }: Scheme): bo
 function refuseNoHalves(rows: readonly OpReport[]): void {
   if (rows.some(({ precision }) => precision === 'fp16')) return;
   const [first] = rows;
-  const why = first === undefined ? 'it has no floats' : `${first.op}: ${first.reason ?? 'float'}`;
+  const why = first === undefined ? 'it has no float32' : `${first.op}: ${first.reason ?? 'float'}`;
   throw new QuantizeError('NOTHING_TO_QUANTIZE', `nothing of this model can be float16: ${why}`);
 }
 
