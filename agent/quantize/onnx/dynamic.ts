@@ -16,7 +16,8 @@ import { storeInt8 } from './weight-only.ts';
  * calibration.
  */
 export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<OnnxModel> {
-  const nothing = 'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically';
+  const nothing =
+    'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically; use int8-static or weight-int8';
   const made = convertModel(model, scheme, {
     byOp: CONVERTERS,
     whyFloat: new Map(),
