@@ -89,15 +89,15 @@ export class Papers {
    * topics of the records that it keeps. Throws ReportError.
    */
   async swept(one: Case, spoken: ReadonlySet<string>): Promise<readonly string[]> {
-    const silent = [...one.documents.values()].filter(({ deviceId, jobId }) => {
+    const unheard = [...one.documents.values()].filter(({ deviceId, jobId }) => {
       const job = jobOf(one.executions.get(deviceId), jobId);
       const isHeard = job?.state === 'open' && job.seq > 0;
       return isHeard && !spoken.has(topicFor('execution', { device: deviceId, job: jobId }));
     });
-    if (silent.length === 0) return [];
-    const topicOf = (document: KeptDocument) => documentMessage(document).topic;
-    const there = await this.#options.link.readRetained(silent.map(topicOf));
-    return silent.flatMap((one) => (there.has(topicOf(one)) ? [] : [one.deviceId]));
+    if (unheard.length === 0) return [];
+    const topics = unheard.map((document) => documentMessage(document).topic);
+    const there = await this.#options.link.readRetained(topics);
+    return unheard.filter((_, at) => !there.has(topics[at] ?? '')).map(({ deviceId }) => deviceId);
   }
 
   /** Documents that these devices have not spoken of must be at the broker. */
