@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Rollout } from '../../../contracts/rollout.ts';
 import { getRollouts } from '../api/client.ts';
-import { onRollout } from '../api/events.ts';
+import { onRollout, recoveries } from '../api/events.ts';
 import { useLeader } from '../shell/banner.tsx';
 import { linkTo } from '../state/router.ts';
 import { session, whyNot } from '../state/session.ts';
@@ -18,6 +18,9 @@ function useRollouts() {
   const { value, problem } = useLoaded('rollouts', getRollouts);
   // Null: it is kept no more.
   const [live, setLive] = useState<ReadonlyMap<string, Rollout | null>>(new Map());
+  // What came before a gap may be gone since: the list that is read anew says what there is.
+  const recovered = useStore(recoveries);
+  useEffect(() => setLive(new Map()), [recovered]);
   useEffect(() => {
     const take = (id: string, rollout: Rollout | null) =>
       setLive((before) => new Map(before).set(id, rollout));

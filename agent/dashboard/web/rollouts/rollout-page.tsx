@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Rollout } from '../../../contracts/rollout.ts';
 import { getRollout } from '../api/client.ts';
-import { onRollout } from '../api/events.ts';
+import { onRollout, recoveries } from '../api/events.ts';
 import { linkTo } from '../state/router.ts';
+import { useStore } from '../state/store.ts';
 import { Ago } from '../ui/ago.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { FactsList } from '../ui/facts-list.tsx';
@@ -18,6 +19,9 @@ function useRollout(rolloutId: string) {
   const { value, problem } = useLoaded(rolloutId, (signal) => getRollout(rolloutId, signal));
   const [live, setLive] = useState<Rollout | null>(null);
   const [isGone, setGone] = useState(false);
+  // It may have been taken away in a gap, or made again: what is read anew says so.
+  const recovered = useStore(recoveries);
+  useEffect(() => setGone(false), [recovered]);
   const take = (rollout: Rollout) =>
     setLive((before) => (before === null || rollout.rev >= before.rev ? rollout : before));
   useEffect(
@@ -104,9 +108,9 @@ export function RolloutPage({ rolloutId }: { readonly rolloutId: string }) {
       </p>
       {rollout === null && problem === null && <p class="loading">Loading</p>}
       {rollout === null && problem !== null && <Empty title={problem}>Is the id right?</Empty>}
-      {isGone && (
+      {(isGone || (rollout !== null && problem !== null)) && (
         <p class="problem" role="status">
-          This rollout is not kept any more.
+          {isGone ? 'This rollout is not kept any more.' : problem}
         </p>
       )}
       {rollout !== null && (
