@@ -238,6 +238,7 @@ describeWithMosquitto('what happens in the fleet', () => {
     await until('its last word counts', async () => (await stateOf('pi-1')) === 'draining');
     await devices.remove('pi-7');
     await until('the other is gone', async () => (await stateOf('pi-7')) === undefined);
+    expect((await vic.get('/api/devices/pi-1')).body['row']).toMatchObject({ state: 'draining' });
   });
 
   test('who reads the fleet all the time is told to wait, the others not', async () => {

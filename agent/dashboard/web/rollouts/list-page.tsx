@@ -12,6 +12,7 @@ import { formatNumber, formatPart, toMs } from '../ui/format.ts';
 import { StateBadge } from '../ui/state-badge.tsx';
 import { useLoaded } from '../ui/use-loaded.ts';
 import { CountsBar } from './wave-card.tsx';
+import { doneOf } from './wave-words.ts';
 
 /** All rollouts, kept up to date; the newest first. */
 function useRollouts() {
@@ -40,7 +41,7 @@ function useRollouts() {
 
 function RolloutLine({ rollout }: { readonly rollout: Rollout }) {
   const { rolloutId, spec, counts, wave, waves } = rollout;
-  const ended = counts.targets - counts.pending - counts.open;
+  const done = doneOf(counts);
   const bad = counts.failed + counts.rejected;
   return (
     <tr>
@@ -59,8 +60,7 @@ function RolloutLine({ rollout }: { readonly rollout: Rollout }) {
       <td class="rollout-progress">
         <CountsBar counts={counts} />
         <span class="figure">
-          {formatNumber(ended)} / {formatNumber(counts.targets)},{' '}
-          {formatPart(ended, counts.targets)}
+          {formatNumber(done)} / {formatNumber(counts.targets)}, {formatPart(done, counts.targets)}
         </span>
       </td>
       <td class="numeric">{wave === null ? '–' : `${wave + 1} of ${waves.length}`}</td>
