@@ -76,6 +76,8 @@ async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | 
  */
 export async function checkCanWriteFile(path: string): Promise<void> {
   try {
+    // Elsewhere this is stdout, which has the account of what was done here.
+    if (path === '-') throw new Error('give the name of a file (./- for one of this name)');
     await checkPlainFile(path);
     await checkFolder(dirname(resolve(path)));
   } catch (error) {
