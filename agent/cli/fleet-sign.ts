@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { writeFileDurably } from '../util/files.ts';
+import { writeOutputFile } from '../util/files.ts';
 import { readNamedText } from '../util/read.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
@@ -46,7 +46,7 @@ export function fleetSignCommand({ io }: CliContext): Command {
         throw new UsageError(`${file}: signed it has ${bytes} bytes, ${limit}`);
       }
       if (flags.output === undefined) io.stdout.write(text);
-      else await writeFileDurably(flags.output, text);
+      else await writeOutputFile(flags.output, text);
     });
 }
 
