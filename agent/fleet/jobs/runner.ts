@@ -16,7 +16,7 @@ import {
   type Reason,
 } from './entry.ts';
 import { JournalError, type Journal } from './journal.ts';
-import { Lane } from './lane.ts';
+import { Lane } from '../../util/lane.ts';
 import { canCancel, LIMIT_SECONDS } from './phases.ts';
 
 /** What a phase gets to work with. */

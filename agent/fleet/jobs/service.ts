@@ -106,7 +106,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const warn = (message: string) => {
     log.warn({}, message);
   };
-  const counters = await Counters.open(folders.counters);
+  const counters = await Counters.open(folders.counters, warn);
   const clock = await openClock(folders, options);
   const journal = await Journal.open(folders.journal, (file, why) => {
     log.warn({ file, why }, 'a damaged journal file was set aside');

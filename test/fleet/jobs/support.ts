@@ -95,7 +95,7 @@ export async function door({
   const state = temporaryFolder();
   await site.enrol(state);
   await prepare(state, site);
-  const counters = await Counters.open(join(state, 'counters.json'));
+  const counters = await Counters.open(join(state, 'counters.json'), () => undefined);
   const metadata = new TrustedMetadata({
     folder: join(state, 'tuf'),
     nowMs,
