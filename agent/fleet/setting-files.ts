@@ -29,7 +29,10 @@ export async function readSettingFile(setting: string, path: string): Promise<st
   try {
     const bytes = await readLimited(path, MAX_FILE_BYTES);
     if (bytes !== null) return bytes.toString('utf8');
-    throw new SettingError(setting, `${path} has over ${MAX_FILE_BYTES} bytes: that is not such a file`);
+    throw new SettingError(
+      setting,
+      `${path} has over ${MAX_FILE_BYTES} bytes: that is not such a file`,
+    );
   } catch (error) {
     if (error instanceof SettingError) throw error;
     throw new SettingError(setting, messageOf(fileError('read', path, error)), error);

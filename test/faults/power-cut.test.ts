@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { jobPhases, type JobPhase } from '../../agent/contracts/job.ts';
 import { entrySchema, isTerminal } from '../../agent/fleet/jobs/entry.ts';
-import { PhaseError } from '../../agent/fleet/jobs/runner.ts';
+import { PhaseError } from '../../agent/fleet/jobs/phase-work.ts';
 import { observeDurable } from '../../agent/util/durable-steps.ts';
 import { until } from '../daemon/support.ts';
 import { Site } from '../fleet/support/site.ts';

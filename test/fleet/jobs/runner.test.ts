@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Journal } from '../../../agent/fleet/jobs/journal.ts';
-import { PhaseError, type PhaseHandler } from '../../../agent/fleet/jobs/runner.ts';
+import { PhaseError, type PhaseHandler } from '../../../agent/fleet/jobs/phase-work.ts';
 import { bench, deployJob } from './support.ts';
 
 const DIGEST = 'a'.repeat(64);
