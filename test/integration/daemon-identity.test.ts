@@ -111,6 +111,16 @@ describeIf('openssl')('enrolling', () => {
     expect(readFileSync(identityFiles(state).keyFile, 'utf8')).not.toBe(key);
   });
 
+  test('mends a damaged name and leaves the key as it is', async () => {
+    const state = folderWith({});
+    const { keyFile, nameFile } = identityFiles(state);
+    await enrol(optionsFor(state));
+    const [key, name] = [keyFile, nameFile].map((path) => readFileSync(path, 'utf8'));
+    writeFileSync(nameFile, '{"v":1,');
+    expect((await enrol(optionsFor(state))).written).toEqual([nameFile]);
+    expect([keyFile, nameFile].map((path) => readFileSync(path, 'utf8'))).toEqual([key, name]);
+  });
+
   test('as something else leaves nothing of what was before', async () => {
     const state = folderWith({});
     const files = identityFiles(state);

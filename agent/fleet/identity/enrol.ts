@@ -56,8 +56,8 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
   const { state, deviceId, force } = options;
   const files = identityFiles(state);
   const user = options.user ?? null;
-  const before = force ? null : await readIdentityName(state);
-  if (before !== null) checkSame(before, deviceId, user, files);
+  const before = force ? null : await readIdentityName(state).catch(whenDamaged);
+  if (before !== null && before !== DAMAGED) checkSame(before, deviceId, user, files);
   // Read and checked before anything is written.
   const incoming = await readIncomingFiles(options, files);
   const key = user === null ? await keyFor(files, options.keyType, force) : null;
@@ -80,6 +80,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
     // Asked for where it is read.
     files.rootFile,
     files.firstRootFile,
+    ...(before === DAMAGED ? [files.nameFile] : []),
   ]);
   return {
     deviceId,
@@ -89,6 +90,14 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
     hasCertificate: existsSync(files.certFile),
     hasRoot: existsSync(files.rootFile),
   };
+}
+
+const DAMAGED = 'damaged';
+
+/** The name alone is lost: the key is worth keeping. */
+function whenDamaged(error: unknown): typeof DAMAGED {
+  if (error instanceof IdentityError && error.code === 'DAMAGED') return DAMAGED;
+  throw error;
 }
 
 /** What is left of the identity before would only keep the device from connecting. */

@@ -52,7 +52,7 @@ export class Counters {
         return new Counters(path, NONE);
       case 'damaged': {
         const what = `${path} and its copy are damaged: nothing keeps older releases away any more`;
-        throw new FileError('DAMAGED', `${what}; remove both to begin anew`, { kind: 'failure' });
+        throw new FileError('DAMAGED', `${what}; remove both to begin anew`);
       }
       case 'from-copy':
         warn(`${path} is damaged: its copy is used`);
