@@ -34,6 +34,11 @@ const STOPPED = 'agent_stopped';
 /** Phases in which a job disturbs nobody; beyond them jobs come one at a time. */
 const FREE: readonly JobPhase[] = ['accepted', 'waiting'];
 
+/** A diagnosis is wanted most while another job is at work, and only reads. */
+function isFree({ document }: Entry, phase: JobPhase): boolean {
+  return FREE.includes(phase) || document.jobType === 'collect';
+}
+
 interface Task {
   readonly cancel: AbortController;
   readonly done: Promise<void>;
@@ -246,7 +251,7 @@ export class JobRunner {
     let phase: JobPhase | null = start.phase;
     let inLane = false;
     while (phase !== null && !isTerminal(entry)) {
-      if (!inLane && !FREE.includes(phase)) {
+      if (!inLane && !isFree(entry, phase)) {
         inLane = true;
         // oxlint-disable-next-line no-await-in-loop -- once per job
         await enterLane();
