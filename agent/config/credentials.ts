@@ -91,7 +91,9 @@ function agingOf({ settings, origins }: Read, nowMs: number): readonly string[] 
     const pem = settings.tls?.[name];
     const age = pem === undefined ? null : certificateAge(pem, nowMs);
     const source = origins.find(({ key }) => key === `mqtt.${name}File`);
-    return age === null || source === undefined ? [] : [`${source.key}: ${source.value} ${age}`];
+    return age === null || source === undefined
+      ? []
+      : [`${source.key}: ${String(source.value)} ${age}`];
   });
 }
 
