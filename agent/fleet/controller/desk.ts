@@ -1,5 +1,5 @@
 import type { Rollout, RolloutCommand } from '../../contracts/rollout.ts';
-import { Lane } from '../jobs/lane.ts';
+import { Lane } from '../../util/lane.ts';
 import type { Signer } from '../protocol/signed.ts';
 import { topicFor } from '../protocol/topics.ts';
 import { ReportError } from '../report-error.ts';
