@@ -69,10 +69,10 @@ async function check(flags: ConfigFlags, io: Io): Promise<boolean> {
   const { ConfigError } = await import('../config/error.ts');
   const file = findConfigFile({ file: flags.config, env: io.env });
   let problems: readonly ConfigProblem[] = [];
-  let exposed: readonly string[] = [];
+  let warnings: readonly string[] = [];
   try {
     const { broker } = await loadAll(flags, io.env);
-    exposed = broker?.exposed ?? [];
+    warnings = [...(broker?.exposed ?? []), ...(broker?.aging ?? [])];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     ({ problems } = error);
@@ -87,7 +87,7 @@ async function check(flags: ConfigFlags, io: Io): Promise<boolean> {
   if (flags.json === true) writeJson(io, report);
   else if (ok) io.stdout.write(`${file ?? 'no file: all defaults'}: in order\n`);
   // Said, not refused: who mounts secrets may not be able to change their modes.
-  for (const line of exposed) io.stderr.write(`agent: ${line}\n`);
+  for (const line of warnings) io.stderr.write(`agent: ${line}\n`);
   if (flags.json !== true)
     for (const problem of problems) io.stderr.write(`agent: ${renderProblem(problem)}\n`);
   return ok;

@@ -13,6 +13,7 @@ interface EnrolFlags {
   readonly cert?: string;
   readonly ca?: string;
   readonly root?: string;
+  readonly replaceRoot?: true;
   readonly force?: true;
   readonly json?: true;
 }
@@ -43,12 +44,16 @@ export function enrolCommand({ io }: CliContext): Command {
     .option('--cert <file>', 'the certificate that was made from the request, PEM')
     .option('--ca <file>', 'CA of the broker, PEM')
     .option('--root <file>', 'first root of the signed model repository (TUF)')
+    .option('--replace-root', 'with --root: trust it instead of another one; name and key stay')
     .option('--force', 'replace another identity, the key too')
     .option('--json', 'print what was done as JSON (edgefit/enrol/1)')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: EnrolFlags) => {
       if (flags.passwordFile !== undefined && flags.user === undefined) {
         throw new UsageError('--password-file needs --user');
+      }
+      if (flags.replaceRoot === true && flags.root === undefined) {
+        throw new UsageError('--replace-root needs --root');
       }
       if (flags.user !== undefined && flags.cert !== undefined) {
         throw new UsageError('give either --user or --cert, not both');
@@ -82,6 +87,7 @@ async function enrolDevice(flags: EnrolFlags, env: CliContext['io']['env']): Pro
     cert: flags.cert,
     ca: flags.ca,
     root: flags.root,
+    replaceRoot: flags.replaceRoot === true,
     force: flags.force === true,
   });
 }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { fileError, writeFileDurably } from '../util/files.ts';
+import { writeOutputFile } from '../util/files.ts';
+import { readNamedText } from '../util/read.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import { signingOptions } from './model/shared.ts';
@@ -46,14 +46,12 @@ export function fleetSignCommand({ io }: CliContext): Command {
         throw new UsageError(`${file}: signed it has ${bytes} bytes, ${limit}`);
       }
       if (flags.output === undefined) io.stdout.write(text);
-      else await writeFileDurably(flags.output, text);
+      else await writeOutputFile(flags.output, text);
     });
 }
 
 async function readDocument(path: string) {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  const text = await readNamedText(path);
   const { signedPartSchema } = await import('../contracts/signed.ts');
   const parsed = signedPartSchema.safeParse(parseJson(text, path));
   if (parsed.success) return parsed.data;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { ConfigError, renderProblem } from '../config/error.ts';
 import { isOnTrial } from '../util/agents.ts';
+import { codeOf } from '../util/errors.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { EXIT, exitCodeOf, explain } from './errors.ts';
 
@@ -38,7 +39,9 @@ export function runCommand({ io, version, signal }: CliContext, outcome: Outcome
         for (const line of linesOf(error, flags.debug === true)) io.stderr.write(`${line}\n`);
         // systemd must start the agent before again, which was content with this configuration.
         const goesBack = await isOnTrial(io.env['EDGEFIT_AGENTS']);
-        outcome.code = goesBack ? EXIT.failed : EXIT.badConfiguration;
+        // A disk that was mounted read-only after an error is mended by a restart of the machine, or later.
+        const mayPass = codeOf(error) === 'EROFS';
+        outcome.code = goesBack || mayPass ? EXIT.failed : EXIT.badConfiguration;
       }
     });
 }

@@ -5,6 +5,7 @@ import type { BrokerSettings, TlsFiles } from '../fleet/broker-link.ts';
 import { parseBrokerUrl } from '../fleet/broker-url.ts';
 import { identityFiles, readIdentityUser } from '../fleet/identity/store.ts';
 import { readCa, readIdentity, readPasswordFile, SettingError } from '../fleet/setting-files.ts';
+import { certificateAge } from './certificate-age.ts';
 import type { Environment } from './environment.ts';
 import { ConfigError } from './error.ts';
 import type { LoadedConfig, Origin } from './load.ts';
@@ -33,6 +34,8 @@ export interface Broker {
   readonly origins: readonly Origin[];
   /** Secrets in files that everybody may read, a line for each. */
   readonly exposed: readonly string[];
+  /** Certificates that have expired or soon will, a line for each. */
+  readonly aging: readonly string[];
 }
 
 /**
@@ -73,11 +76,25 @@ export async function resolveBroker(
   const find = (secret: Secret) => findSource(loaded, secret, env, state);
   try {
     const read = await readBroker(loaded, url, find, env, state);
-    return { ...read, exposed: await exposedOf(read.origins) };
+    return { ...read, exposed: await exposedOf(read.origins), aging: agingOf(read, Date.now()) };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     throw new ConfigError([loaded.problem(['mqtt', error.setting], error.why)], error);
   }
+}
+
+type Read = Pick<Broker, 'settings' | 'origins'>;
+
+/** What the files say of their own time; that of the broker's certificate its connections tell. */
+function agingOf({ settings, origins }: Read, nowMs: number): readonly string[] {
+  return (['ca', 'cert'] as const).flatMap((name) => {
+    const pem = settings.tls?.[name];
+    const age = pem === undefined ? null : certificateAge(pem, nowMs);
+    const source = origins.find(({ key }) => key === `mqtt.${name}File`);
+    return age === null || source === undefined
+      ? []
+      : [`${source.key}: ${String(source.value)} ${age}`];
+  });
 }
 
 const OTHERS_MAY_READ = 0o004;
@@ -100,7 +117,7 @@ async function readBroker(
   find: (secret: Secret) => Source | undefined,
   env: Environment,
   state: string,
-): Promise<Omit<Broker, 'exposed'>> {
+): Promise<Read> {
   const { address, user: urlUser } = parseBrokerUrl(url);
   const origins: Origin[] = [];
   const note = (key: string, { path, from }: Source) =>

@@ -7,7 +7,7 @@ import type { Release } from '../contracts/release.ts';
 import type { DeviceParts } from '../fleet/device/device.ts';
 import { readDecision } from '../fleet/jobs/decisions.ts';
 import { openJobService, type JobService } from '../fleet/jobs/service.ts';
-import { PhaseError } from '../fleet/jobs/runner.ts';
+import { PhaseError } from '../fleet/jobs/phase-work.ts';
 import type { Conditions, Health } from '../fleet/jobs/work/context.ts';
 import type { HeatReader } from '../hardware/heat.ts';
 import { codeOf, messageOf } from '../util/errors.ts';

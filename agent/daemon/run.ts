@@ -144,7 +144,12 @@ async function startParts(
     });
   }
   if (broker !== null) {
-    const renew = async () => (await resolveBroker(loaded, env, state))?.settings ?? broker;
+    const warnOfAge = agingWarner(log);
+    const renew = async () => {
+      const found = await resolveBroker(loaded, env, state);
+      warnOfAge(found?.aging ?? []);
+      return found?.settings ?? broker;
+    };
     device = await startOnline({ broker, renew }, self, jobs);
   }
   jobs?.start();
@@ -153,6 +158,17 @@ async function startParts(
     stop: async () => {
       await Promise.all([telemetry.stop(), jobs?.stop(), device?.stop()]);
     },
+  };
+}
+
+/** Before every connection certificates are read anew; each is told once. */
+function agingWarner({ logger }: Log): (lines: readonly string[]) => void {
+  const told = new Set<string>();
+  return (lines) => {
+    for (const problem of lines.filter((line) => !told.has(line))) {
+      told.add(problem);
+      logger.warn({ problem }, 'a certificate is to be renewed');
+    }
   };
 }
 

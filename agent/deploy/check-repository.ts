@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileError, writeFileDurably } from '../util/files.ts';
+import { writeFileDurably } from '../util/files.ts';
 import { TrustError } from './errors.ts';
 import { download } from './download/download.ts';
+import { readFirstRoot } from './tuf/first-root.ts';
 import { addressOf, TARGETS } from './tuf/layout.ts';
 import { NotTrusted } from './tuf/refused.ts';
 import { refresh } from './tuf/refresh.ts';
@@ -28,16 +29,13 @@ export interface Checked {
 /**
  * Reads a repository as a device would, from the same first root, and downloads the files of a release
  * (all files without one) under their hash. Throws NotTrusted with the code a device would report,
- * TrustError for what is no address.
+ * TrustError for what is no address or no root, FileError for a root that cannot be read.
  */
 export async function checkRepository(options: CheckOptions): Promise<Checked> {
   checkAddress(options.url);
   const folder = await mkdtemp(join(tmpdir(), 'edgefit-verify-'));
   try {
-    const root = await readFile(options.rootFile).catch((error: unknown) => {
-      throw fileError('read', options.rootFile, error);
-    });
-    await writeFileDurably(join(folder, 'root.json'), root);
+    await writeFileDurably(join(folder, 'root.json'), await readFirstRoot(options.rootFile));
     const { url, signal } = options;
     const trusted = await refresh({ folder, url, nowMs: Date.now(), signal });
     const files = wanted(trusted, options);

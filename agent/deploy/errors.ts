@@ -5,6 +5,7 @@ export type TrustErrorCode =
   | 'BAD_PASSPHRASE'
   | 'NO_PASSPHRASE'
   | 'BAD_REPOSITORY'
+  | 'BAD_ROOT'
   | 'BAD_PACKAGE'
   | 'MISSING_KEY'
   | 'EXISTS'

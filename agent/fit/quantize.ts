@@ -16,7 +16,7 @@ import type { Model } from '../model/open.ts';
 import { emitC } from '../model/tflite/emit-c.ts';
 import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
-import { writeFileDurably } from '../util/files.ts';
+import { writeOutputFile } from '../util/files.ts';
 import { refuseCalibrating } from './make/already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import type * as ChooseModule from './decide/choose.ts';
@@ -74,7 +74,7 @@ export async function quantize(
   // onnxruntime runs it to be sure that it runs; it does not fuse what TensorRT fuses.
   const isForTensorRt = scheme.format === 'tensorrt' && found === undefined;
   const integerCoverage = isForTensorRt ? await shareOfVersion(quantized, scheme, maker) : ran;
-  await writeFileDurably(request.output, emitted(request, quantized, chunks));
+  await writeOutputFile(request.output, emitted(request, quantized, chunks));
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);
     const model = { name: subject.package.name, sha256: subject.loaded.sha256 };
@@ -102,6 +102,7 @@ export async function quantize(
         ...maker.warnings,
         ...warnings,
         ...notRun(subject),
+        ...misnamed(request, quantized),
         ...(await unmatchedNames(asked, maker)),
       ]),
     ],
@@ -110,6 +111,16 @@ export async function quantize(
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
 }
+
+/** A name that says the other format: TFLite models stay TFLite models, and ONNX models ONNX. */
+function misnamed({ output, emit }: QuantizeRequest, model: Model): readonly string[] {
+  const named = extname(output).toLowerCase();
+  const own = extensionOf(model);
+  if (emit !== undefined || named === own || !MODEL_EXTENSIONS.includes(named)) return [];
+  return [`${output} holds a model of the format ${own.slice(1)}, in spite of its name`];
+}
+
+const MODEL_EXTENSIONS: readonly string[] = ['.onnx', '.tflite'];
 
 /** What a recipe names in vain; names that we chose ourselves may be of nodes that we made. */
 async function unmatchedNames(

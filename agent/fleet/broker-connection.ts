@@ -97,6 +97,11 @@ async function publish(message: OutgoingMessage, connack: IConnackPacket, link: 
   const { context, options } = link;
   const { topic, payload } = message;
   const bytes = Buffer.byteLength(payload);
+  // Where the socket is gone already the library fails with a TypeError of its own.
+  if (!link.client.connected) {
+    options.signal?.throwIfAborted();
+    throw explainPublishFailure(link.disconnectReason(), topic, bytes, context);
+  }
   const outcome = await firstOf(pubackOf(link.client, message), link);
   options.signal?.throwIfAborted();
   if (outcome === 'silence') {

@@ -118,6 +118,9 @@ function explainTls(code: string, error: unknown): string | null {
   if (code.includes('CERTIFICATE_REQUIRED') || code.includes('HANDSHAKE_FAILURE')) {
     return 'it wants a client certificate; give --mqtt-cert FILE and --mqtt-key FILE';
   }
+  if (code.includes('ALERT_CERTIFICATE_EXPIRED')) {
+    return `it says that the client certificate has expired (${code}); have a new one signed`;
+  }
   if (code.startsWith('ERR_SSL_') && /ALERT.*(?:CERTIFICATE|UNKNOWN_CA)/.test(code)) {
     return `it did not accept the client certificate (${code}); check --mqtt-cert`;
   }

@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { AgentError, messageOf } from '../util/errors.ts';
 import { fileError } from '../util/files.ts';
+import { readLimited } from '../util/read-limited.ts';
 import type { TlsFiles } from './broker-link.ts';
 
 /** A setting that cannot be used, most often because of the file it names. */
@@ -27,11 +27,12 @@ const MAX_CREDENTIAL_BYTES = 65_535;
 /** The text of a file that a setting names. Throws SettingError. */
 export async function readSettingFile(setting: string, path: string): Promise<string> {
   try {
-    const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) {
-      throw new SettingError(setting, `${path} has ${size} bytes; that is not such a file`);
-    }
-    return await readFile(path, 'utf8');
+    const bytes = await readLimited(path, MAX_FILE_BYTES);
+    if (bytes !== null) return bytes.toString('utf8');
+    throw new SettingError(
+      setting,
+      `${path} has over ${MAX_FILE_BYTES} bytes: that is not such a file`,
+    );
   } catch (error) {
     if (error instanceof SettingError) throw error;
     throw new SettingError(setting, messageOf(fileError('read', path, error)), error);

@@ -8,6 +8,9 @@ const BY_COMPATIBLE = new Map([
   ['raspberrypi,3-model-b', 'rpi-3b'],
   ['raspberrypi,3-model-b-plus', 'rpi-3b-plus'],
   ['raspberrypi,3-model-a-plus', 'rpi-3a-plus'],
+  // A CM3+ has the same string; only its model and its revision code tell.
+  ['raspberrypi,3-compute-module', 'rpi-cm3'],
+  ['raspberrypi,3-compute-module-lite', 'rpi-cm3'],
   ['raspberrypi,4-model-b', 'rpi-4b'],
   ['raspberrypi,400', 'rpi-400'],
   ['raspberrypi,4-compute-module', 'rpi-cm4'],
@@ -55,8 +58,10 @@ const TEGRA = /^nvidia,tegra(?:18|19|2[1-9])\w/;
 /** Board types in the revision code of a Raspberry Pi, for trees without a device tree. */
 const BY_PI_TYPE = new Map([
   [0x08, 'rpi-3b'],
+  [0x0a, 'rpi-cm3'],
   [0x0d, 'rpi-3b-plus'],
   [0x0e, 'rpi-3a-plus'],
+  [0x10, 'rpi-cm3'],
   [0x11, 'rpi-4b'],
   [0x12, 'rpi-zero-2w'],
   [0x13, 'rpi-400'],

@@ -20,7 +20,7 @@ const NPUS: readonly OtherNpu[] = [
     name: 'Rockchip RKNPU',
     // Its version file is in debugfs, which only root may read: the SoC tells, too.
     paths: ['/sys/kernel/debug/rknpu/version', '/sys/module/rknpu'],
-    soc: /^rockchip,rk(3562|3566|3568|3576|3588s?|1808|3399pro|1126b?|1103b?|1106b?)$/,
+    soc: /^rockchip,rk(3562|3566|3568|3576|3582|3583|3588|1808|3399pro|1126|1103|1106)[a-z]?$/,
   },
   {
     fact: 'accelerators.intel-npu',
@@ -43,7 +43,7 @@ const NPUS: readonly OtherNpu[] = [
     fact: 'accelerators.ti-npu',
     name: 'TI C7x DSP',
     // TDA4 and the AM6xA; the AM62 and AM64 have none.
-    soc: /^ti,(j721e|j721s2|j722s|j742s2|j784s4|am62a7|am67a?|am68a?|am69a?)$/,
+    soc: /^ti,(j721e|j721s2|j722s|j742s2|j784s4|am62a\d?|am62d2|am67a?|am68a?|am69a?)$/,
   },
   {
     fact: 'accelerators.amlogic-npu',
@@ -58,7 +58,8 @@ const NPUS: readonly OtherNpu[] = [
   {
     fact: 'accelerators.hexagon',
     name: 'Qualcomm Hexagon DSP',
-    soc: /^qcom,(qcs\w+|qrb\w+|sm8\d+|sc8280xp|x1e\w+|sa8775p)$/,
+    // The string of the board may be the only one that names the SoC: `qcom,qcs6490-rb3gen2`.
+    soc: /^qcom,(qc[ms]\d+|qrb\d+|sdm845|sm[78]\d+|sc7280|sc8[12]80xp?|x1[ep]\d+|sa8\d+p)(-|$)/,
   },
   {
     fact: 'accelerators.apple-ane',

@@ -141,8 +141,9 @@ export function isPublished(runtime: RuntimeName, arch: string): boolean {
 }
 
 /** What makes one match more specific than another, the weightiest first. */
-const SPECIFICITY: readonly ((match: ProfileMatch) => number)[] = [
+const SPECIFICITY: readonly ((match: ProfileMatch, facts: DeviceFacts) => number)[] = [
   (match) => (match.boards.length + match.compatible.length > 0 ? 1 : 0),
+  closeness,
   (match) => match.accelerators.length,
   (match) => match.requiresFeatures.length,
   (match) => (match.requiresAnyFeature.length > 0 ? 1 : 0),
@@ -150,12 +151,23 @@ const SPECIFICITY: readonly ((match: ProfileMatch) => number)[] = [
   (match) => (match.arch === undefined ? 0 : 1),
 ];
 
-function moreSpecific(a: HardwareProfile, b: HardwareProfile): number {
-  for (const count of SPECIFICITY) {
-    const difference = count(b.match) - count(a.match);
-    if (difference !== 0) return difference;
-  }
-  return a.id.localeCompare(b.id, 'en');
+/**
+ * A device tree begins with the board and ends with its SoC, which other boards share: the earlier the
+ * string that a profile names, the closer it is. A board id stands for the board itself: 0.
+ */
+function closeness(match: ProfileMatch, { board }: DeviceFacts): number {
+  if (match.boards.length > 0 || match.compatible.length === 0) return 0;
+  return -board.compatible.findIndex((entry) => match.compatible.includes(entry));
+}
+
+function bySpecificity(facts: DeviceFacts) {
+  return (a: HardwareProfile, b: HardwareProfile): number => {
+    for (const count of SPECIFICITY) {
+      const difference = count(b.match, facts) - count(a.match, facts);
+      if (difference !== 0) return difference;
+    }
+    return a.id.localeCompare(b.id, 'en');
+  };
 }
 
 /** The most specific of the profiles that match. Raises a HardwareError when none does. */
@@ -163,7 +175,9 @@ export function matchProfile(
   facts: DeviceFacts,
   profiles: readonly HardwareProfile[],
 ): HardwareProfile {
-  const [best] = profiles.filter((profile) => matches(profile.match, facts)).toSorted(moreSpecific);
+  const [best] = profiles
+    .filter((profile) => matches(profile.match, facts))
+    .toSorted(bySpecificity(facts));
   if (best !== undefined) return best;
   const machine = `${facts.board.id} (${facts.cpu.arch})`;
   throw new HardwareError(

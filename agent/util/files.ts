@@ -4,6 +4,7 @@ import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises
 import { basename, dirname, join, resolve } from 'node:path';
 import { tellStep } from './durable-steps.ts';
 import { AgentError, codeOf, messageOf } from './errors.ts';
+import { followLinks } from './links.ts';
 
 /** What went wrong while reading or writing a file of ours, in words a person can act on. */
 export class FileError extends AgentError {
@@ -76,8 +77,10 @@ async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | 
  */
 export async function checkCanWriteFile(path: string): Promise<void> {
   try {
-    await refuseSpecial(path);
-    await checkFolder(dirname(resolve(path)));
+    // Elsewhere this is stdout, which has the account of what was done here.
+    if (path === '-') throw new Error('give the name of a file (./- for one of this name)');
+    await checkPlainFile(path);
+    await checkFolder(dirname(resolve(await followLinks(path))));
   } catch (error) {
     throw fileError('write', path, error);
   }
@@ -107,8 +110,11 @@ export async function isSameFile(a: string, b: string): Promise<boolean> {
   return first !== null && first.dev === second?.dev && first.ino === second.ino;
 }
 
-/** A rename would replace a device (/dev/full) by a file. */
-async function refuseSpecial(path: string): Promise<void> {
+/**
+ * Refuses what is there and no plain file: a rename would replace a device (/dev/full), reading one may
+ * never end, opening a pipe may never begin. Throws errors for `fileError`.
+ */
+export async function checkPlainFile(path: string): Promise<void> {
   const found = await statOf(path);
   if (found === null || found.isFile()) return;
   if (found.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' });
@@ -154,7 +160,7 @@ export async function writeFileDurably(
 ): Promise<void> {
   const temporary = temporaryBeside(path);
   try {
-    await refuseSpecial(path);
+    await checkPlainFile(path);
     await makeFolderDurably(dirname(path));
     await writeSynced(temporary, content, mode);
     tellStep({ step: 'rename', from: temporary, to: path });
@@ -165,6 +171,20 @@ export async function writeFileDurably(
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError('write', path, error);
   }
+}
+
+/**
+ * Writes the file that a person named, as `writeFileDurably` does. A symbolic link stays one: what it
+ * leads to is replaced, as by `cp` and by a shell's `>`.
+ */
+export async function writeOutputFile(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+): Promise<void> {
+  const file = await followLinks(path).catch((error: unknown) => {
+    throw fileError('write', path, error);
+  });
+  await writeFileDurably(file, content);
 }
 
 async function syncNames(folder: string): Promise<void> {

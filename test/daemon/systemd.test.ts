@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { pingPeriodMs } from '../../agent/daemon/watchdog.ts';
+import { mountDisk, unmountDisks } from '../e2e/support/disks.ts';
 import { afterThisTest } from '../fleet/support/harness.ts';
 import { programPath } from '../support/available.ts';
 import { startDaemon, temporaryFolder, until } from './support.ts';
@@ -77,6 +78,16 @@ test('exit code 78 for a state folder that cannot be one', async () => {
   const daemon = startDaemon('stateDir: /dev/null/state\n', { env: { EDGEFIT_STATE_DIR: '' } });
   expect(await daemon.ended).toBe(78);
   expect(daemon.log()).toContain('/dev/null');
+});
+
+test('exit code 1 for a disk that is read-only just now: systemd tries again', async () => {
+  const disk = mountDisk('ro');
+  // Only root may mount.
+  if (disk === undefined) return;
+  afterThisTest(unmountDisks);
+  const daemon = startDaemon('', { env: { EDGEFIT_STATE_DIR: disk } });
+  expect(await daemon.ended).toBe(1);
+  expect(daemon.log()).toBe(`agent: cannot write into ${disk}: the file system is read-only\n`);
 });
 
 test.each([

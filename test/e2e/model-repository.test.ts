@@ -70,6 +70,14 @@ test('a device would believe the repository', async () => {
   ]);
 });
 
+test('a file that is no root is bad input, and is called by its name', async () => {
+  await writeFile(join(cwd, 'bad.json'), '{}');
+  expect(await agent('model', 'verify', url, '--root', 'bad.json')).toMatchObject({
+    code: 2,
+    said: ['agent: bad.json is no TUF root: give the root.json of the repository'],
+  });
+});
+
 test('keys in the folder, and files above it, are not served', async () => {
   await writeFile(join(cwd, 'repo', 'left.key'), 'secret');
   for (const path of ['/left.key', '/metadata/../left.key', '/metadata/%2e%2e/left.key']) {

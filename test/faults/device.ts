@@ -8,7 +8,7 @@ import {
   type JobRecord,
 } from '../../agent/contracts/job.ts';
 import { Slots } from '../../agent/deploy/slots/slots.ts';
-import type { PhaseHandler } from '../../agent/fleet/jobs/runner.ts';
+import type { PhaseHandler } from '../../agent/fleet/jobs/phase-work.ts';
 import { openJobService, type JobServiceOptions } from '../../agent/fleet/jobs/service.ts';
 import { codeOf } from '../../agent/util/errors.ts';
 

@@ -113,9 +113,12 @@ async function deployAll({ site, watcher }: Setting, isEnough: () => boolean) {
   return { ends, lost };
 }
 
+/** A way back that was killed too often counts as failed, whether or not it had switched by then. */
+const WAYS_BACK: ReadonlySet<string | null> = new Set(['rolled_back', 'rollback_failed']);
+
 /** Switches to a release beyond the first, and beyond those that a way back accounts for. */
 function duplicatesIn(switches: readonly string[], ends: readonly JobRecord[]): number {
-  const backs = ends.filter(({ outcome }) => outcome === 'rolled_back').length;
+  const backs = ends.filter(({ outcome }) => WAYS_BACK.has(outcome)).length;
   const seen = new Map<string, number>();
   for (const digest of switches) seen.set(digest, (seen.get(digest) ?? 0) + 1);
   const again = [...seen.values()].reduce((sum, times) => sum + times - 1, 0);
@@ -156,12 +159,15 @@ describeWithMosquitto('a daemon that is killed again and again', () => {
     const { ends, lost } = await jobs;
     const illegal = ends.filter(({ jobId }) => !isLegal(recordsOf(watcher, jobId)));
     const duplicateActivations = duplicatesIn(switches, ends);
-    const outcomes = ends.map(({ outcome, reason }) => reason?.code ?? outcome);
+    const outcomes = ends.map(({ outcome, reason }) =>
+      [outcome, reason?.code].filter((part) => part !== undefined).join(' after '),
+    );
     const names = [...new Set(outcomes)];
     const text = names.map((name) => `${name} ${outcomes.filter((one) => one === name).length}`);
     process.stderr.write(
       `\n${kills} kills, ${ends.length} jobs (${text.join(', ')}), ${switches.length} switches\n`,
     );
+    if (duplicateActivations > 0) process.stderr.write(`switches: ${switches.join(' ')}\n`);
     for (const { jobId } of illegal) {
       const steps = recordsOf(watcher, jobId).map(({ seq, status, phase }) => [seq, status, phase]);
       process.stderr.write(`${jobId}: ${JSON.stringify(steps)}\n`);

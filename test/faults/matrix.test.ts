@@ -10,7 +10,7 @@ import {
   type JobPhase,
   type JobRecord,
 } from '../../agent/contracts/job.ts';
-import { PhaseError } from '../../agent/fleet/jobs/runner.ts';
+import { PhaseError } from '../../agent/fleet/jobs/phase-work.ts';
 import { observeDurable } from '../../agent/util/durable-steps.ts';
 import { Site } from '../fleet/support/site.ts';
 import {

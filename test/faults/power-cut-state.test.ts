@@ -70,6 +70,7 @@ test('the twin is an old one or the new one, and counts on', async () => {
       warn: (why) => {
         throw new Error(why);
       },
+      nowMs: () => 0,
     });
   const state = newState();
   const twin = await open(state);
@@ -82,7 +83,8 @@ test('the twin is an old one or the new one, and counts on', async () => {
     await twin.setActiveModel(null);
   };
   const cuts = await disksAfterCuts(state, work, told);
-  expect(rev).toBe(4);
+  // The last change is told once it is on the disk.
+  expect(rev).toBe(3);
   expect(cuts.length).toBeGreaterThan(6);
   await tryAll('twin.json', cuts, async (after, label) => {
     const again = await open(after);
@@ -90,7 +92,7 @@ test('the twin is an old one or the new one, and counts on', async () => {
     expect([['t1'], ['t2']]).toContainEqual(tags);
     // Readers drop a revision that is below one that they know.
     const found = JSON.parse(again.message(new Date(0)).payload).rev;
-    expect(found).toBeGreaterThanOrEqual(Number(label) - 1);
+    expect(found).toBeGreaterThanOrEqual(Number(label));
     const older = await again.accept(desired(1));
     expect('refused' in older).toBe(tags?.[0] === 't2');
     expect(await again.accept(desired(2))).not.toHaveProperty('refused');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { jobPhases, type JobPhase } from '../../agent/contracts/job.ts';
 import { entrySchema, isTerminal } from '../../agent/fleet/jobs/entry.ts';
-import { PhaseError } from '../../agent/fleet/jobs/runner.ts';
+import { PhaseError } from '../../agent/fleet/jobs/phase-work.ts';
 import { observeDurable } from '../../agent/util/durable-steps.ts';
 import { until } from '../daemon/support.ts';
 import { Site } from '../fleet/support/site.ts';
@@ -16,6 +16,9 @@ import { openFaulty, STAND_IN, wrongWithChain, wrongWithCurrent, type Wrapper } 
 import { report } from './results.ts';
 
 jest.setTimeout(400_000);
+
+/** For a start and a whole job of a real daemon, on a machine that has other work. */
+const DAEMON_MS = 60_000;
 
 interface Cut {
   readonly phase: JobPhase | 'before';
@@ -180,13 +183,25 @@ test('the real daemon ends the job on such a disk', async () => {
     const env = { PATH: process.env['PATH'], EDGEFIT_STATE_DIR: state };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
     const closed = once(child, 'close');
+    let log = '';
+    child.stderr.on('data', (chunk) => {
+      log += String(chunk);
+    });
     const journal = join(state, 'jobs', 'j2.json');
     // oxlint-disable-next-line no-await-in-loop -- one daemon after the other
-    await until(`the end of the job (${cut.phase})`, async () => {
-      if (!existsSync(journal)) return false;
-      const parsed = entrySchema.safeParse(parse(await readFile(journal, 'utf8')));
-      return parsed.success && isTerminal(parsed.data);
-    }).finally(() => child.kill('SIGKILL'));
+    await until(
+      `the end of the job (${cut.phase})`,
+      async () => {
+        if (!existsSync(journal)) return false;
+        const parsed = entrySchema.safeParse(parse(await readFile(journal, 'utf8')));
+        return parsed.success && isTerminal(parsed.data);
+      },
+      DAEMON_MS,
+    )
+      .catch((cause: unknown) => {
+        throw new Error(`${String(cause)}\n${log}`, { cause });
+      })
+      .finally(() => child.kill('SIGKILL'));
     // oxlint-disable-next-line no-await-in-loop -- see above
     await closed;
     // oxlint-disable-next-line no-await-in-loop -- see above

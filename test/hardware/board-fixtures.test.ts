@@ -52,6 +52,24 @@ describe('as the README says', () => {
     });
   });
 
+  test('a profile of the board counts before one of its SoC', async () => {
+    const { files } = parseFixture(board);
+    const compatible = '/proc/device-tree/compatible';
+    const withSoc = (...names: string[]) => {
+      const text = [...names, 'rockchip,rk3588'].map((name) => `${name}\0`).join('');
+      return probe({ root: makeSysroot({ ...files, [compatible]: text }) });
+    };
+    expect(await withSoc('acme,box-2')).toMatchObject({
+      board: { id: 'acme-box-2' },
+      profile: { id: 'acme-box-2' },
+    });
+    expect(await withSoc('radxa,rock-5b')).toMatchObject({ profile: { id: 'rk3588-rock5b' } });
+    expect(await withSoc('other,box')).toMatchObject({
+      board: { id: 'rk3588' },
+      profile: { id: 'rk3588' },
+    });
+  });
+
   test('a profile of the user replaces the shipped one of its id', async () => {
     const text = readFileSync(shippedPath('hardware-profiles', 'rpi-5.json'), 'utf8');
     const own = makeSysroot({ '/rpi-5.json': text.replace('"max": 4', '"max": 3') });

@@ -837,7 +837,25 @@ describe('2j others', () => {
     [
       'the NPU of a Rockchip is named, though debugfs is for root only',
       { ...cpu('0xd0b', A76), ...tree('friendlyarm,nanopc-t6 rockchip,rk3588', 'NanoPC-T6') },
-      { id: 'generic-arm64', kinds: [], missing: { 'accelerators.rknpu': has('no runtime') } },
+      { id: 'rk3588', kinds: [], missing: { 'accelerators.rknpu': has('no runtime') } },
+    ],
+    [
+      'the NPU of an RK3588 with fewer cores',
+      {
+        ...cpu('0xd0b', A76),
+        ...tree('radxa,e52c rockchip,rk3582 rockchip,rk3588s', 'Radxa E52C'),
+      },
+      { id: 'rk3588', kinds: [], missing: { 'accelerators.rknpu': has('no runtime') } },
+    ],
+    [
+      'the DSP of a Qualcomm board that names its SoC in one string with the board',
+      { ...cpu('0xd41', A76), ...tree('qcom,qcm6490-rb3gen2', 'Thundercomm, Inc. RUBIK Pi 3') },
+      { id: 'generic-arm64', kinds: [], missing: { 'accelerators.hexagon': has('no runtime') } },
+    ],
+    [
+      'the DSP of a TI AM68A, by the chip that it is made from',
+      { ...cpu('0xd08', A57), ...tree('ti,am68-sk ti,j721s2', 'Texas Instruments AM68 SK') },
+      { id: 'generic-arm64', kinds: [], missing: { 'accelerators.ti-npu': has('no runtime') } },
     ],
     [
       'the NPU of an Intel Core Ultra',

@@ -5,11 +5,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
 import { Aedes } from 'aedes';
+import { createRepository } from '../../agent/deploy/tuf/repository.ts';
 import { enrol } from '../../agent/fleet/identity/enrol.ts';
 import type { EnrolOptions } from '../../agent/fleet/identity/enrol.ts';
 import { identityFiles } from '../../agent/fleet/identity/store.ts';
 import { watch, yamlFor } from '../daemon/fleet-support.ts';
 import { startDaemon, until } from '../daemon/support.ts';
+import { newKey } from '../deploy/support/keys.ts';
 import { makeCa, makeCertificate } from '../fleet/support/certificates.ts';
 import type { CertificateFiles } from '../fleet/support/certificates.ts';
 import { afterThisTest, folderWith, listen, mosquitto } from '../fleet/support/harness.ts';
@@ -23,6 +25,16 @@ const openssl = (...args: readonly string[]): string =>
 
 function optionsFor(state: string, more: Partial<EnrolOptions> = {}): EnrolOptions {
   return { state, deviceId: 'pi-7', keyType: 'ecdsa', force: false, ...more };
+}
+
+/** The first root of a new repository. */
+async function newRoot(): Promise<string> {
+  const folder = join(folderWith({}), 'repository');
+  const keys = [newKey()];
+  const role = { keys: keys.map((key) => key.public), threshold: 1 };
+  const roles = { root: role, targets: role, snapshot: role, timestamp: role };
+  await createRepository({ folder, keys, nowMs: Date.now() }, roles);
+  return join(folder, 'metadata', '1.root.json');
 }
 
 /** What a certificate authority does with the request of a device. */
@@ -99,6 +111,16 @@ describeIf('openssl')('enrolling', () => {
     expect(readFileSync(identityFiles(state).keyFile, 'utf8')).not.toBe(key);
   });
 
+  test('mends a damaged name and leaves the key as it is', async () => {
+    const state = folderWith({});
+    const { keyFile, nameFile } = identityFiles(state);
+    await enrol(optionsFor(state));
+    const [key, name] = [keyFile, nameFile].map((path) => readFileSync(path, 'utf8'));
+    writeFileSync(nameFile, '{"v":1,');
+    expect((await enrol(optionsFor(state))).written).toEqual([nameFile]);
+    expect([keyFile, nameFile].map((path) => readFileSync(path, 'utf8'))).toEqual([key, name]);
+  });
+
   test('as something else leaves nothing of what was before', async () => {
     const state = folderWith({});
     const files = identityFiles(state);
@@ -110,37 +132,64 @@ describeIf('openssl')('enrolling', () => {
     expect([files.keyFile, files.requestFile, files.passwordFile].filter(existsSync)).toEqual([]);
   });
 
-  test('takes the first root once, and no other without --force', async () => {
-    const root = (version: number) =>
-      JSON.stringify({ signed: { _type: 'root', version }, signatures: [{ keyid: '', sig: '' }] });
-    const files = folderWith({ 'a.json': root(1), 'b.json': root(2), 'c.json': '{"signed":{}}' });
+  test('takes the first root once, and another one only where that is asked for', async () => {
+    const [first, other] = [await newRoot(), await newRoot()];
     const state = folderWith({});
-    await enrol(optionsFor(state, { root: join(files, 'a.json') }));
-    expect(readFileSync(join(state, 'tuf', 'root.json'), 'utf8')).toBe(root(1));
-    await expect(enrol(optionsFor(state, { root: join(files, 'b.json') }))).rejects.toMatchObject({
+    const { rootFile, firstRootFile, keyFile } = identityFiles(state);
+    await enrol(optionsFor(state, { root: first }));
+    const key = readFileSync(keyFile, 'utf8');
+    expect(readFileSync(rootFile, 'utf8')).toBe(readFileSync(first, 'utf8'));
+    await expect(enrol(optionsFor(state, { root: other }))).rejects.toMatchObject({
       code: 'EXISTS',
+      message: expect.stringMatching(/trusts another root than .*--replace-root/),
     });
-    await expect(
-      enrol(optionsFor(folderWith({}), { root: join(files, 'c.json') })),
-    ).rejects.toMatchObject({ code: 'BAD_ROOT' });
+    expect(readFileSync(rootFile, 'utf8')).toBe(readFileSync(first, 'utf8'));
+    const { written } = await enrol(optionsFor(state, { root: other, replaceRoot: true }));
+    expect(written).toEqual([rootFile, firstRootFile]);
+    expect(readFileSync(rootFile, 'utf8')).toBe(readFileSync(other, 'utf8'));
+    expect(readFileSync(keyFile, 'utf8')).toBe(key);
+  });
+
+  test.each([
+    ['no JSON', 'hello', 'is no TUF root'],
+    ['other metadata', '{"signed":{"_type":"targets"},"signatures":[]}', 'is no TUF root'],
+    ['a root that others signed', '', 'is not signed by enough of the keys'],
+    ['something endless', '/dev/zero', 'is no TUF root: it has over'],
+  ])('keeps the root it trusts where the new one is %s', async (name, content, why) => {
+    const [first, other] = [await newRoot(), await newRoot()];
+    const signed = JSON.parse(readFileSync(other, 'utf8')) as { signed: { version: number } };
+    signed.signed.version += 1;
+    const text = name === 'a root that others signed' ? JSON.stringify(signed) : content;
+    const bad = content.startsWith('/')
+      ? content
+      : join(folderWith({ 'bad.json': text }), 'bad.json');
+    const state = folderWith({});
+    await enrol(optionsFor(state, { root: first }));
+    for (const more of [{ replaceRoot: true }, { force: true }]) {
+      // oxlint-disable-next-line no-await-in-loop -- two
+      await expect(enrol(optionsFor(state, { root: bad, ...more }))).rejects.toMatchObject({
+        code: 'BAD_ROOT',
+        kind: 'input',
+        message: expect.stringContaining(`${bad} ${why}`),
+      });
+    }
+    expect(readFileSync(identityFiles(state).rootFile, 'utf8')).toBe(readFileSync(first, 'utf8'));
   });
 
   test('the same first root is no other one after the keys have changed', async () => {
-    const root = (version: number) =>
-      JSON.stringify({ signed: { _type: 'root', version }, signatures: [{ keyid: '', sig: '' }] });
-    const files = folderWith({ 'first.json': root(1), 'other.json': root(3) });
+    const [root, second, other] = [await newRoot(), await newRoot(), await newRoot()];
     const state = folderWith({});
-    const options = optionsFor(state, { root: join(files, 'first.json') });
+    const options = optionsFor(state, { root });
     await enrol(options);
     const { rootFile } = identityFiles(state);
     // As a refresh leaves it after a rotation.
-    writeFileSync(rootFile, root(2));
+    writeFileSync(rootFile, readFileSync(second));
     expect((await enrol(options)).written).toEqual([]);
-    expect(readFileSync(rootFile, 'utf8')).toBe(root(2));
-    const other = optionsFor(state, { root: join(files, 'other.json') });
-    await expect(enrol(other)).rejects.toMatchObject({ code: 'EXISTS' });
+    expect(readFileSync(rootFile, 'utf8')).toBe(readFileSync(second, 'utf8'));
+    const another = optionsFor(state, { root: other });
+    await expect(enrol(another)).rejects.toMatchObject({ code: 'EXISTS' });
     await enrol({ ...options, force: true });
-    expect(readFileSync(rootFile, 'utf8')).toBe(root(1));
+    expect(readFileSync(rootFile, 'utf8')).toBe(readFileSync(root, 'utf8'));
   });
 
   test('refuses the certificate of another key', async () => {

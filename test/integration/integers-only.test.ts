@@ -61,7 +61,7 @@ test(
     const { sqnrDb, warnings } = await quantized('high', { minSqnrDb: 80 });
     expect(sqnrDb).toBeGreaterThan(40);
     expect(shortfalls(warnings)).toEqual([
-      expect.stringMatching(/^SQNR is \d+\.\d dB on calibration samples \(wanted: 80\)$/),
+      expect.stringMatching(/^SQNR is \d+\.\d dB on calibration samples, below 80: /),
     ]);
   },
   LIMIT_MS,

@@ -195,6 +195,17 @@ describeWithMosquitto('a mosquitto that goes away while a message is under way',
     await expect(connection.publish(message)).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
 
+  test('said goodbye to before', async () => {
+    const { port } = await mosquitto('allow_anonymous true');
+    const { address } = parseBrokerUrl(`mqtt://127.0.0.1:${port}`);
+    const connection = await connectBroker({ address }, { clientId: 'c', timeoutMs: 5000 });
+    await connection.close();
+    await expect(connection.publish(message)).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringContaining('hung up before it acknowledged t'),
+    });
+  });
+
   test('frozen', async () => {
     const { port, process } = await mosquitto('allow_anonymous true');
     const { address } = parseBrokerUrl(`mqtt://127.0.0.1:${port}`);

@@ -69,8 +69,13 @@ export async function keepAccuracy(
   const asAsked = await scorer.score(scheme);
   const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
   const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
-  if (reaches(ranged) || !(mayMix || mayTune))
-    return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
+  if (reaches(ranged)) return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
+  if (!mayMix) {
+    const best = mayTune ? await tuned(ranged, scorer) : ranged;
+    const { scheme: chosen, sqnrDb } = best;
+    const short = sqnrDb === null || reaches(best) ? [] : [tooFar(sqnrDb, minSqnrDb)];
+    return { ...plain, scheme: chosen, sqnrDb, warnings: short };
+  }
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),
@@ -81,12 +86,6 @@ export async function keepAccuracy(
     sqnrDb: mixed.sqnrDb,
     given: mixed.given,
   });
-  if (mayTune) {
-    const best = await tuned(ranged, scorer);
-    const { scheme: chosen, sqnrDb } = best;
-    const short = sqnrDb === null || reaches(best) ? [] : [tooFar(sqnrDb, minSqnrDb)];
-    return { ...plain, scheme: chosen, sqnrDb, warnings: short };
-  }
   const target = minSqnrDb + MARGIN_DB;
   // What goes wrong here goes wrong below again, where it becomes a warning.
   const quick = await mixToReach(target, ranged.scheme, tools, LITTLE_WORK).catch(() => undefined);
@@ -95,7 +94,7 @@ export async function keepAccuracy(
   const best = await tuned(ranged, scorer);
   const { scheme: chosen, sqnrDb } = best;
   if (sqnrDb === null || reaches(best)) return { ...plain, scheme: chosen, sqnrDb };
-  const found = tooFar(sqnrDb, minSqnrDb);
+  const found = `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${minSqnrDb})`;
   try {
     const mixed = await mixToReach(target, chosen, {
       ...tools,
@@ -117,7 +116,7 @@ function isLeftToUs({ scheme, ranges, saveRanges }: Partial<QuantizeRequest>): b
 }
 
 function tooFar(sqnrDb: number, wanted: number): string {
-  return `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples (wanted: ${wanted})`;
+  return `SQNR is ${sqnrDb.toFixed(1)} dB on calibration samples, below ${wanted}: check how inputs are prepared; agent inspect shows which layers cost it`;
 }
 
 /**

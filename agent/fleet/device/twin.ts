@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
@@ -9,8 +8,9 @@ import {
   twinSchema,
 } from '../../contracts/fleet-twin.ts';
 import type { ActiveModel, Settings, Twin } from '../../contracts/fleet-twin.ts';
-import { codeOf } from '../../util/errors.ts';
-import { fileError, writeFileDurably } from '../../util/files.ts';
+import { fileError } from '../../util/files.ts';
+import { Lane } from '../../util/lane.ts';
+import { readTwice, writeTwice } from '../../util/second-copy.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { topicFor } from '../protocol/topics.ts';
@@ -73,9 +73,9 @@ export interface TwinStore {
 }
 
 /**
- * What the device reports of itself and which settings it was given, kept in `twin.json`. A damaged
- * file is told to `warn` and begun anew: the desired twin is retained and comes again. Throws
- * FileError.
+ * What the device reports of itself and which settings it was given, kept in `twin.json` and a copy of
+ * it. Damage is told to `warn`; where both are damaged it is begun anew: the desired twin is retained
+ * and comes again. A change counts once it is on the disk. Throws FileError.
  */
 export async function openTwin(options: {
   readonly state: string;
@@ -84,16 +84,27 @@ export async function openTwin(options: {
   readonly warn: (message: string) => void;
   /** Absent: this agent takes no jobs. */
   readonly counters?: ReadCounters | undefined;
+  /** The machine's clock; tests set it elsewhere. */
+  readonly nowMs?: () => number;
 }): Promise<TwinStore> {
-  const { state, deviceId, verify, warn, counters } = options;
+  const { state, deviceId, verify, warn, counters, nowMs = Date.now } = options;
   const path = join(state, 'twin.json');
-  let stored = await readStored(path, warn);
+  const lane = new Lane();
+  let stored = await readStored(path, warn, nowMs);
   let refused: Twin['settings']['refused'] = null;
   let postponed: UnverifiedDocument | null = null;
   let told: ReturnType<ReadCounters> | null = null;
   const change = async (part: Partial<Stored>) => {
-    stored = { ...stored, ...part, rev: stored.rev + 1 };
-    await writeFileDurably(path, `${JSON.stringify(stored)}\n`);
+    const leave = await lane.enter();
+    try {
+      const next = { ...stored, ...part, rev: Math.max(stored.rev + 1, revisionOf(nowMs())) };
+      await writeTwice(path, `${JSON.stringify(next)}\n`).catch((error: unknown) => {
+        throw fileError('write', path, error);
+      });
+      stored = next;
+    } finally {
+      leave();
+    }
   };
   const accept = async (document: UnverifiedDocument) => {
     const wanted = await readDesired(document, verify, deviceId);
@@ -188,19 +199,32 @@ function twinMessage({ deviceId, stored, refused, counters, now }: Told): Outgoi
   };
 }
 
-async function readStored(path: string, warn: (message: string) => void): Promise<Stored> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return EMPTY;
-    throw fileError('read', path, error);
+/**
+ * Readers drop a lower revision than they know, and may know one of this device from before its disk was
+ * erased or damaged: seconds of the clock are above what any count of changes has reached.
+ */
+function revisionOf(nowMs: number): number {
+  return Math.max(0, Math.floor(nowMs / 1000));
+}
+
+async function readStored(
+  path: string,
+  warn: (message: string) => void,
+  nowMs: () => number,
+): Promise<Stored> {
+  const found = await readTwice(path, (text) => storedSchema.parse(JSON.parse(text))).catch(
+    (error: unknown) => {
+      throw fileError('read', path, error);
+    },
+  );
+  if (found.state === 'whole') return found.value;
+  const anew = revisionOf(nowMs());
+  if (found.state === 'from-copy') {
+    warn(`${path} is damaged: its copy is used`);
+    return { ...found.value, rev: Math.max(found.value.rev, anew) };
   }
-  try {
-    return storedSchema.parse(JSON.parse(text));
-  } catch {
-    warn(`${path} is damaged: settings are taken from the broker again`);
-    // Readers drop a lower revision than they know.
-    return { ...EMPTY, rev: Math.floor(Date.now() / 1000) };
+  if (found.state === 'damaged') {
+    warn(`${path} is damaged, and so is its copy: settings are taken from the broker again`);
   }
+  return { ...EMPTY, rev: anew };
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
-import { z } from 'zod';
+import { readFirstRoot } from '../../deploy/tuf/first-root.ts';
 import { writeFileDurably } from '../../util/files.ts';
 import { readSettingFile } from '../setting-files.ts';
 import { certificateRequest } from './certificate-request.ts';
@@ -24,6 +24,8 @@ export interface EnrolOptions {
   readonly ca?: string | undefined;
   /** Path of the first root of the signed metadata. */
   readonly root?: string | undefined;
+  /** Takes that root in the place of another one that is trusted; the identity stays. */
+  readonly replaceRoot?: boolean | undefined;
   /** Replaces what is there, the key too. */
   readonly force: boolean;
 }
@@ -46,14 +48,16 @@ const MODE = 0o600;
 /**
  * Gives a device its identity: a key pair with a certificate request, or a user name and password,
  * and the first root of trust. Doing it again changes nothing; a new certificate for the same key, and
- * a new CA, replace those before; what would replace anything else needs `force`. Throws IdentityError, SettingError and FileError.
+ * a new CA, replace those before; what would replace anything else needs `force`, another root
+ * `replaceRoot` or that. A root is checked before it takes the place of the old one. Throws
+ * IdentityError, SettingError, TrustError and FileError.
  */
 export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
   const { state, deviceId, force } = options;
   const files = identityFiles(state);
   const user = options.user ?? null;
-  const before = force ? null : await readIdentityName(state);
-  if (before !== null) checkSame(before, deviceId, user, files);
+  const before = force ? null : await readIdentityName(state).catch(whenDamaged);
+  if (before !== null && before !== DAMAGED) checkSame(before, deviceId, user, files);
   // Read and checked before anything is written.
   const incoming = await readIncomingFiles(options, files);
   const key = user === null ? await keyFor(files, options.keyType, force) : null;
@@ -70,7 +74,14 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
   const certPem = wanted.get(files.certFile);
   if (certPem !== undefined) checkCertificate(certPem, key?.pem, options.cert ?? '');
   if (force) await removeOthers(files, user, wanted);
-  const written = await writeAll(wanted, force, [files.certFile, files.caFile]);
+  const written = await writeAll(wanted, force, [
+    files.certFile,
+    files.caFile,
+    // Asked for where it is read.
+    files.rootFile,
+    files.firstRootFile,
+    ...(before === DAMAGED ? [files.nameFile] : []),
+  ]);
   return {
     deviceId,
     user,
@@ -79,6 +90,14 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
     hasCertificate: existsSync(files.certFile),
     hasRoot: existsSync(files.rootFile),
   };
+}
+
+const DAMAGED = 'damaged';
+
+/** The name alone is lost: the key is worth keeping. */
+function whenDamaged(error: unknown): typeof DAMAGED {
+  if (error instanceof IdentityError && error.code === 'DAMAGED') return DAMAGED;
+  throw error;
 }
 
 /** What is left of the identity before would only keep the device from connecting. */
@@ -123,13 +142,15 @@ async function keyFor(files: IdentityFiles, type: KeyType, force: boolean) {
 }
 
 async function readIncomingFiles(
-  { cert, ca, root, force }: EnrolOptions,
+  { cert, ca, root, replaceRoot = false, force }: EnrolOptions,
   files: IdentityFiles,
 ): Promise<readonly (readonly [string, string])[]> {
   const found: (readonly [string, string])[] = [];
   if (ca !== undefined) found.push([files.caFile, await readCertificate('--ca', ca)]);
   if (cert !== undefined) found.push([files.certFile, await readCertificate('--cert', cert)]);
-  if (root !== undefined) found.push(...(await rootFiles(await readRoot(root), force, files)));
+  if (root !== undefined) {
+    found.push(...(await rootFiles(root, force || replaceRoot, files)));
+  }
   return found;
 }
 
@@ -138,12 +159,21 @@ async function readIncomingFiles(
  * enrolled with the same first root all the same.
  */
 async function rootFiles(
-  text: string,
-  force: boolean,
+  path: string,
+  mayReplace: boolean,
   { rootFile, firstRootFile }: IdentityFiles,
 ): Promise<readonly (readonly [string, string])[]> {
+  const text = await readFirstRoot(path);
   const first = existsSync(firstRootFile) ? await readFile(firstRootFile, 'utf8') : null;
-  if (!force && first === text && existsSync(rootFile)) return [];
+  const isTrusted = existsSync(rootFile);
+  if (!mayReplace && first === text && isTrusted) return [];
+  if (isTrusted && !mayReplace && (await readFile(rootFile, 'utf8')) !== text) {
+    throw new IdentityError(
+      'EXISTS',
+      `this device trusts another root than ${path}, in ${rootFile}: --replace-root takes this one ` +
+        'instead, and leaves its name and key as they are',
+    );
+  }
   return [
     [rootFile, text],
     [firstRootFile, text],
@@ -171,22 +201,6 @@ function checkCertificate(pem: string, keyPem: string | undefined, path: string)
   if (matches) return;
   const why = `${path} is not for the key of this device: have its request signed again`;
   throw new IdentityError('BAD_CERTIFICATE', why);
-}
-
-/** What tells a TUF root from any other JSON; its signatures are checked by who trusts it. */
-const rootSchema = z.looseObject({
-  signed: z.looseObject({ _type: z.literal('root'), version: z.int().positive() }),
-  signatures: z.array(z.unknown()).min(1),
-});
-
-async function readRoot(path: string): Promise<string> {
-  const text = await readSettingFile('--root', path);
-  try {
-    rootSchema.parse(JSON.parse(text));
-    return text;
-  } catch (error) {
-    throw new IdentityError('BAD_ROOT', `--root: ${path} is not a signed TUF root`, error);
-  }
 }
 
 /** Writes what differs. What would replace another content needs `force`, but for what is `renewed`. */

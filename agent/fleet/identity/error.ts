@@ -1,6 +1,6 @@
 import { AgentError } from '../../util/errors.ts';
 
-export type IdentityErrorCode = 'EXISTS' | 'DAMAGED' | 'BAD_ROOT' | 'BAD_CERTIFICATE' | 'BAD_INPUT';
+export type IdentityErrorCode = 'EXISTS' | 'DAMAGED' | 'BAD_CERTIFICATE' | 'BAD_INPUT';
 
 /** A device cannot be enrolled as asked. */
 export class IdentityError extends AgentError {

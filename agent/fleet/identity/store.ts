@@ -57,7 +57,7 @@ export async function readIdentityName(state: string): Promise<IdentityName | nu
   try {
     return nameSchema.parse(JSON.parse(text));
   } catch (error) {
-    const fix = 'enrol this device again with --force';
+    const fix = 'agent enrol writes it anew, and leaves the key as it is';
     throw new IdentityError('DAMAGED', `${nameFile} is damaged: ${fix}`, error);
   }
 }

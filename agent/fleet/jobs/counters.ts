@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { signedTypes, type SignedType } from '../../contracts/signed.ts';
-import { replaceFile } from '../../util/durable.ts';
-import { codeOf } from '../../util/errors.ts';
-import { fileError } from '../../util/files.ts';
-import { Lane } from './lane.ts';
+import { FileError, fileError } from '../../util/files.ts';
+import { Lane } from '../../util/lane.ts';
+import { readTwice, writeTwice } from '../../util/second-copy.ts';
 
 const countersSchema = z.object({
   schema: z.literal('edgefit/counters/1'),
@@ -39,14 +37,29 @@ export class Counters {
     this.#values = values;
   }
 
-  /** Throws FileError for a file that cannot be read or is damaged: guessing would undo its purpose. */
-  static async open(path: string): Promise<Counters> {
-    try {
-      const text = await readFile(path, 'utf8');
-      return new Counters(path, countersSchema.parse(JSON.parse(text)));
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return new Counters(path, NONE);
-      throw fileError('read', path, error);
+  /**
+   * Reads the file, or its copy where that is damaged, which `warn` is told. Throws FileError where both
+   * are: guessing would undo their purpose.
+   */
+  static async open(path: string, warn: (message: string) => void): Promise<Counters> {
+    const found = await readTwice(path, (text) => countersSchema.parse(JSON.parse(text))).catch(
+      (error: unknown) => {
+        throw fileError('read', path, error);
+      },
+    );
+    switch (found.state) {
+      case 'missing':
+        return new Counters(path, NONE);
+      case 'damaged': {
+        const what = `${path} and its copy are damaged: nothing keeps older releases away any more`;
+        throw new FileError('DAMAGED', `${what}; remove both to begin anew`);
+      }
+      case 'from-copy':
+        warn(`${path} is damaged: its copy is used`);
+        return new Counters(path, found.value);
+      case 'whole':
+      default:
+        return new Counters(path, found.value);
     }
   }
 
@@ -102,7 +115,7 @@ export class Counters {
     const leave = await this.#lane.enter();
     try {
       const values = make(this.#values);
-      await replaceFile(this.#path, JSON.stringify(values));
+      await writeTwice(this.#path, JSON.stringify(values));
       this.#values = values;
     } finally {
       leave();

@@ -1,5 +1,5 @@
 import type { TrustedTargets } from '../../deploy/tuf/trusted-targets.ts';
-import { Lane } from './lane.ts';
+import { Lane } from '../../util/lane.ts';
 
 export interface MetadataOptions {
   /** Folder of the trusted metadata. */

@@ -10,7 +10,7 @@ import { topicFor } from '../protocol/topics.ts';
 import type { Counters } from './counters.ts';
 import type { DocumentTrust } from './document-trust.ts';
 import type { Moment } from './entry.ts';
-import { Lane } from './lane.ts';
+import { Lane } from '../../util/lane.ts';
 import type { JobRunner } from './runner.ts';
 
 export interface PortOptions {

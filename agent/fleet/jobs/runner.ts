@@ -1,86 +1,43 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JobDocument, JobPhase, JobRecord, JobStatus } from '../../contracts/job.ts';
-import { AgentError, codeOf, messageOf } from '../../util/errors.ts';
+import type { JobDocument, JobPhase, JobRecord } from '../../contracts/job.ts';
+import { codeOf, messageOf } from '../../util/errors.ts';
+import { Lane } from '../../util/lane.ts';
+import { act } from './act.ts';
 import {
   afterPhase,
-  beginPhase,
-  ended,
-  failed,
   isExhausted,
   isTerminal,
   openEntry,
   withFindings,
-  withProgress,
   type Entry,
-  type Moment,
   type Reason,
 } from './entry.ts';
-import { JournalError, type Journal } from './journal.ts';
-import { Lane } from './lane.ts';
-import { canCancel, LIMIT_SECONDS } from './phases.ts';
+import { JournalError } from './journal.ts';
+import { CANCELED, Ledger, SUPERSEDED, type LedgerOptions } from './ledger.ts';
+import { PhaseError, type PhaseHandler } from './phase-work.ts';
+import { canCancel } from './phases.ts';
 
-/** What a phase gets to work with. */
-export interface PhaseInput {
-  readonly document: JobDocument;
-  /** What earlier phases found out. */
-  readonly data: Readonly<Record<string, unknown>>;
-  /** Why the job is on its way back; null otherwise. */
-  readonly failure: Reason | null;
-  readonly attempt: number;
-  /** Ends with the phase's deadline, a cancellation, or the daemon. */
-  readonly signal: AbortSignal;
-  readonly onProgress: (done: number, of: number) => void;
-}
-
-export interface PhaseFindings {
-  /** For later phases; kept in the journal. */
-  readonly data?: Readonly<Record<string, unknown>>;
-  /** For the operator; published. */
-  readonly result?: Readonly<Record<string, unknown>>;
-  /** Ends the job here, well: nothing more is to be done. */
-  readonly done?: 'noop_already_installed' | 'dry_run_ok';
-}
-
-/** Does the work of a phase. Whatever it throws is a failure of the phase with that code. */
-export type PhaseHandler = (input: PhaseInput) => Promise<PhaseFindings>;
-
-/** A failure that a phase names itself. */
-export class PhaseError extends AgentError {
-  override readonly name = 'PhaseError';
-
-  constructor(code: string, message: string, options: { readonly cause?: unknown } = {}) {
-    super(code, message, { ...options, kind: 'failure' });
-  }
-}
-
-export interface RunnerOptions {
+export interface RunnerOptions extends LedgerOptions {
   readonly deviceId: string;
-  readonly journal: Journal;
   readonly handlers: Readonly<Record<JobPhase, PhaseHandler>>;
-  /** Says how a job stands. It must not fail: reporting never fails a job. */
-  readonly publish: (record: JobRecord) => void;
-  readonly moment: () => Moment;
-  /** A finished job is about to be forgotten: from now on nobody else refuses its document. */
-  readonly onForget?: (document: JobDocument) => Promise<void>;
-  readonly onError?: (error: unknown, jobId: string) => void;
   /** Pause before a job goes on whose journal could not be written. */
   readonly retryMs?: number;
 }
 
-const PROGRESS_MS = 1000;
 const RETRY_MS = 10_000;
-/** After its deadline a handler gets this long to notice; then it is left behind. */
-const GRACE_MS = 2000;
 
 /** Finished jobs that are reported with every connection. */
 const MAX_REPORTED = 20;
 
 const STOPPED = 'agent_stopped';
-const CANCELED = 'canceled';
-const SUPERSEDED = 'superseded';
 
 /** Phases in which a job disturbs nobody; beyond them jobs come one at a time. */
 const FREE: readonly JobPhase[] = ['accepted', 'waiting'];
+
+/** A diagnosis is wanted most while another job is at work, and only reads. */
+function isFree({ document }: Entry, phase: JobPhase): boolean {
+  return FREE.includes(phase) || document.jobType === 'collect';
+}
 
 interface Task {
   readonly cancel: AbortController;
@@ -95,6 +52,7 @@ interface Task {
  */
 export class JobRunner {
   readonly #options: RunnerOptions;
+  readonly #ledger: Ledger;
   readonly #stop = new AbortController();
   readonly #tasks = new Map<string, Task>();
   readonly #lane = new Lane();
@@ -102,6 +60,7 @@ export class JobRunner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#ledger = new Ledger(options);
   }
 
   /** Takes up what a former run left open. */
@@ -278,7 +237,7 @@ export class JobRunner {
     } catch (error) {
       this.#options.onError?.(error, jobId);
       if (error instanceof JournalError && error.code === 'WRITE') return false;
-      await this.#endLoop(jobId, error).catch((second: unknown) => {
+      await this.#ledger.endLoop(jobId, error).catch((second: unknown) => {
         this.#options.onError?.(second, jobId);
       });
       return true;
@@ -292,7 +251,7 @@ export class JobRunner {
     let phase: JobPhase | null = start.phase;
     let inLane = false;
     while (phase !== null && !isTerminal(entry)) {
-      if (!inLane && !FREE.includes(phase)) {
+      if (!inLane && !isFree(entry, phase)) {
         inLane = true;
         // oxlint-disable-next-line no-await-in-loop -- once per job
         await enterLane();
@@ -314,171 +273,34 @@ export class JobRunner {
   ): Promise<{ readonly entry: Entry; readonly phase: JobPhase | null } | null> {
     if (before.phase === phase && isExhausted(before)) {
       const text = `${phase} has begun ${before.attempts[phase] ?? 0} times and never ended`;
-      return this.#fail(before, { code: 'attempts_exhausted', text });
+      return this.#ledger.fail(before, { code: 'attempts_exhausted', text });
     }
-    const newest = this.#newest(before);
-    const entry = await this.#write(beginPhase(newest, phase, this.#options.moment()));
+    const entry = await this.#ledger.begin(before, phase);
     const began = performance.now();
     try {
-      const { data = {}, result = null, done } = await this.#act(entry, canceled);
+      const {
+        data = {},
+        result = null,
+        done,
+      } = await act(entry, this.#options.handlers[entry.phase], {
+        stop: this.#stop.signal,
+        canceled,
+        onProgress: this.#ledger.progressOf(entry),
+      });
       const found = withFindings(entry, data, result, performance.now() - began);
-      if (done !== undefined) return { entry: await this.#endWell(found, done), phase: null };
+      if (done !== undefined)
+        return { entry: await this.#ledger.endWell(found, done), phase: null };
       const next = afterPhase(found);
       if (next !== null) return { entry: found, phase: next };
-      return { entry: await this.#finish(found), phase: null };
+      return { entry: await this.#ledger.finish(found), phase: null };
     } catch (error) {
       if (this.#stop.signal.aborted) return null;
-      return this.#fail(withFindings(entry, {}, null, performance.now() - began), reasonOf(error));
+      return this.#ledger.fail(
+        withFindings(entry, {}, null, performance.now() - began),
+        reasonOf(error),
+      );
     }
   }
-
-  async #act(entry: Entry, canceled: AbortSignal): Promise<PhaseFindings> {
-    const limitMs = limitSeconds(entry) * 1000;
-    const deadline = AbortSignal.timeout(Math.ceil(limitMs));
-    const mayCancel = canCancel(entry.phase) ? [canceled] : [];
-    const signal = AbortSignal.any([this.#stop.signal, deadline, ...mayCancel]);
-    const work = this.#options.handlers[entry.phase]({
-      document: entry.document,
-      data: entry.data,
-      failure: entry.failure,
-      attempt: entry.attempts[entry.phase] ?? 1,
-      signal,
-      onProgress: this.#progressOf(entry),
-    });
-    try {
-      return await Promise.race([work, whenHung(signal)]);
-    } catch (error) {
-      if (deadline.aborted && !this.#stop.signal.aborted && !canceled.aborted) {
-        const text = `${entry.phase} took longer than ${limitSeconds(entry)} s`;
-        throw new PhaseError('phase_timeout', text, { cause: error });
-      }
-      throw signal.aborted ? signal.reason : error;
-    } finally {
-      // Left behind: whatever it still does, nobody listens.
-      work.catch(() => undefined);
-    }
-  }
-
-  #progressOf(entry: Entry): (done: number, of: number) => void {
-    let last = 0;
-    let current = entry;
-    return (done, of) => {
-      const now = performance.now();
-      const { moment, journal, publish } = this.#options;
-      if (now - last < PROGRESS_MS || journal.get(entry.document.jobId)?.phase !== entry.phase)
-        return;
-      last = now;
-      current = withProgress(current, { done, of }, moment());
-      journal.note(current);
-      publish(current.record);
-    };
-  }
-
-  async #fail(entry: Entry, reason: Reason): Promise<{ entry: Entry; phase: JobPhase | null }> {
-    // The way back is tried again: there is nothing behind it.
-    if (entry.phase === 'rolling_back' && !isExhausted(entry)) {
-      return { entry, phase: 'rolling_back' };
-    }
-    const status = STATUS_OF.get(reason.code) ?? 'FAILED';
-    const next = failed(this.#newest(entry), reason, status, this.#options.moment());
-    if (isTerminal(next)) return { entry: await this.#write(next), phase: null };
-    return { entry: next, phase: 'rolling_back' };
-  }
-
-  async #finish(entry: Entry): Promise<Entry> {
-    if (entry.phase === 'rolling_back') {
-      return this.#end(entry, 'FAILED', entry.failure, 'rolled_back');
-    }
-    return this.#end(entry, 'SUCCEEDED', null, 'applied');
-  }
-
-  #endWell(entry: Entry, outcome: 'noop_already_installed' | 'dry_run_ok'): Promise<Entry> {
-    return this.#end(entry, 'SUCCEEDED', null, outcome);
-  }
-
-  async #end(
-    entry: Entry,
-    status: 'SUCCEEDED' | 'FAILED' | 'CANCELED',
-    reason: Reason | null,
-    outcome:
-      | 'applied'
-      | 'rolled_back'
-      | 'no_state_change'
-      | 'noop_already_installed'
-      | 'dry_run_ok' = 'no_state_change',
-  ): Promise<Entry> {
-    const newest = this.#newest(entry);
-    const written = await this.#write(
-      ended(newest, status, outcome, reason, this.#options.moment()),
-    );
-    await this.#trim();
-    return written;
-  }
-
-  /** A journal that is too long is better than a job that ends twice. */
-  async #trim(): Promise<void> {
-    const { journal, onForget = async () => undefined, onError } = this.#options;
-    try {
-      await journal.trim((entry) => onForget(entry.document));
-    } catch (error) {
-      onError?.(error, 'the oldest');
-    }
-  }
-
-  /** Progress has moved `seq` on since the phase began. */
-  #newest(entry: Entry): Entry {
-    const seq = this.#options.journal.get(entry.document.jobId)?.record.seq ?? 0;
-    return { ...entry, record: { ...entry.record, seq: Math.max(seq, entry.record.seq) } };
-  }
-
-  async #write(entry: Entry): Promise<Entry> {
-    const { journal } = this.#options;
-    const newest = this.#newest(entry);
-    // One that waited for long is not the first to be forgotten when it has ended.
-    const order = isTerminal(newest) ? journal.nextOrder() : newest.order;
-    const written = await journal.write({ ...newest, order });
-    this.#options.publish(written.record);
-    return written;
-  }
-
-  /** A job that runs in circles ends here. */
-  async #endLoop(jobId: string, error: unknown): Promise<void> {
-    const entry = this.#options.journal.get(jobId);
-    if (!(error instanceof JournalError) || error.code !== 'LOOP' || entry === undefined) return;
-    const reason = { code: 'loop_detected', text: messageOf(error) };
-    await this.#write(ended(entry, 'FAILED', 'rollback_failed', reason, this.#options.moment()));
-  }
-}
-
-/** What a job that ends before it changed anything is called, by the reason; else FAILED. */
-const STATUS_OF: ReadonlyMap<string, JobStatus> = new Map([
-  [CANCELED, 'CANCELED'],
-  [SUPERSEDED, 'CANCELED'],
-  ['phase_timeout', 'TIMED_OUT'],
-  ['expired', 'EXPIRED'],
-  ['old_release', 'REJECTED'],
-  ['not_compatible', 'REJECTED'],
-  ['no_previous', 'REJECTED'],
-  ['unsupported', 'REJECTED'],
-  ['unknown_model', 'REJECTED'],
-  ['bad_settings', 'REJECTED'],
-]);
-
-function limitSeconds({ document, phase }: Entry): number {
-  return document.limits?.phaseSeconds?.[phase] ?? LIMIT_SECONDS[phase];
-}
-
-/** Rejects some time after the signal, for a handler that does not listen to it. */
-function whenHung(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const give = () => {
-      setTimeout(() => {
-        reject(new PhaseError('hung', 'it did not stop when told to'));
-      }, GRACE_MS).unref();
-    };
-    if (signal.aborted) give();
-    else signal.addEventListener('abort', give, { once: true });
-  });
 }
 
 function reasonOf(error: unknown): Reason {

@@ -16,7 +16,8 @@ import { Journal } from './journal.ts';
 import { TrustedMetadata } from './metadata.ts';
 import { measureDeployed, type PeriodicOptions } from './periodic.ts';
 import { messageOfRecord, openPort, type JobsDoor } from './port.ts';
-import { JobRunner, type PhaseHandler } from './runner.ts';
+import type { PhaseHandler } from './phase-work.ts';
+import { JobRunner } from './runner.ts';
 import { agentRunner } from './work/child.ts';
 import { Children } from './work/children.ts';
 import type { RunAgent, SelfUpdate, WorkContext } from './work/context.ts';
@@ -106,7 +107,7 @@ export async function openJobService(options: JobServiceOptions): Promise<JobSer
   const warn = (message: string) => {
     log.warn({}, message);
   };
-  const counters = await Counters.open(folders.counters);
+  const counters = await Counters.open(folders.counters, warn);
   const clock = await openClock(folders, options);
   const journal = await Journal.open(folders.journal, (file, why) => {
     log.warn({ file, why }, 'a damaged journal file was set aside');

@@ -15,7 +15,7 @@ test('a job of a controller that does not lead any more is refused', async () =>
   expect(await give('next', { epoch: 6 })).toBeNull();
   await runner.idle();
   // It holds over a restart.
-  expect((await Counters.open(join(state, 'counters.json'))).epoch()).toBe(6);
+  expect((await Counters.open(join(state, 'counters.json'), () => undefined)).epoch()).toBe(6);
 });
 
 test('a replay says which counter would do, and the same job is taken with it', async () => {

@@ -2,8 +2,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { JobDocument } from '../../../agent/contracts/job.ts';
 import { Journal } from '../../../agent/fleet/jobs/journal.ts';
-import { PhaseError, type PhaseHandler } from '../../../agent/fleet/jobs/runner.ts';
+import { PhaseError, type PhaseHandler } from '../../../agent/fleet/jobs/phase-work.ts';
 import { bench, deployJob } from './support.ts';
 
 const DIGEST = 'a'.repeat(64);
@@ -238,6 +239,15 @@ test('a newer release takes the place of one that waits; another model does not'
   await runner.stop();
 });
 
+const DIAGNOSIS: JobDocument = {
+  type: 'job',
+  jobType: 'collect',
+  jobId: 'why',
+  deviceId: 'pi-7',
+  counter: 2,
+  expires: '2027-01-01T00:00:00Z',
+};
+
 test('jobs wait side by side and work one at a time', async () => {
   const working: string[] = [];
   let most = 0;
@@ -263,6 +273,16 @@ test('jobs wait side by side and work one at a time', async () => {
   await until(() => ['b', 'c', 'd'].every((id) => chain(id).includes('SUCCEEDED committing')));
   expect(most).toBe(1);
   expect(chain('night').at(-1)).toBe('IN_PROGRESS waiting');
+  await runner.stop();
+});
+
+test('a diagnosis does not wait for the job that is at work', async () => {
+  const { runner, chain } = await bench(folder, { fitting: waits });
+  await runner.submit(deployJob('hangs'), DIGEST);
+  await until(() => chain('hangs').includes('IN_PROGRESS fitting'));
+  await runner.submit(DIAGNOSIS, OTHER);
+  await until(() => chain('why').includes('SUCCEEDED committing'));
+  expect(chain('hangs').at(-1)).toBe('IN_PROGRESS fitting');
   await runner.stop();
 });
 

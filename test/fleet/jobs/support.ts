@@ -6,7 +6,8 @@ import { DocumentTrust } from '../../../agent/fleet/jobs/document-trust.ts';
 import { Journal } from '../../../agent/fleet/jobs/journal.ts';
 import { TrustedMetadata } from '../../../agent/fleet/jobs/metadata.ts';
 import { openPort } from '../../../agent/fleet/jobs/port.ts';
-import { JobRunner, type PhaseHandler } from '../../../agent/fleet/jobs/runner.ts';
+import type { PhaseHandler } from '../../../agent/fleet/jobs/phase-work.ts';
+import { JobRunner } from '../../../agent/fleet/jobs/runner.ts';
 import type { OutgoingMessage } from '../../../agent/fleet/protocol/outgoing.ts';
 import { temporaryFolder } from '../../daemon/support.ts';
 import { afterThisTest } from '../support/harness.ts';
@@ -95,7 +96,7 @@ export async function door({
   const state = temporaryFolder();
   await site.enrol(state);
   await prepare(state, site);
-  const counters = await Counters.open(join(state, 'counters.json'));
+  const counters = await Counters.open(join(state, 'counters.json'), () => undefined);
   const metadata = new TrustedMetadata({
     folder: join(state, 'tuf'),
     nowMs,

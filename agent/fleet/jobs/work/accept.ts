@@ -1,5 +1,5 @@
 import { Slots } from '../../../deploy/slots/slots.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import type { WorkContext } from './context.ts';
 import type { Wanted } from './stage.ts';
 

@@ -9,7 +9,7 @@ import type { TrustedTarget, TrustedTargets } from '../../../deploy/tuf/trusted-
 import { AGENT_MAIN, agentFolder } from '../../../util/agents.ts';
 import { move, removeDurably } from '../../../util/durable.ts';
 import { makeFolderDurably } from '../../../util/files.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import { mustEndWell } from './child.ts';
 import type { SelfUpdate, WorkContext } from './context.ts';
 import { isThere, patiently, trustedNow } from './fetch.ts';

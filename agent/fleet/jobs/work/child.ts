@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { messageOf } from '../../../util/errors.ts';
-import { PhaseError } from '../runner.ts';
+import { PhaseError } from '../phase-work.ts';
 import type { AgentRun, RunAgent } from './context.ts';
 import type { Children } from './children.ts';
 

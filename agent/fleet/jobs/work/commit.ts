@@ -1,7 +1,7 @@
 import { Slots } from '../../../deploy/slots/slots.ts';
 import { removeDurably } from '../../../util/durable.ts';
 import { messageOf } from '../../../util/errors.ts';
-import type { PhaseFindings } from '../runner.ts';
+import type { PhaseFindings } from '../phase-work.ts';
 import type { WorkContext } from './context.ts';
 import { dropEvaluations, keepEvaluation } from './evaluation.ts';
 import { packageFolder } from './fetch.ts';

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { manifestSchema, type Manifest } from '../../../contracts/manifest.ts';
 import type { Release } from '../../../contracts/release.ts';
@@ -19,30 +19,34 @@ const keptSchema = manifestSchema.pick({
 });
 
 const FILE = 'manifest.json';
+/** No version is called so: they have no blank. */
+const UNFINISHED = ' unfinished';
 
 /**
  * Takes the evaluation samples out of a package that is not needed any more, unless they are larger
- * than is allowed. Where they have been taken already, what is kept stays: after a crash this comes again.
+ * than is allowed. After a crash this comes again, and goes on where it was: the samples are in the
+ * package, beside their place, or there.
  */
 export async function keepEvaluation(model: Wanted, context: WorkContext): Promise<void> {
-  const source = packageFolder(model, context);
   const target = folderOf(model.name, model.version, context);
+  const made = `${target}${UNFINISHED}`;
+  const source = packageFolder(model, context);
   const manifest = await readManifest(join(source, FILE));
   const path = manifest?.samples?.evaluation?.path;
-  if (manifest === null || path === undefined) return;
-  const from = join(source, path);
   // Whoever signed the package is trusted with models, not with other files of this device.
-  if (!from.startsWith(`${source}/`)) return;
-  const bytes = await sizeOf(from);
-  if (bytes === null || bytes > context.samplesBytes) return;
-  const made = await mkdtemp(join(context.folders.scratch, 'evaluation-'));
-  const place = join(made, path);
-  await mkdir(dirname(place), { recursive: true });
-  await move(from, place);
-  const { samples } = manifest;
-  const kept = { ...keptSchema.parse(manifest), samples: { evaluation: samples?.evaluation } };
-  await replaceFile(join(made, FILE), JSON.stringify({ ...kept, model: 'none' }));
-  await makeFolderDurably(dirname(target));
+  if (manifest === null || path === undefined || !join(source, path).startsWith(`${source}/`))
+    return;
+  const bytes = await sizeOf(join(source, path));
+  if (bytes !== null) {
+    if (bytes > context.samplesBytes) return;
+    await removeDurably(made);
+    await makeFolderDurably(dirname(join(made, path)));
+    const { samples } = manifest;
+    const kept = { ...keptSchema.parse(manifest), samples: { evaluation: samples?.evaluation } };
+    await replaceFile(join(made, FILE), JSON.stringify({ ...kept, model: 'none' }));
+    await move(join(source, path), join(made, path));
+  }
+  if ((await sizeOf(join(made, path))) === null) return;
   await removeDurably(target);
   await move(made, target);
 }

@@ -8,7 +8,7 @@ import { addressOf, TARGETS } from '../../../deploy/tuf/layout.ts';
 import type { TrustedTarget, TrustedTargets } from '../../../deploy/tuf/trusted-targets.ts';
 import { removeDurably } from '../../../util/durable.ts';
 import { codeOf } from '../../../util/errors.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import type { WorkContext } from './context.ts';
 import type { Wanted } from './stage.ts';
 

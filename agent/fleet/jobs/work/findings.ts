@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PhaseError } from '../runner.ts';
+import { PhaseError } from '../phase-work.ts';
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 

@@ -10,7 +10,7 @@ import { move, removeDurably } from '../../../util/durable.ts';
 import { codeOf, messageOf } from '../../../util/errors.ts';
 import { makeFolderDurably } from '../../../util/files.ts';
 import { calibrationOf, decisionTable, RECORD_FILE } from '../decisions.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import { mustEndWell } from './child.ts';
 import type { WorkContext } from './context.ts';
 import { packageFolder } from './fetch.ts';

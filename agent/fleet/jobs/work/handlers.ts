@@ -1,6 +1,6 @@
 import { jobPhases, type JobDocument, type JobPhase } from '../../../contracts/job.ts';
 import { Slots } from '../../../deploy/slots/slots.ts';
-import type { PhaseFindings, PhaseHandler, PhaseInput } from '../runner.ts';
+import type { PhaseFindings, PhaseHandler, PhaseInput } from '../phase-work.ts';
 import { accept } from './accept.ts';
 import { commitDeploy, commitRollback } from './commit.ts';
 import type { WorkContext } from './context.ts';

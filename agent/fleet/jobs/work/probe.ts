@@ -4,7 +4,7 @@ import type { JobDocument } from '../../../contracts/job.ts';
 import type { Release } from '../../../contracts/release.ts';
 import type { Slots } from '../../../deploy/slots/slots.ts';
 import { messageOf } from '../../../util/errors.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import { mustEndWell } from './child.ts';
 import type { Measured, WorkContext } from './context.ts';
 import { readFitted } from './fit.ts';

@@ -2,7 +2,7 @@ import type { BenchJob, CollectJob, ConfigJob } from '../../../contracts/job.ts'
 import { doctorSchema } from '../../../contracts/doctor.ts';
 import { Slots } from '../../../deploy/slots/slots.ts';
 import { messageOf } from '../../../util/errors.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import type { WorkContext } from './context.ts';
 import { benchOnce } from './probe.ts';
 

@@ -9,7 +9,7 @@ import { goBack, readAgents, writeAgents, type AgentsState } from '../../../util
 import { removeDurably } from '../../../util/durable.ts';
 import { messageOf } from '../../../util/errors.ts';
 import { makeFolderDurably } from '../../../util/files.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import { refuseExpired } from './accept.ts';
 import {
   archivePath,

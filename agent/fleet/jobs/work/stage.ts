@@ -2,7 +2,7 @@ import { copyFile, cp, mkdtemp, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Slots } from '../../../deploy/slots/slots.ts';
-import { PhaseError, type PhaseFindings, type PhaseInput } from '../runner.ts';
+import { PhaseError, type PhaseFindings, type PhaseInput } from '../phase-work.ts';
 import type { WorkContext } from './context.ts';
 import { packageFolder } from './fetch.ts';
 import { needed, readFindings } from './findings.ts';

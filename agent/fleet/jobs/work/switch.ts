@@ -1,5 +1,5 @@
 import { Slots } from '../../../deploy/slots/slots.ts';
-import type { PhaseFindings, PhaseInput } from '../runner.ts';
+import type { PhaseFindings, PhaseInput } from '../phase-work.ts';
 import type { WorkContext } from './context.ts';
 import { needed, readFindings } from './findings.ts';
 import { tryOut } from './probe.ts';

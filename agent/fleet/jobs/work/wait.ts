@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PhaseFindings, PhaseInput } from '../runner.ts';
+import type { PhaseFindings, PhaseInput } from '../phase-work.ts';
 import { isOpen } from '../window.ts';
 import { refuseExpired } from './accept.ts';
 import type { Conditions, WorkContext } from './context.ts';
