@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { renderReport } from './table.ts';
 import type { BenchRun } from '../fit/types.ts';
-import { checkCanWriteFile, isSameFile, writeFileDurably } from '../util/files.ts';
+import { checkCanWriteFile, isSameFile, writeOutputFile } from '../util/files.ts';
 import type { CliContext, Outcome } from './context.ts';
 import { demoFor } from './demo.ts';
 import { UsageError } from './errors.ts';
@@ -70,5 +70,5 @@ async function present(run: BenchRun, options: BenchOptions, { io }: CliContext)
   else io.stdout.write(renderReport(report, layout));
   // Last: what cannot be saved has been shown.
   if (options.output === undefined) return;
-  await writeFileDurably(options.output, `${JSON.stringify(report, null, 2)}\n`);
+  await writeOutputFile(options.output, `${JSON.stringify(report, null, 2)}\n`);
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { fileError, writeFileDurably } from '../util/files.ts';
+import { fileError, writeOutputFile } from '../util/files.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import { signingOptions } from './model/shared.ts';
@@ -46,7 +46,7 @@ export function fleetSignCommand({ io }: CliContext): Command {
         throw new UsageError(`${file}: signed it has ${bytes} bytes, ${limit}`);
       }
       if (flags.output === undefined) io.stdout.write(text);
-      else await writeFileDurably(flags.output, text);
+      else await writeOutputFile(flags.output, text);
     });
 }
 

@@ -16,7 +16,7 @@ import type { Model } from '../model/open.ts';
 import { emitC } from '../model/tflite/emit-c.ts';
 import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
-import { writeFileDurably } from '../util/files.ts';
+import { writeOutputFile } from '../util/files.ts';
 import { refuseCalibrating } from './make/already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
 import type * as ChooseModule from './decide/choose.ts';
@@ -74,7 +74,7 @@ export async function quantize(
   // onnxruntime runs it to be sure that it runs; it does not fuse what TensorRT fuses.
   const isForTensorRt = scheme.format === 'tensorrt' && found === undefined;
   const integerCoverage = isForTensorRt ? await shareOfVersion(quantized, scheme, maker) : ran;
-  await writeFileDurably(request.output, emitted(request, quantized, chunks));
+  await writeOutputFile(request.output, emitted(request, quantized, chunks));
   if (request.saveRanges !== undefined) {
     const collection = await maker.collection(scheme.observer);
     const model = { name: subject.package.name, sha256: subject.loaded.sha256 };

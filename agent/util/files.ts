@@ -4,6 +4,7 @@ import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises
 import { basename, dirname, join, resolve } from 'node:path';
 import { tellStep } from './durable-steps.ts';
 import { AgentError, codeOf, messageOf } from './errors.ts';
+import { followLinks } from './links.ts';
 
 /** What went wrong while reading or writing a file of ours, in words a person can act on. */
 export class FileError extends AgentError {
@@ -77,7 +78,7 @@ async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | 
 export async function checkCanWriteFile(path: string): Promise<void> {
   try {
     await refuseSpecial(path);
-    await checkFolder(dirname(resolve(path)));
+    await checkFolder(dirname(resolve(await followLinks(path))));
   } catch (error) {
     throw fileError('write', path, error);
   }
@@ -165,6 +166,20 @@ export async function writeFileDurably(
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError('write', path, error);
   }
+}
+
+/**
+ * Writes the file that a person named, as `writeFileDurably` does. A symbolic link stays one: what it
+ * leads to is replaced, as by `cp` and by a shell's `>`.
+ */
+export async function writeOutputFile(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+): Promise<void> {
+  const file = await followLinks(path).catch((error: unknown) => {
+    throw fileError('write', path, error);
+  });
+  await writeFileDurably(file, content);
 }
 
 async function syncNames(folder: string): Promise<void> {

@@ -66,3 +66,20 @@ test(
   },
   LIMIT_MS,
 );
+
+test(
+  'a model that has nothing to convert is refused, and nothing is written',
+  async () => {
+    const scaler = {
+      inputs: [{ name: 'x', shape: ['n', 2] }],
+      outputs: [{ name: 'y', shape: ['n', 2] }],
+      nodes: [{ op: 'Binarizer', domain: 'ai.onnx.ml', inputs: ['x'], outputs: ['y'] }],
+      domains: { 'ai.onnx.ml': 1 },
+    };
+    await expect(toFp16('scaler', scaler)).rejects.toThrow(
+      /^nothing of this model can be float16: ai\.onnx\.ml\.Binarizer: ./,
+    );
+    expect(existsSync(join(folder, 'scaler.fp16.onnx'))).toBe(false);
+  },
+  LIMIT_MS,
+);

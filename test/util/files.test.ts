@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -19,6 +20,7 @@ import {
   isSameFile,
   makeFolder,
   writeFileDurably,
+  writeOutputFile,
 } from '../../agent/util/files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'edgefit-files-'));
@@ -66,6 +68,39 @@ describe('writeFileDurably', () => {
     await expect(writeFileDurably(target, 'x')).rejects.toMatchObject(error);
     await expect(checkCanWriteFile(target)).rejects.toMatchObject(error);
     expect(statSync('/dev/full').isCharacterDevice()).toBe(true);
+  });
+});
+
+describe('a symbolic link as the output', () => {
+  test('stays, and what it leads to is replaced', async () => {
+    mkdirSync(path('there'));
+    writeFileSync(path('there/file'), 'old');
+    symlinkSync('there/file', path('to-file'));
+    symlinkSync('to-file', path('to-link'));
+    await checkCanWriteFile(path('to-link'));
+    await writeOutputFile(path('to-link'), 'new');
+    expect(readFileSync(path('there/file'), 'utf8')).toBe('new');
+    expect(readlinkSync(path('to-link'))).toBe('to-file');
+    expect(readlinkSync(path('to-file'))).toBe('there/file');
+    expect(readdirSync(path('there'))).toEqual(['file']);
+  });
+
+  test('may lead to nothing yet, and is understood from the folder it lies in', async () => {
+    mkdirSync(path('far'));
+    symlinkSync(path('far'), path('near'));
+    symlinkSync('../made', path('far/dangling'));
+    await writeOutputFile(path('near/dangling'), 'x');
+    expect(readFileSync(path('made'), 'utf8')).toBe('x');
+  });
+
+  test('is refused where it leads in a circle, or below a file', async () => {
+    symlinkSync('round', path('round'));
+    symlinkSync(join(file, 'x'), path('below'));
+    const circle = `cannot write ${path('round')}: its symbolic links lead in a circle`;
+    await expect(writeOutputFile(path('round'), 'x')).rejects.toThrow(circle);
+    await expect(checkCanWriteFile(path('round'))).rejects.toThrow(circle);
+    await expect(checkCanWriteFile(path('below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+    expect(readlinkSync(path('round'))).toBe('round');
   });
 });
 

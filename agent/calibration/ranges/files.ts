@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { fileError, writeFileDurably } from '../../util/files.ts';
+import { fileError, writeOutputFile } from '../../util/files.ts';
 import { RangesError } from '../observers/error.ts';
 import { formatRanges, parseRanges, type Ranges } from './ranges.ts';
 
@@ -8,7 +8,7 @@ const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
 /** Writes ranges to a file of their own, whole or not at all. */
 export async function saveRanges(path: string, ranges: Ranges): Promise<void> {
-  await writeFileDurably(path, formatRanges(ranges));
+  await writeOutputFile(path, formatRanges(ranges));
 }
 
 /** Reads what saveRanges wrote. Throws FileError or RangesError naming the file. */

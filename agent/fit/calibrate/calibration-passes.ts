@@ -1,5 +1,5 @@
 import type { Collected, ReducedTensors } from '../../calibration/collect.ts';
-import type { AccumulatorState, ObserverNeeds } from '../../calibration/observers/accumulator.ts';
+import type { ObserverNeeds } from '../../calibration/observers/accumulator.ts';
 import type { Collection } from '../../calibration/observers/statistics.ts';
 import { dropUnused } from '../../model/onnx/edit.ts';
 import { exposeTensors } from '../../model/onnx/expose.ts';
@@ -9,40 +9,24 @@ import { canSkipValues, reduceTensors } from '../../model/onnx/reduce.ts';
 import type { Reduced } from '../../model/onnx/reduce.ts';
 import type { TensorDescription } from '../../runtime/types.ts';
 import { MOST_EXPOSED_BYTES, groupBySize, sampleValues, valuesIn } from './calibration-groups.ts';
-import { LOAD_TIMEOUT_MS } from '../children.ts';
-import type { FitWorker } from '../children.ts';
-import { counted } from '../progress.ts';
-import type { SampleJob } from '../samples/sample-jobs.ts';
+import { Findings, runPass } from './calibration-run.ts';
+import type { CalibrationPass, CalibrationRun } from './calibration-run.ts';
 import { writeScratchFile } from '../scratch.ts';
-import type { Scratch } from '../scratch.ts';
-import type { Hooks } from '../types.ts';
 
 /** What to calibrate, on what, and where. */
-export interface Calibration {
+export interface Calibration extends CalibrationRun {
   /** What is run; its tensors keep their names. */
   readonly model: OnnxModel;
   /** Tensors of the main graph to observe. Integers among them are passed over. */
   readonly tensors: readonly string[];
-  readonly needs: ObserverNeeds;
-  readonly job: SampleJob;
-  /** How many samples there are; null when nobody knows. */
-  readonly count: number | null;
-  readonly threads: number;
-  /** Values that may leave the runtime in one run. */
-  readonly exposedBytes?: number | undefined;
-  readonly worker: FitWorker;
-  readonly scratch: Scratch;
-  readonly hooks: Hooks;
 }
 
-const PHASE = 'calibrating';
 const EXTREMES_ONLY: ObserverNeeds = { histogram: false, channels: true };
 
 /** Passes over the calibration samples; what they found is kept here. */
 export class CalibrationPasses {
   readonly #calibration: Calibration;
-  readonly #states = new Map<string, AccumulatorState>();
-  #samples = 0;
+  readonly #findings = new Findings();
 
   constructor(calibration: Calibration) {
     this.#calibration = calibration;
@@ -50,11 +34,7 @@ export class CalibrationPasses {
 
   /** What was found, in the order of `names`. */
   collection(names: readonly string[]): Collection {
-    const found = names.flatMap((name) => {
-      const state = this.#states.get(name);
-      return state === undefined ? [] : [[name, state] as const];
-    });
-    return { samples: this.#samples, tensors: new Map(found) };
+    return this.#findings.collection(names);
   }
 
   /**
@@ -75,7 +55,7 @@ export class CalibrationPasses {
     const isOdd = new Set(odd);
     const rest = tensors.filter(({ name }) => !isOdd.has(name));
     if (odd.length > 0 && found.samples === 1) return this.reduce(rest, [...others, ...odd]);
-    this.#keep(found);
+    this.#findings.keep(found);
     if (odd.length > 0)
       await this.observe(
         [],
@@ -118,7 +98,7 @@ export class CalibrationPasses {
     const odd = group.filter(({ name }) => found.odd.includes(name));
     const rest = group.filter(({ name }) => !found.odd.includes(name));
     const stopped = odd.length > 0 && found.samples === 1;
-    if (!stopped) this.#keep(found);
+    if (!stopped) this.#findings.keep(found);
     if (!stopped || rest.length + inputs.length === 0) return odd;
     return [...odd, ...(await this.#sampleGroup(inputs, rest))];
   }
@@ -132,13 +112,8 @@ export class CalibrationPasses {
       const names = index === 0 ? [...inputs, ...group] : group;
       const part = upTo(model, group);
       // oxlint-disable-next-line no-await-in-loop -- one group in memory at a time
-      const found = await this.#run(part, {
-        job,
-        reduced: undefined,
-        tensors: names,
-        needs,
-      });
-      this.#keep(found);
+      const found = await this.#run(part, { job, tensors: names, needs });
+      this.#findings.keep(found);
     }
   }
 
@@ -168,33 +143,11 @@ export class CalibrationPasses {
     return [...found.tensors].map(([name, { shape }]) => ({ name, shape }));
   }
 
-  async #run(
-    model: OnnxModel,
-    pass: {
-      readonly job: SampleJob;
-      readonly reduced: ReducedTensors | undefined;
-      readonly tensors: readonly string[];
-      readonly needs: ObserverNeeds;
-    },
-  ): Promise<Collected> {
-    const { worker, scratch, hooks, threads, count } = this.#calibration;
-    const path = scratch.file('calibration.onnx');
+  async #run(model: OnnxModel, pass: Omit<CalibrationPass, 'path' | 'again'>): Promise<Collected> {
+    const path = this.#calibration.scratch.file('calibration.onnx');
     await writeScratchFile(path, writeOnnx(model));
-    hooks.progress({ phase: PHASE, done: 0, total: count ?? undefined });
-    return worker.call(
-      'calibrate',
-      // With histograms one pass follows the other.
-      { path, threads, ...pass, again: pass.needs.histogram },
-      {
-        timeoutMs: LOAD_TIMEOUT_MS,
-        onProgress: (value) => hooks.progress({ phase: PHASE, ...counted(value) }),
-      },
-    );
-  }
-
-  #keep({ samples, tensors }: Collection): void {
-    this.#samples = Math.max(this.#samples, samples);
-    for (const [name, state] of tensors) this.#states.set(name, state);
+    // With histograms one pass follows the other.
+    return runPass(this.#calibration, { ...pass, path, again: pass.needs.histogram });
   }
 }
 

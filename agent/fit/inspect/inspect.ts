@@ -4,7 +4,7 @@ import { readPackage } from '../../calibration/package.ts';
 import type { InspectReport, InspectedModel } from '../../contracts/inspect.ts';
 import { contentsOf } from '../../model/contents.ts';
 import { messageOf } from '../../util/errors.ts';
-import { checkCanWriteFile, isSameFile, writeFileDurably } from '../../util/files.ts';
+import { checkCanWriteFile, isSameFile, writeOutputFile } from '../../util/files.ts';
 import type { Feeds, SessionDescription } from '../../runtime/types.ts';
 import { LOAD_TIMEOUT_MS, inChild } from '../children.ts';
 import type { FitWorker } from '../children.ts';
@@ -71,7 +71,7 @@ async function inspectTwo(
     comparison: compared.comparison,
     warnings: [...compared.warnings, ...warnings],
   };
-  if (chart !== undefined) await writeFileDurably(chart, drawComparison(report, chart));
+  if (chart !== undefined) await writeOutputFile(chart, drawComparison(report, chart));
   return report;
 }
 

@@ -8,6 +8,7 @@ import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { isExcluded } from '../../quantize/onnx/excluded.ts';
 import { quantizeDynamic } from '../../quantize/onnx/dynamic.ts';
+import { keepHalves } from '../../quantize/onnx/keep-halves.ts';
 import { toFp16 } from '../../quantize/onnx/fp16.ts';
 import { DOUBLES, withOneFloat } from '../../quantize/onnx/prepare/one-float.ts';
 import { exposeConstants, simplify } from '../../quantize/onnx/prepare/prepare.ts';
@@ -17,6 +18,7 @@ import { tensorsToObserve } from '../../quantize/onnx/static-plan.ts';
 import { quantizeWeights } from '../../quantize/onnx/weight-only.ts';
 import { layersToSample } from '../../quantize/onnx/rounding/layers.ts';
 import { quantizeStatic } from '../../quantize/onnx/static.ts';
+import { QuantizeError } from '../../quantize/errors.ts';
 import type { OpReport, Quantized } from '../../quantize/report.ts';
 import { makeOfQuantized } from './already-quantized.ts';
 import type { Made } from './already-quantized.ts';
@@ -79,6 +81,14 @@ export class OnnxMaker implements VersionMaker {
   }
 
   async make(scheme: Scheme): Promise<Made> {
+    const made = await this.#makeFloat32(scheme);
+    // TensorRT takes weights as they are, or behind what it knows of quantization.
+    if (isQuantized(this.#float) || scheme.format === 'tensorrt') return made;
+    return { ...made, model: keepHalves(this.#float, made.model) };
+  }
+
+  /** What computes in float computes in float32, with weights of that type, but for FP16. */
+  async #makeFloat32(scheme: Scheme): Promise<Made> {
     if (isQuantized(this.#float)) return makeOfQuantized(this.#float, scheme, () => this.#fold());
     if (scheme.method === 'fp16') {
       const { model, rows } = toFp16(withOneFloat(this.#float, DOUBLES), {
@@ -86,6 +96,7 @@ export class OnnxMaker implements VersionMaker {
           .filter((node) => isExcluded(scheme, node))
           .map(nodeLabel),
       });
+      refuseNoHalves(rows);
       return { model, ops: rows };
     }
     const prepared = await this.#prepare();
@@ -254,6 +265,14 @@ export class OnnxMaker implements VersionMaker {
 /** What it gains is predicted for 8-bit activations and weights with a scale per channel. */
 function canEqualize({ equalize, activations, weights, perChannel }: Scheme): boolean {
   return equalize !== false && perChannel && weights === 's8' && activations !== 's16';
+}
+
+/** A copy of the float model is no FP16 version of it. */
+function refuseNoHalves(rows: readonly OpReport[]): void {
+  if (rows.some(({ precision }) => precision === 'fp16')) return;
+  const [first] = rows;
+  const why = first === undefined ? 'it has no float32' : `${first.op}: ${first.reason ?? 'float'}`;
+  throw new QuantizeError('NOTHING_TO_QUANTIZE', `nothing of this model can be float16: ${why}`);
 }
 
 function floatOps({ graph }: OnnxModel): OpReport[] {

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { checkCanWriteFile, isSameFile } from '../../util/files.ts';
+import { followLinks } from '../../util/links.ts';
 import { FitError } from '../errors.ts';
 import type { Subject } from '../subject.ts';
 import type { QuantizeRequest } from '../types.ts';
@@ -11,7 +12,8 @@ export async function checkOutputs({ output, saveRanges }: Outputs): Promise<voi
   await checkCanWriteFile(output);
   if (saveRanges === undefined) return;
   await checkCanWriteFile(saveRanges);
-  if (resolve(saveRanges) === resolve(output)) {
+  const [ranges, model] = await Promise.all([followLinks(saveRanges), followLinks(output)]);
+  if (resolve(ranges) === resolve(model)) {
     throw new FitError('bad-output', `${output} cannot hold both the model and its ranges`);
   }
 }

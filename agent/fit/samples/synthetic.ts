@@ -94,7 +94,8 @@ export function assumedSizes(description: SessionDescription, guess: Guess = USU
 
 type Dim = TensorDescription['shape'][number];
 
-const isOpen = (dim: Dim): dim is string | null => typeof dim !== 'number' || dim <= 0;
+/** A size of 0 is one: an empty state, say, of which runtimes take no other. */
+const isOpen = (dim: Dim): dim is string | null => typeof dim !== 'number' || dim < 0;
 
 /** Every input with a size for each axis; a symbol stands for the same size wherever it stands. */
 function closedInputs({ inputs }: SessionDescription, guess: Guess) {

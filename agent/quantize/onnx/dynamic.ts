@@ -11,12 +11,18 @@ import { storeInt8 } from './weight-only.ts';
 /**
  * Dynamic INT8: int8 weights, activations quantized while the model runs. Writes onnxruntime's fused
  * operators (com.microsoft.DynamicQuantizeMatMul, com.microsoft.DynamicQuantizeLSTM) directly, so
- * that nothing depends on a fusion. Tables and the weights of other recurrent layers are stored in 8
- * bits and computed with in float. Reaches into control-flow bodies: it needs no calibration.
+ * that nothing depends on a fusion. Tables and the weights of convolutions and other recurrent layers
+ * are stored in 8 bits and computed with in float. Reaches into control-flow bodies: it needs no
+ * calibration.
  */
 export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<OnnxModel> {
-  const nothing = 'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically';
-  const made = convertModel(model, scheme, { byOp: CONVERTERS, whyFloat: WHY_FLOAT, nothing });
+  const nothing =
+    'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically; use int8-static or weight-int8';
+  const made = convertModel(model, scheme, {
+    byOp: CONVERTERS,
+    whyFloat: new Map(),
+    nothing,
+  });
   // Stored weights alone are another scheme.
   if (made.ops.every(({ precision }) => precision === 'float')) {
     throw new QuantizeError('NOTHING_TO_QUANTIZE', nothing);
@@ -34,12 +40,11 @@ const CONVERTERS: ReadonlyMap<string, Converter> = new Map<string, Converter>([
   ...PRODUCT_CONVERTERS,
   ['LSTM', convertLstm],
   // No scheme computes these in integers; a table is often half of the file.
-  ...['Gather', 'GRU', 'RNN'].map((op) => [op, storeInt8] as const),
+  ...['Gather', 'GRU', 'RNN', 'ConvTranspose'].map((op) => [op, storeInt8] as const),
+  ['Conv', (node, context) => `${storeInt8(node, context)}: ${SLOW_CONV}`],
 ]);
 
-const WHY_FLOAT: ReadonlyMap<string, string> = new Map([
-  ['Conv', 'a dynamic convolution (ConvInteger) runs slower than float: use int8-static'],
-]);
+const SLOW_CONV = 'a dynamic convolution (ConvInteger) runs slower than float; use int8-static';
 
 function convertProduct(
   node: NodeProto,

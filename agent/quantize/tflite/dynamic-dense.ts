@@ -5,7 +5,7 @@ import type { TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { pixelConv, pixelFilters } from './dense-as-conv.ts';
 import { operatorVersion } from './op-versions.ts';
 import type { GraphRewrite } from './rewrite.ts';
-import { toInt8 } from './symmetric.ts';
+import { toUnevenInt8 } from './symmetric.ts';
 
 /**
  * Writes matrix products with int8 weights as convolutions of single pixels, for a scale per output
@@ -41,7 +41,7 @@ export class DynamicDense {
   }
 
   #filters(w: number): number {
-    const stored = this.#rewrite.store(w, 'int8 along 0', (tensor) => toInt8(tensor, 0));
+    const stored = this.#rewrite.store(w, 'int8 along 0', (tensor) => toUnevenInt8(tensor, 0));
     const rows = this.#rewrite.tensor(stored);
     return this.#rewrite.add({ ...pixelFilters(rows), name: rows.name });
   }

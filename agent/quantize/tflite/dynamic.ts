@@ -12,7 +12,7 @@ import { EXCLUDED, exclusion } from './left-out.ts';
 import { operatorVersion } from './op-versions.ts';
 import { refuseQuantized } from './recognize.ts';
 import { GraphRewrite, MadeOnce, dequantize } from './rewrite.ts';
-import { toInt8 } from './symmetric.ts';
+import { toInt8, toUnevenInt8 } from './symmetric.ts';
 
 /**
  * Dynamic-range INT8: int8 weights, and activations that TFLite's hybrid kernels quantize while the
@@ -73,7 +73,9 @@ function convert(
       const channels = channelsOf(operator, grain.perChannel) ? axis : null;
       const index = operator.inputs[position] ?? -1;
       const form = channels === null ? PER_TENSOR : `int8 along ${channels}`;
-      return [position, rewrite.store(index, form, (tensor) => toInt8(tensor, channels))] as const;
+      const made = (tensor: TfliteTensor) =>
+        channels === null ? toInt8(tensor, null) : toUnevenInt8(tensor, channels);
+      return [position, rewrite.store(index, form, made)] as const;
     }),
   );
   const inputs = operator.inputs.map((index, position) => stored.get(position) ?? index);

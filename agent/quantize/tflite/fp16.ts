@@ -76,8 +76,7 @@ export function storeExactHalves(model: TfliteModel): TfliteModel {
   const made = new MadeOnce();
   const subgraphs = model.subgraphs.map((graph) => {
     const rewrite = new GraphRewrite(graph, made);
-    const all = [...convertible(graph, () => false)];
-    const exact = all.filter((index) => isExactHalf(rewrite.tensor(index)));
+    const exact = [...convertible(graph, () => false, isExactHalf)];
     for (const index of exact) rewrite.store(index, 'float16', (tensor) => toHalf(tensor).tensor);
     return exact.length === 0 ? graph : rewrite.finish();
   });
@@ -91,25 +90,81 @@ const MIN_ELEMENTS = 256;
 /** These make a tensor whose size follows from the values: as constants they are known in time. */
 const SIZED_BY_VALUES: readonly string[] = ['RANGE'];
 
-/** Constants to convert: those that nobody reads who is to stay as he is. */
+/**
+ * Constants to convert: those that nobody reads who is to stay as he is, and `canBe`. A filter goes with
+ * its bias, of whatever size: XNNPACK of newer libraries leaves a layer with one of them in float32 to
+ * kernels that take ten times as long (LiteRT 2.5).
+ */
 function convertible(
   graph: TfliteGraph,
   isExcluded: (operator: TfliteOperator) => boolean,
+  canBe: (tensor: TfliteTensor) => boolean = () => true,
 ): ReadonlySet<number> {
   const kept = new Set(
     graph.operators
-      .filter((one) => SIZED_BY_VALUES.includes(one.op) || isExcluded(one))
+      .filter((one) => SIZED_BY_VALUES.includes(one.op) || isExcluded(one) || isHybrid(graph, one))
       .flatMap(({ inputs }) => inputs),
   );
+  const can = (index: number) => {
+    const tensor = graph.tensors[index];
+    return tensor !== undefined && isFloatConstant(tensor) && !kept.has(index) && canBe(tensor);
+  };
   const read = new Set(graph.operators.flatMap(({ inputs }) => inputs));
-  return new Set([...read].filter((index) => isWorth(graph.tensors[index]) && !kept.has(index)));
+  const taken = new Set([...read].filter((index) => isLarge(graph.tensors[index]) && can(index)));
+  const pairs = graph.operators.flatMap((operator) => pairOf(graph, operator));
+  for (const [filter, bias] of pairs) if (taken.has(filter) && can(bias)) taken.add(bias);
+  withoutHalfPairs(taken, pairs);
+  return taken;
 }
 
-function isWorth(tensor: TfliteTensor | undefined): boolean {
-  if (tensor === undefined || tensor.type !== 'FLOAT32' || !isConstant(tensor)) return false;
-  if (tensor.data === null || tensor.sparsity !== undefined || tensor.isVariable) return false;
-  return elementCount(tensor.shape) >= MIN_ELEMENTS;
+/** Where filter and bias stand. */
+const FILTER_AND_BIAS: Readonly<Partial<Record<string, readonly [number, number]>>> = {
+  CONV_2D: [1, 2],
+  DEPTHWISE_CONV_2D: [1, 2],
+  FULLY_CONNECTED: [1, 2],
+  TRANSPOSE_CONV: [1, 3],
+};
+
+function pairOf(
+  graph: TfliteGraph,
+  { op, inputs }: TfliteOperator,
+): readonly (readonly [number, number])[] {
+  const places = FILTER_AND_BIAS[op];
+  if (places === undefined) return [];
+  const [filter, bias] = [inputs[places[0]] ?? -1, inputs[places[1]] ?? -1];
+  const isPair = [filter, bias].every((index) => {
+    const tensor = graph.tensors[index];
+    return tensor !== undefined && isFloatConstant(tensor);
+  });
+  return isPair ? [[filter, bias]] : [];
 }
+
+/** One that leaves may leave another alone that shares a constant with it. */
+function withoutHalfPairs(taken: Set<number>, pairs: readonly (readonly [number, number])[]): void {
+  for (let before = -1; before !== taken.size;) {
+    before = taken.size;
+    for (const pair of pairs) {
+      if (!pair.every((index) => taken.has(index))) for (const index of pair) taken.delete(index);
+    }
+  }
+}
+
+/**
+ * Weights in 8 bits and activations in float: XNNPACK of newer libraries reads the bias of such an
+ * operator when it takes the graph, before any DEQUANTIZE has run, and computes with what lies there.
+ */
+function isHybrid(graph: TfliteGraph, { inputs, outputs }: TfliteOperator): boolean {
+  const typeOf = (index: number | undefined) => graph.tensors[index ?? -1]?.type;
+  return inputs.some((index) => typeOf(index) === 'INT8') && typeOf(outputs[0]) === 'FLOAT32';
+}
+
+function isFloatConstant(tensor: TfliteTensor): boolean {
+  if (tensor.type !== 'FLOAT32' || !isConstant(tensor)) return false;
+  return tensor.data !== null && tensor.sparsity === undefined && !tensor.isVariable;
+}
+
+const isLarge = (tensor: TfliteTensor | undefined) =>
+  tensor !== undefined && elementCount(tensor.shape) >= MIN_ELEMENTS;
 
 function computesInFloat(graph: TfliteGraph, { inputs, outputs }: TfliteOperator): boolean {
   return [...inputs, ...outputs].some((index) => {

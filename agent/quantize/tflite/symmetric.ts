@@ -42,6 +42,23 @@ export function toInt8(tensor: TfliteTensor, axis: number | null): TfliteTensor 
   };
 }
 
+/** The next float32 but one, at most: no weight can tell. */
+const A_LITTLE_MORE = 1 + 2 ** -23;
+
+/**
+ * The same per channel, with scales that are not all equal. TFLite takes weights of a hybrid convolution
+ * for per tensor where they are (conv.cc, seen in 2.9), multiplies by a scale that is not set, and gives
+ * zeros.
+ */
+export function toUnevenInt8(tensor: TfliteTensor, axis: number): TfliteTensor {
+  const made = toInt8(tensor, axis);
+  const { scale = [] } = made.quantization ?? {};
+  const [first = 1, ...rest] = scale;
+  if (rest.length === 0 || rest.some((one) => one !== first)) return made;
+  const uneven = [...rest, Math.fround(first * A_LITTLE_MORE)];
+  return { ...made, quantization: makeQuantization(uneven, Array(uneven.length).fill(0), axis) };
+}
+
 /**
  * Any scale does for a channel of zeros. That of the largest channel keeps others who derive from it
  * (a bias is stored in steps of input scale times weight scale) near what they are used to.

@@ -35,6 +35,7 @@ describe('open dimensions', () => {
     ['four axes of integers', 'int64', [1, 'a', 1, 1], [1, 1, 1, 1]],
     ['a vector', 'float32', ['n'], [1]],
     ['a scalar', 'float32', [], []],
+    ['an empty state', 'float32', [0, 8], [0, 8]],
   ])('%s', (_, dtype, shape, expected) => {
     const { x } = syntheticFeeds(described({ x: [dtype, shape] }));
     expect(x?.shape).toEqual(expected);

@@ -397,6 +397,40 @@ describe('what stays in float', () => {
     ).toEqual(['integer', 'float', 'float', 'float']);
   });
 
+  test.each([
+    ['Conv', [16, 8, 3, 3]],
+    ['ConvTranspose', [8, 16, 3, 3]],
+  ])('the weights of a %s take 8 bits, and no time', async (op, dims) => {
+    const model = tinyModel({
+      inputs: { x: [1, [1, 8, 6, 6]] },
+      outputs: { y: [1] },
+      initializers: [
+        weights('k', dims, randomValues(next, sizeOf(dims))),
+        weights('w', [8, 8], randomValues(next, 64)),
+        makeTensor('rows', DataType.INT64, [2], BigInt64Array.of(-1n, 8n)),
+      ],
+      nodes: [
+        makeNode(op, ['x', 'k'], ['c'], { name: 'one', attributes: { pads: [1n, 1n, 1n, 1n] } }),
+        makeNode('Reshape', ['c', 'rows'], ['r']),
+        makeNode('MatMul', ['r', 'w'], ['y']),
+      ],
+    });
+    const made = quantizeDynamic(model, { ...DYNAMIC, reduceRange: SATURATES });
+    const stored = 'computes in float, with weights in 8 bits';
+    const reason = expect.stringMatching(
+      new RegExp(`^${stored}${op === 'Conv' ? ': a dyn' : '$'}`),
+    );
+    expect(made.ops[0]).toEqual({ node: 'one', op, precision: 'float', reason });
+    expect(modelBytes(made.model).length).toBeLessThan(modelBytes(model).length - 2500);
+    const x = randomTensor(next, [1, 8, 6, 6]);
+    const [before, after] = [await run(model, { x }), await run(made.model, { x })];
+    expect(sqnr(floats(before['y']!.data), floats(after['y']!.data))).toBeGreaterThan(30);
+    // Nothing of what makes floats of them is left to run.
+    const kernels = await kernelsOf(made.model, { x });
+    expect(kernels).toContain(op);
+    expect(kernels.filter((kernel) => kernel === 'Cast' || kernel === 'Mul')).toEqual([]);
+  });
+
   test('a table alone: storing its weights is another scheme', () => {
     const model = tinyModel({
       inputs: { ids: [DataType.INT64, [1, 4]] },

@@ -1,16 +1,20 @@
 import { expect, test } from '@jest/globals';
 import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
+import { quantizeDynamic } from '../../../agent/quantize/tflite/dynamic.ts';
 import { storeExactHalves, toFp16 } from '../../../agent/quantize/tflite/fp16.ts';
 import { add, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
+import { openNewest, runNewest } from '../../support/litert.ts';
+import { floats, sqnr } from '../support.ts';
 import { dense, listing, oneLayer, plain, ramp, smallNet, tensorNamed, weights } from './layers.ts';
 
 const scheme = schemePresets.fp16;
 
-test('constants in 16 bits, small ones as they were', () => {
+test('constants in 16 bits, small ones as they were but beside a large one', () => {
   const { model, ops, clamped } = toFp16(smallNet(), scheme);
   expect(listing(model)).toEqual([
     'DEQUANTIZE.3(filters_float16) -> filters',
+    'DEQUANTIZE.3(filter bias_float16) -> filter bias',
     'CONV_2D.1(image, filters, filter bias) -> features',
     'RESHAPE.1(features, shape) -> flat',
     'DEQUANTIZE.3(dense_float16) -> dense',
@@ -77,6 +81,63 @@ test('constants that give a size stay', () => {
     plain('RANGE', inputs, output),
   );
   expect(() => toFp16(model, scheme)).toThrow('no float32 constants of 256 values or more');
+});
+
+test('a bias beside weights in 8 bits stays float32: newer libraries would not decode it in time', async () => {
+  const float = tinyTflite({
+    tensors: [
+      value('x', [1, 64]),
+      weights('w', [300, 64]),
+      weights('b', [300], ramp(300, 0.01, -1)),
+      value('h', [1, 300]),
+      weights('c', [300], ramp(300, -0.01, 2)),
+      value('y', [1, 300]),
+    ],
+    inputs: [0],
+    outputs: [5],
+    operators: [dense([0, 1, 2], 3), add(3, 4, 5)],
+  });
+  const perTensor = { ...schemePresets['int8-dynamic'], perChannel: false };
+  const hybrid = quantizeDynamic(float, perTensor).model;
+  const { model } = toFp16(hybrid, scheme);
+  expect(listing(model)).toEqual([
+    'FULLY_CONNECTED.9(x, w_int8, b) -> h',
+    'DEQUANTIZE.3(c_float16) -> c',
+    'ADD.1(h, c) -> y',
+  ]);
+  expect(tensorNamed(model, 'b')).toMatchObject({ type: 'FLOAT32' });
+  const x = { x: { dtype: 'float32', shape: [1, 64], data: ramp(64, 1 / 32, -1) } } as const;
+  const [before] = await runNewest(hybrid, [x]);
+  const [after] = await runNewest(model, [x]);
+  expect(sqnr(floats(before?.['y']?.data), floats(after?.['y']?.data))).toBeGreaterThan(60);
+});
+
+test('XNNPACK of the newest runtime takes all layers', async () => {
+  const session = await openNewest(tfliteBytes(toFp16(smallNet(), scheme).model));
+  expect(session.isDelegated).toBe(true);
+  await session.close();
+});
+
+test('a filter whose bias has to stay in float32 stays with it', () => {
+  const layer = (bias: Float32Array) =>
+    oneLayer(
+      [
+        value('x', [1, 64]),
+        weights('w', [32, 64], ramp(2048, 1 / 64, -16)),
+        weights('b', [32], bias),
+        value('y', [1, 32]),
+      ],
+      dense,
+    );
+  // Multiples of 1/64 below 32 are exact in 16 bits, thirds are not.
+  const exact = storeExactHalves(layer(ramp(32, 1 / 64)));
+  expect(listing(exact)).toEqual([
+    'DEQUANTIZE.3(w_float16) -> w',
+    'DEQUANTIZE.3(b_float16) -> b',
+    'FULLY_CONNECTED.1(x, w, b) -> y',
+  ]);
+  const kept = layer(ramp(32, 1 / 3));
+  expect(storeExactHalves(kept)).toBe(kept);
 });
 
 test('what loses nothing in 16 bits is stored so, and nothing else', () => {

@@ -50,7 +50,8 @@ interface Context {
 const isWeight = ({ dataType, dims }: TensorProto, widths: Widths) =>
   widths.has(dataType ?? 0) && dims.length >= 2 && elementCount(dims) > 1;
 
-function hasWeights(graph: GraphProto, widths: Widths): boolean {
+/** Whether a weight of two axes or more has one of these element types. */
+export function hasWeights(graph: GraphProto, widths: Widths): boolean {
   const bodies = [...allNodes(graph)].flatMap(({ attribute }) => attribute);
   const constants = bodies.flatMap(({ t, g }) => [...(t ? [t] : []), ...(g?.initializer ?? [])]);
   return [...graph.initializer, ...constants].some((tensor) => isWeight(tensor, widths));

@@ -10,6 +10,7 @@ import { foldAffine } from './fold-affine.ts';
 import { flattenPool } from './flatten-pool.ts';
 import { foldPad } from './fold-pad.ts';
 import { dropNotes, removeIdentities } from './tidy.ts';
+import { unfuse } from './unfuse.ts';
 import { upgradeOpset } from './upgrade-opset.ts';
 
 type Pass = (graph: GraphProto) => GraphProto;
@@ -18,6 +19,7 @@ type Pass = (graph: GraphProto) => GraphProto;
 const FIRST: readonly Pass[] = [
   initializersAreNoInputs,
   constantNodesToInitializers,
+  unfuse,
   removeIdentities,
 ];
 
