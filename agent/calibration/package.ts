@@ -12,7 +12,7 @@ import { manifestSchema } from '../contracts/manifest.ts';
 import { misspeltKeys } from '../model/manifest/misspelt.ts';
 import { parseManifest, withoutMark } from '../model/manifest/parse.ts';
 import { resolveManifest } from '../model/manifest/resolve.ts';
-import { fileError } from '../util/files.ts';
+import { checkPlainFile, fileError } from '../util/files.ts';
 
 /** A model and what is known about feeding and judging it. Every path is absolute. */
 export interface ModelPackage {
@@ -63,6 +63,7 @@ export async function readPackage(given: string): Promise<ModelPackage> {
 
 async function readManifestText(path: string): Promise<string | null> {
   try {
+    await checkPlainFile(path);
     const file = await open(path, 'r');
     try {
       const head = Buffer.alloc(64);

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { fileError, writeOutputFile } from '../util/files.ts';
+import { writeOutputFile } from '../util/files.ts';
+import { readNamedText } from '../util/read.ts';
 import type { CliContext } from './context.ts';
 import { UsageError } from './errors.ts';
 import { signingOptions } from './model/shared.ts';
@@ -51,9 +51,7 @@ export function fleetSignCommand({ io }: CliContext): Command {
 }
 
 async function readDocument(path: string) {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  const text = await readNamedText(path);
   const { signedPartSchema } = await import('../contracts/signed.ts');
   const parsed = signedPartSchema.safeParse(parseJson(text, path));
   if (parsed.success) return parsed.data;

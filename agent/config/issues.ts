@@ -27,7 +27,8 @@ function shown(value: unknown): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
 }
 
-function valueAt(value: unknown, path: KeyPath): unknown {
+/** What stands at a path of keys and places in lists; undefined where there is nothing. */
+export function valueAt(value: unknown, path: KeyPath): unknown {
   let inner = value;
   for (const step of path) {
     if (typeof inner !== 'object' || inner === null) return undefined;

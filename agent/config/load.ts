@@ -9,7 +9,7 @@ import { configLeaves, overridesFrom } from './environment.ts';
 import type { Environment, Override } from './environment.ts';
 import { ConfigError } from './error.ts';
 import type { ConfigProblem } from './error.ts';
-import { validate } from './issues.ts';
+import { validate, valueAt } from './issues.ts';
 import type { Issue } from './issues.ts';
 import { checkRelations } from './relations.ts';
 import { checkSchedules } from './schedules.ts';
@@ -92,15 +92,6 @@ function withValue(value: unknown, path: KeyPath, inner: unknown): unknown {
   const entries = new Map(Object.entries(value ?? {}));
   entries.set(String(step), withValue(entries.get(String(step)), rest, inner));
   return Object.fromEntries(entries);
-}
-
-function valueAt(value: unknown, path: KeyPath): unknown {
-  let inner = value;
-  for (const step of path) {
-    if (typeof inner !== 'object' || inner === null) return undefined;
-    inner = new Map(Object.entries(inner)).get(String(step));
-  }
-  return inner;
 }
 
 const startsWith = (path: KeyPath, start: KeyPath): boolean =>

@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileError, writeFileDurably } from '../util/files.ts';
+import { writeFileDurably } from '../util/files.ts';
+import { readNamedFile } from '../util/read.ts';
 import { TrustError } from './errors.ts';
 import { download } from './download/download.ts';
 import { addressOf, TARGETS } from './tuf/layout.ts';
@@ -34,9 +35,7 @@ export async function checkRepository(options: CheckOptions): Promise<Checked> {
   checkAddress(options.url);
   const folder = await mkdtemp(join(tmpdir(), 'edgefit-verify-'));
   try {
-    const root = await readFile(options.rootFile).catch((error: unknown) => {
-      throw fileError('read', options.rootFile, error);
-    });
+    const root = await readNamedFile(options.rootFile);
     await writeFileDurably(join(folder, 'root.json'), root);
     const { url, signal } = options;
     const trusted = await refresh({ folder, url, nowMs: Date.now(), signal });

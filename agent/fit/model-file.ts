@@ -7,7 +7,7 @@ import { openModel } from '../model/open.ts';
 import type { Model } from '../model/open.ts';
 import type { ExternalRange } from '../model/onnx/open.ts';
 import { messageOf } from '../util/errors.ts';
-import { fileError } from '../util/files.ts';
+import { checkPlainFile, fileError } from '../util/files.ts';
 
 /** A model file that has been read. Its tensors are views on the bytes read. */
 export interface LoadedModel {
@@ -22,9 +22,7 @@ export interface LoadedModel {
 
 /** Reads and opens a model. Throws FileError, or ModelError with the path in its message. */
 export async function loadModel(path: string): Promise<LoadedModel> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  const bytes = await readModelFile(path);
   const companions = new Map<string, number>();
   const folder = dirname(path);
   const readExternal = (range: ExternalRange) => {
@@ -39,6 +37,15 @@ export async function loadModel(path: string): Promise<LoadedModel> {
     bytes: [...companions.values()].reduce((sum, size) => sum + size, bytes.length),
     companions: [...companions.keys()],
   };
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    await checkPlainFile(path);
+    return await readFile(path);
+  } catch (error) {
+    throw fileError('read', path, error);
+  }
 }
 
 function openNamed(

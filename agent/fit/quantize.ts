@@ -102,6 +102,7 @@ export async function quantize(
         ...maker.warnings,
         ...warnings,
         ...notRun(subject),
+        ...misnamed(request, quantized),
         ...(await unmatchedNames(asked, maker)),
       ]),
     ],
@@ -110,6 +111,16 @@ export async function quantize(
     ...(rows === undefined ? {} : { made: schemeLabel(scheme), candidates: [...rows] }),
   };
 }
+
+/** A name that says the other format: TFLite models stay TFLite models, and ONNX models ONNX. */
+function misnamed({ output, emit }: QuantizeRequest, model: Model): readonly string[] {
+  const named = extname(output).toLowerCase();
+  const own = extensionOf(model);
+  if (emit !== undefined || named === own || !MODEL_EXTENSIONS.includes(named)) return [];
+  return [`${output} holds a model of the format ${own.slice(1)}, in spite of its name`];
+}
+
+const MODEL_EXTENSIONS: readonly string[] = ['.onnx', '.tflite'];
 
 /** What a recipe names in vain; names that we chose ourselves may be of nodes that we made. */
 async function unmatchedNames(

@@ -77,7 +77,9 @@ async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | 
  */
 export async function checkCanWriteFile(path: string): Promise<void> {
   try {
-    await refuseSpecial(path);
+    // Elsewhere this is stdout, which has the account of what was done here.
+    if (path === '-') throw new Error('give the name of a file (./- for one of this name)');
+    await checkPlainFile(path);
     await checkFolder(dirname(resolve(await followLinks(path))));
   } catch (error) {
     throw fileError('write', path, error);
@@ -108,8 +110,11 @@ export async function isSameFile(a: string, b: string): Promise<boolean> {
   return first !== null && first.dev === second?.dev && first.ino === second.ino;
 }
 
-/** A rename would replace a device (/dev/full) by a file. */
-async function refuseSpecial(path: string): Promise<void> {
+/**
+ * Refuses what is there and no plain file: a rename would replace a device (/dev/full), reading one may
+ * never end, opening a pipe may never begin. Throws errors for `fileError`.
+ */
+export async function checkPlainFile(path: string): Promise<void> {
   const found = await statOf(path);
   if (found === null || found.isFile()) return;
   if (found.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' });
@@ -155,7 +160,7 @@ export async function writeFileDurably(
 ): Promise<void> {
   const temporary = temporaryBeside(path);
   try {
-    await refuseSpecial(path);
+    await checkPlainFile(path);
     await makeFolderDurably(dirname(path));
     await writeSynced(temporary, content, mode);
     tellStep({ step: 'rename', from: temporary, to: path });

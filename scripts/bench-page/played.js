@@ -67,19 +67,22 @@ function benchLine(device, index) {
 /** @param {string} device @param {number} second */
 function jobAt(device, second) {
   return {
-    schema: 'edgefit/job-record/1',
+    schema: 'edgefit/job/1',
     deviceId: device,
     jobId: `job-${second % JOBS}`,
     jobType: 'bench',
     rolloutId: null,
+    digest: null,
     seq: second + 1,
     attempt: 1,
     ts: timeAt(second),
+    mono: 1000 * second,
+    bootId: null,
     status: 'SUCCEEDED',
     phase: 'committing',
     phases: { accepted: 10, fitting: 1000 + second, committing: 30 },
     progress: null,
-    outcome: 'done',
+    outcome: 'no_state_change',
     reason: null,
     result: { lines: Array.from({ length: 20 }, (_, line) => `line ${line} of ${second}`) },
   };
@@ -157,6 +160,7 @@ function answersOf(devices) {
     twin: null,
     jobs: Array.from({ length: JOBS }, (_, second) => jobAt(device, second)),
     benches: Array.from({ length: BENCHES }, (_, index) => benchLine(device, index)),
+    decisions: [],
     latest: { socCelsius: { value: 50, ts: now }, cpuRatio: { value: 0.5, ts: now } },
   });
   return {
@@ -168,9 +172,17 @@ function answersOf(devices) {
       path.length > 2 ? { rollout: rolloutAt(0) } : { rollouts: [rolloutAt(0)] },
     benches: (_url, path) => (path.length > 2 ? report(0) : { benches: lines, next: null }),
     compare: comparison,
-    models: () => ({ models: [{ name: 'kws', versions: ['1', '2'] }] }),
+    models: () => ({ models: [{ name: 'kws', versions: ['1', '2'].map(unpublished) }] }),
   };
 }
+
+/** @param {string} version */
+const unpublished = (version) => ({
+  version,
+  releaseCounter: null,
+  manifestSha256: null,
+  devices: 1,
+});
 
 /** @param {ServerResponse} response @param {string} name @param {object} data */
 const send = (response, name, data) =>

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
 import { cardShard } from '../../agent/fleet/protocol/topics.ts';
+import { cutter } from '../fleet/support/cutter.ts';
 import { freePort, startMosquitto, type Mosquitto } from '../fleet/support/mosquitto.ts';
 import { describeIf } from '../support/available.ts';
 import {
@@ -214,6 +216,65 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     await keep('new', '');
     await page.getByText('This rollout is not kept any more').waitFor();
     await client.endAsync();
+  });
+
+  test('a rollout that went while the stream was broken leaves the page, too', async () => {
+    const way = await cutter(httpPort);
+    const { page, context } = await visitAs(browser, `http://127.0.0.1:${way.port}/`, 'viewer');
+    const client = await connectAsync(`mqtt://127.0.0.1:${mqttPort}`, { reconnectPeriod: 0 });
+    const keep = (id: string, text: string) =>
+      client.publishAsync(`edgefit/v1/r/${id}/state`, text, { qos: 1, retain: true });
+    await goTo(page, '#/rollouts');
+    await page.locator('.connection', { hasText: 'Live' }).waitFor();
+    await page.getByText('No rollout yet').waitFor();
+    // Both come as news, after the list was read.
+    await keep('goes', JSON.stringify(rollout('goes')));
+    await keep('stays', JSON.stringify(rollout('stays')));
+    const links = page.locator('.rollout-table tbody a');
+    await links.nth(1).waitFor();
+    way.cut();
+    await keep('goes', '');
+    await page.locator('.connection', { hasText: 'Live' }).waitFor({ state: 'detached' });
+    await page.locator('.connection', { hasText: 'Live' }).waitFor();
+    await page.getByRole('link', { name: 'goes', exact: true }).waitFor({ state: 'detached' });
+    expect(await links.allTextContents()).toEqual(['stays']);
+    await keep('stays', '');
+    await client.endAsync();
+    await context.close();
+  });
+
+  test('older reports are added once, however often they are asked for', async () => {
+    const { page, context } = await visitAs(browser, dashboard.url, 'viewer');
+    const line = (benchId: string) => ({
+      deviceId: 'pi-1',
+      benchId,
+      ts: now(),
+      model: { name: 'kws', sha256: 'a'.repeat(64), format: 'onnx' },
+      chosen: null,
+      candidates: 1,
+    });
+    const pages = { first: ['b4', 'b3'], second: ['b2', 'b1'], third: ['b0'] };
+    await page.route('**/api/benches*', async (route) => {
+      const before = new URL(route.request().url()).searchParams.get('before') ?? 'first';
+      const [, ids = []] = Object.entries(pages).find(([name]) => name === before) ?? [];
+      const next = before === 'first' ? 'second' : before === 'second' ? 'third' : null;
+      // Slow enough to be asked for again meanwhile.
+      if (before !== 'first') await sleep(300);
+      await route.fulfill({ json: { benches: ids.map(line), next } });
+    });
+    await goTo(page, '#/compare');
+    const older = page.getByRole('button', { name: 'Add older reports' });
+    await older.click();
+    await older.click();
+    const offered = page.getByLabel('Left').locator('option');
+    await offered.nth(4).waitFor({ state: 'attached' });
+    await sleep(600);
+    expect(await offered.count()).toBe(1 + 4);
+    await older.click();
+    await older.waitFor({ state: 'detached' });
+    const ids = await offered.evaluateAll((all) => all.map((one) => one.getAttribute('value')));
+    expect(ids).toEqual(['', 'pi-1/b4', 'pi-1/b3', 'pi-1/b2', 'pi-1/b1', 'pi-1/b0']);
+    await context.close();
   });
 
   test('what a device said last is not shown as now when it has gone', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -31,6 +32,14 @@ describe('readPackage', () => {
       evaluation: null,
       published: {},
       warnings: [],
+    });
+  });
+
+  test.each(['/dev/zero', 'pipe'])('refuses %s, which may never end', async (name) => {
+    if (name === 'pipe') execFileSync('mkfifo', [join(folder, name)]);
+    await expect(readPackage(resolve(folder, name))).rejects.toMatchObject({
+      kind: 'input',
+      message: `cannot read ${resolve(folder, name)}: it is neither a file nor a folder`,
     });
   });
 

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { renderQuantize } from '../../agent/cli/quantize-account.ts';
 import { quantizeSchema } from '../../agent/contracts/quantize.ts';
 import { quantizeReport, run } from './support.ts';
 
@@ -54,4 +55,22 @@ test('needs a scheme and a file to write', async () => {
   expect((await run(['quantize', 'm.onnx', '--to', 'fp16'])).err).toContain(
     "'-o, --output <file>'",
   );
+});
+
+test('reasons that differ in a figure only are one line', () => {
+  const reason = (db: string) =>
+    `given back to float: rounded alone it holds the model to ${db} dB`;
+  const left = [
+    { node: 'a', op: 'Conv', reason: reason('9.5') },
+    { node: 'b', op: 'Gemm', reason: reason('8.0') },
+    { node: 'c', op: 'Conv', reason: reason('22.4') },
+    { node: 'd', op: 'Conv', reason: reason('7.3') },
+    { node: 'e', op: 'Conv', reason: reason('9.5') },
+  ];
+  const lines = renderQuantize({ ...quantizeReport, left }, 120).split('\n');
+  expect(lines.slice(-3)).toEqual([
+    'In float  4 Conv: given back to float: rounded alone it holds the model to 7.3..22.4 dB',
+    '          1 Gemm: given back to float: rounded alone it holds the model to 8.0 dB',
+    '',
+  ]);
 });

@@ -86,10 +86,25 @@ test(
   async () => {
     const plain = await quantizeModel(request('plain.onnx', { noMixed: true }), hooks);
     expect(plain.left).toEqual([]);
+    expect(plain.warnings?.join()).toMatch(
+      /SQNR is 1\d\.\d dB on calibration samples, below 20: check how inputs are prepared/,
+    );
     const low = await quantizeModel(request('low.onnx', { minSqnrDb: -50 }), hooks);
     expect(low.left).toEqual([]);
+    expect(low.warnings?.join()).not.toContain('SQNR');
     expect(readFileSync(join(folder, 'low.onnx'))).toEqual(
       readFileSync(join(folder, 'plain.onnx')),
+    );
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a name of the other format is told',
+  async () => {
+    const odd = await quantizeModel(request('odd.tflite', { scheme: 'fp16' }), hooks);
+    expect(odd.warnings).toContain(
+      `${join(folder, 'odd.tflite')} holds a model of the format onnx, in spite of its name`,
     );
   },
   LIMIT_MS,

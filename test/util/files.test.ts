@@ -112,6 +112,11 @@ describe('checks before the work', () => {
     expect(existsSync(path('new'))).toBe(false);
   });
 
+  test('refuse what means stdout to other programs', async () => {
+    const message = 'cannot write -: give the name of a file (./- for one of this name)';
+    await expect(checkCanWriteFile('-')).rejects.toMatchObject({ kind: 'input', message });
+  });
+
   test('refuse a folder below a file', async () => {
     await expect(checkCanWriteFolder(join(file, 'sub'))).rejects.toMatchObject({ code: 'ENOTDIR' });
     await expect(checkCanWriteFolder(file)).rejects.toMatchObject({ code: 'ENOTDIR' });

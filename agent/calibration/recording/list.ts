@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { CalibList } from '../../contracts/recorded.ts';
 import { move, removeDurably } from '../../util/durable.ts';
 import { codeOf } from '../../util/errors.ts';
-import { fileError } from '../../util/files.ts';
-import { heldIn, namesIn, readSet } from './set.ts';
+import { fileError, namesIn } from '../../util/files.ts';
+import { heldIn, readSet } from './set.ts';
 
 /** Below the state folder. */
 export const RECORDED_FOLDER = 'recorded';

@@ -1,7 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordedSetSchema, type RecordedSet } from '../../contracts/recorded.ts';
 import { codeOf } from '../../util/errors.ts';
+import { namesIn } from '../../util/files.ts';
 import type { Held } from './reservoir.ts';
 
 /*
@@ -64,16 +65,6 @@ function canonical(inputs: RecordedSet['inputs']): string {
       Object.entries(image).toSorted(([x], [y]) => (x < y ? -1 : 1)),
     ]),
   );
-}
-
-/** Names in a folder; none where there is no folder. */
-export async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 async function sizeOfFile(path: string): Promise<number | null> {

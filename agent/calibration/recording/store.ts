@@ -3,9 +3,9 @@ import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ModelInput, RecordedSet } from '../../contracts/recorded.ts';
 import { removeDurably, replaceFile } from '../../util/durable.ts';
-import { makeFolderDurably } from '../../util/files.ts';
+import { makeFolderDurably, namesIn } from '../../util/files.ts';
 import { offer, trim, type Random, type Reservoir, type ReservoirLimits } from './reservoir.ts';
-import { heldIn, namesIn, readSet, sameInputs, sampleFile, SET_FILE } from './set.ts';
+import { heldIn, readSet, sameInputs, sampleFile, SET_FILE } from './set.ts';
 
 export interface StoreOptions {
   /** Of this model alone; made when the first sample comes. */

@@ -1,7 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import { codeOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import { SampleError } from './error.ts';
 
 /** A file of a sample folder with its label, if it has one. */
@@ -22,7 +23,7 @@ export async function listFolder(folder: string): Promise<readonly LabelledFile[
   if (!names.includes(LABELS)) {
     return names.filter((name) => !name.startsWith('.')).map((file) => ({ file }));
   }
-  const text = await readLabels(join(folder, LABELS));
+  const text = await readNamedText(join(folder, LABELS));
   const rows = parseLabels(text, LABELS);
   await checkPresent(folder, rows, new Set(names));
   return rows;
@@ -36,14 +37,6 @@ async function namesIn(folder: string): Promise<string[]> {
     return files.toSorted((a, b) => (a < b ? -1 : 1));
   } catch (error) {
     throw fileError('read', folder, error);
-  }
-}
-
-async function readLabels(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError('read', path, error);
   }
 }
 

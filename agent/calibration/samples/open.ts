@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import type { InputSpec } from '../../contracts/manifest.ts';
 import type { SessionDescription } from '../../runtime/types.ts';
-import { fileError } from '../../util/files.ts';
+import { checkPlainFile, fileError } from '../../util/files.ts';
 import { openNpySource, openNpzSource } from './array-source.ts';
 import { kindOfFile } from './arrays.ts';
 import { type CommandOptions, commandSource } from './command-source.ts';
@@ -57,6 +57,7 @@ async function openPath(path: string, plans: readonly InputPlan[]): Promise<RawS
 export async function firstBytesOf(path: string): Promise<Uint8Array | null> {
   try {
     if ((await stat(path)).isDirectory()) return null;
+    await checkPlainFile(path);
     const file = await open(path, 'r');
     try {
       const head = new Uint8Array(16);

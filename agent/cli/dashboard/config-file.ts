@@ -1,16 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { ConfigError } from '../../config/error.ts';
 import { issuesIn } from '../../config/issues.ts';
 import { parseYaml } from '../../config/yaml-text.ts';
 import { dashboardConfigSchema, type DashboardConfig } from '../../contracts/dashboard-config.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 
 /** The configuration in a YAML file, or the defaults without one. Throws ConfigError, FileError. */
 export async function readDashboardConfig(file: string | undefined): Promise<DashboardConfig> {
   if (file === undefined) return dashboardConfigSchema.parse({});
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw fileError('read', file, error);
-  });
+  const text = await readNamedText(file);
   const { value, locate } = parseYaml(text, file);
   const parsed = dashboardConfigSchema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Command, Option } from 'commander';
 import type { Role } from '../../contracts/dashboard.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { writeJson } from '../output.ts';
@@ -143,9 +142,7 @@ function checkPassword(password: string): string {
 
 async function newPassword({ passwordFile }: Flags): Promise<string> {
   if (passwordFile !== undefined) {
-    const text = await readFile(passwordFile, 'utf8').catch((error: unknown) => {
-      throw fileError('read', passwordFile, error);
-    });
+    const text = await readNamedText(passwordFile);
     return text.replace(/\r?\n$/, '');
   }
   if (!process.stdin.isTTY) return firstLine();

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { parseYaml } from '../../config/yaml-text.ts';
 import { listenSchema } from '../../contracts/config.ts';
 import { ID_PATTERN, ID_RULE } from '../../contracts/ids.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import { UsageError } from '../errors.ts';
 import type { MqttOptions } from '../mqtt-options.ts';
 import { MAX_KEPT } from './kept.ts';
@@ -118,9 +117,7 @@ function missing(flag: string, what: string): UsageError {
 }
 
 async function readConfig(path: string): Promise<ControllerFlags> {
-  const content = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  const content = await readNamedText(path);
   const { value, locate } = parseYaml(content, path);
   const parsed = fileSchema.safeParse(value ?? {});
   if (!parsed.success) {

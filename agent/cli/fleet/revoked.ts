@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Revocation } from '../../contracts/revocation.ts';
 import { fileError, makeFolder } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import { UsageError } from '../errors.ts';
 import type { Io } from '../output.ts';
 
@@ -77,14 +77,8 @@ function crlOf({ crl, certificate, caCert, caKey }: AccessFlags) {
   return { files: { crl, caCert, caKey }, certificate };
 }
 
-function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
-}
-
 async function editFile(path: string, edit: (text: string) => string): Promise<void> {
-  const text = await readText(path);
+  const text = await readNamedText(path);
   const edited = edit(text);
   if (edited === text) return;
   const { replaceBrokerFile } = await import('../../fleet/access/replace-file.ts');
@@ -103,7 +97,7 @@ export async function changeAccess(
   const withdrawal = crlOf(flags);
   const files = [flags.acl, flags.passwordFile].filter((path) => path !== undefined);
   // A mistyped path is told before anything is changed.
-  await Promise.all(files.map(readText));
+  await Promise.all(files.map((path) => readNamedText(path)));
   const more = withdrawal === null ? [] : [withdrawal.files.crl];
   await makeFolder(dirname(list)).catch((error: unknown) => {
     throw fileError('write', list, error);

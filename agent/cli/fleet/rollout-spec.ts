@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import type { RolloutSpec, RolloutSpecInput } from '../../contracts/rollout.ts';
 import type { JobWindow } from '../../contracts/job.ts';
 import { messageOf } from '../../util/errors.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import { UsageError } from '../errors.ts';
 import { numberWithin, wholeNumber } from '../parsers.ts';
 import {
@@ -181,9 +180,7 @@ async function readSpecFile(
   file: string,
   fromFlags: Partial<RolloutSpecInput>,
 ): Promise<RolloutSpecInput> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw fileError('read', file, error);
-  });
+  const text = await readNamedText(file);
   const { parseYaml } = await import('../../config/yaml-text.ts');
   const { value, locate } = parseYaml(text, file);
   const place = (path: readonly (string | number)[], message: string) => {

@@ -13,7 +13,7 @@ export interface ViewOptions {
 const BAR = 24;
 const KIND_WIDTH = 8;
 
-/** `#` succeeded, `x` failed, `-` under way, `.` to come; each that is there has at least one. */
+/** `#` succeeded, `x` failed, `-` under way, `.` to come or canceled; each that is there has at least one. */
 export function bar({ counts }: Pick<Wave, 'counts'>, width = BAR): string {
   const { targets, succeeded, open } = counts;
   const failed = failedOf(counts);
@@ -32,8 +32,9 @@ export function bar({ counts }: Pick<Wave, 'counts'>, width = BAR): string {
   return text.slice(0, width).padEnd(width, last);
 }
 
-function failedOf({ failed, rejected, canceled }: Rollout['counts']): number {
-  return failed + rejected + canceled;
+/** A job that was taken back has not failed: nothing was done. */
+function failedOf({ failed, rejected }: Rollout['counts']): number {
+  return failed + rejected;
 }
 
 /** `canary`, or `to 10 %`. */
@@ -64,6 +65,7 @@ function head(rollout: Rollout, { width, color, nowMs }: ViewOptions): readonly 
   const facts = [
     `${ended} of ${counts.targets} devices have ended`,
     `${failedOf(counts)} failed`,
+    ...(counts.canceled > 0 ? [`${counts.canceled} canceled`] : []),
     ...(offline > 0 ? [`${offline} offline`] : []),
     ...took,
   ];

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { TrustError } from '../../deploy/errors.ts';
 import { openKey, parseKeyFile, type SigningKey } from '../../deploy/key-file.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import type { Io } from '../output.ts';
 
 /** Where a passphrase comes from: a file, the environment, or the person at the terminal. */
@@ -20,7 +19,10 @@ export interface KeyOptions {
 /** Opens the key files, asking for a passphrase at most once: keys of one person share it. */
 export async function openKeys(options: KeyOptions, io: Io): Promise<readonly SigningKey[]> {
   const files = await Promise.all(
-    options.key.map(async (path) => ({ path, file: parseKeyFile(await readText(path), path) })),
+    options.key.map(async (path) => ({
+      path,
+      file: parseKeyFile(await readNamedText(path), path),
+    })),
   );
   const passphrase = await readPassphrase(options.passphraseFile, io, 'Passphrase of the keys: ');
   const keys: SigningKey[] = [];
@@ -46,7 +48,7 @@ function isGiven(file: string | undefined, { env }: Io): boolean {
 }
 
 async function readPassphrase(file: string | undefined, io: Io, question: string): Promise<string> {
-  if (file !== undefined) return (await readText(file)).replace(/\r?\n$/, '');
+  if (file !== undefined) return (await readNamedText(file)).replace(/\r?\n$/, '');
   const given = io.env[PASSPHRASE_VARIABLE];
   if (given !== undefined) return given;
   if (process.stdin.isTTY) return ask(question);
@@ -69,12 +71,4 @@ export function ask(question: string): Promise<string> {
       process.stderr.write('\n');
     });
   });
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError('read', path, error);
-  }
 }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { PackageNames, PublishReport } from '../../contracts/publish.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { writeJson, type Io } from '../output.ts';
@@ -113,9 +112,7 @@ function describe({ model, version, releaseCounter, files, bytes }: PublishRepor
 /** The two names alone: the rest of the manifest is checked by whoever uses the package. */
 async function namesIn(folder: string): Promise<PackageNames> {
   const path = join(folder, 'manifest.json');
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  const text = await readNamedText(path);
   const { packageNamesSchema } = await import('../../contracts/publish.ts');
   try {
     return packageNamesSchema.parse(JSON.parse(text));

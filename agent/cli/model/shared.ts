@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { fileError } from '../../util/files.ts';
+import { readNamedFile, readNamedText } from '../../util/read.ts';
 
 /** One more value of an option that may be given several times. */
 export function addOne(text: string, before: readonly string[] = []): readonly string[] {
@@ -30,9 +29,7 @@ export function repositorySigningOptions(command: Command): Command {
 /** The first root that the signer kept, if one is given. */
 export async function keptRoot(path: string | undefined): Promise<Uint8Array | undefined> {
   if (path === undefined) return undefined;
-  return readFile(path).catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  return readNamedFile(path);
 }
 
 /** The public halves in these key files, hexadecimal. */
@@ -40,9 +37,7 @@ export async function publicKeys(paths: readonly string[]): Promise<readonly str
   const { parseKeyFile } = await import('../../deploy/key-file.ts');
   return Promise.all(
     paths.map(async (path) => {
-      const text = await readFile(path, 'utf8').catch((error: unknown) => {
-        throw fileError('read', path, error);
-      });
+      const text = await readNamedText(path);
       return parseKeyFile(text, path).public;
     }),
   );

@@ -17,6 +17,7 @@ import { signingOperator } from './operator.ts';
 import { readPageFiles } from './page-files.ts';
 import { checkTls, followTls, type TlsIdentity } from './tls.ts';
 import type { HistoryStore } from './ports.ts';
+import { FLEET_READS_PER_MINUTE } from './routes/fleet.ts';
 import { LOGIN_LIMITS, type LoginLimits } from './routes/session.ts';
 
 export interface Logger {
@@ -53,6 +54,7 @@ export interface DashboardSettings {
   readonly log: Logger;
   readonly nowMs?: () => number;
   readonly loginLimits?: LoginLimits;
+  readonly fleetReadsPerMinute?: number;
   readonly admission?: AdmissionLimits;
 }
 
@@ -92,6 +94,7 @@ export async function startDashboard(settings: DashboardSettings): Promise<Dashb
     sessions: new Sessions(settings.session, settings.nowMs ?? (() => performance.now())),
     passwords: new PasswordChecker(),
     limits: settings.loginLimits ?? LOGIN_LIMITS,
+    fleetReadsPerMinute: settings.fleetReadsPerMinute ?? FLEET_READS_PER_MINUTE,
     nowMs,
     readOnly: settings.signers.length === 0 ? NO_KEY : null,
     log: warn,

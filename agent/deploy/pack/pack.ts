@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import type { Manifest, PackedFile, SampleSetSpec, VariantSpec } from '../../contracts/manifest.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import type { PackReport } from '../../contracts/pack.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedFile } from '../../util/read.ts';
 import { makeForEdgeTpu } from './edge-tpu.ts';
 import type { EdgeTpuVersions } from './edge-tpu.ts';
 import type { PackModelFile, PackVariantFile } from '../../model/manifest/contents.ts';
@@ -93,9 +93,7 @@ function nameOf({ name, source }: PackRequest): string {
 /** Before the long work: the labels are copied last. */
 async function checkLabels(path: string | null): Promise<void> {
   if (path === null) return;
-  await readFile(path).catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  await readNamedFile(path);
 }
 
 /** Replacing the folder would take away what is being packed. */

@@ -6,6 +6,7 @@ import {
   accuracyObstacle,
   accuracyWords,
   fewSamplesWarning,
+  implausibleTaskWarning,
   isReference,
   limitObstacle,
 } from './objective.ts';
@@ -25,8 +26,9 @@ export function decide(
   objective: Objective,
   gains: readonly ProfileGain[] = [],
 ): Decision {
-  const warning = fewSamplesWarning(rows, objective);
-  const warnings = warning === undefined ? [] : [warning];
+  const warnings = [implausibleTaskWarning(rows), fewSamplesWarning(rows, objective)].filter(
+    (warning) => warning !== undefined,
+  );
   const demands = objective.optimize === 'latency' ? gains : [];
   const own = new Map(rows.map((row) => [row.id, obstaclesOf(row, rows, objective)]));
   // A row that cannot be chosen itself keeps no other from being chosen.

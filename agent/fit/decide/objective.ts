@@ -124,6 +124,20 @@ function sampleNote(
   return ` over ${counted(samples, 'sample')} (${error}, ${flip})`;
 }
 
+/**
+ * A float model that is right less often has most likely been given wrong inputs or labels: even among
+ * a thousand classes, models that are in use reach several times this.
+ */
+const IMPLAUSIBLE_SHARE = 0.1;
+
+/** Warns when the model as it was given is hardly ever right: then no drop means anything. */
+export function implausibleTaskWarning(rows: readonly MeasuredRow[]): string | undefined {
+  const accuracy = rows.find((row) => isReference(row) && row.accuracy !== null)?.accuracy ?? null;
+  if (accuracy === null || !(accuracy.value < IMPLAUSIBLE_SHARE)) return undefined;
+  const percent = (accuracy.value * POINTS).toFixed(1);
+  return `the model as it was given reaches only ${percent} % of ${accuracy.metric}: check how inputs are prepared (--mean, --std, --color, or the manifest) and what labels count from (task.labelOffset)`;
+}
+
 /** Warns once when the samples are too few to tell a drop of the allowed size. */
 export function fewSamplesWarning(
   rows: readonly MeasuredRow[],

@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { recipeSchema } from '../../contracts/recipe.ts';
 import type { Recipe } from '../../contracts/recipe.ts';
@@ -13,7 +12,7 @@ import { matches, ruleFor } from '../../quantize/excluded.ts';
 import type { Named } from '../../quantize/excluded.ts';
 import { namedNode } from '../../quantize/onnx/excluded.ts';
 import { messageOf } from '../../util/errors.ts';
-import { fileError } from '../../util/files.ts';
+import { readNamedText } from '../../util/read.ts';
 import { FitError } from '../errors.ts';
 
 const MAX_RECIPE_BYTES = 64 * 1024 * 1024;
@@ -26,19 +25,9 @@ const fileSchema = z.union([
 
 /** Reads `--recipe FILE`. Throws FileError, or FitError with the place of what is wrong. */
 export async function readRecipe(path: string): Promise<Recipe> {
-  const file = fileSchema.safeParse(parseJson(await readText(path), path));
+  const file = fileSchema.safeParse(parseJson(await readNamedText(path, MAX_RECIPE_BYTES), path));
   if (file.success) return 'recipe' in file.data ? file.data.recipe : file.data;
   throw new FitError('bad-recipe', `${path}: ${firstIssue(file.error.issues)}`);
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    const { size } = await stat(path);
-    if (size > MAX_RECIPE_BYTES) throw new Error(`larger than ${MAX_RECIPE_BYTES} bytes`);
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError('read', path, error);
-  }
 }
 
 function parseJson(text: string, path: string): unknown {

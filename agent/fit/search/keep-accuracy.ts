@@ -67,7 +67,14 @@ export async function keepAccuracy(
   const asAsked = await scorer.score(scheme);
   const ranged = mayChoose ? await closerRanges(asAsked, scorer) : asAsked;
   const reaches = ({ sqnrDb: own }: Version) => own === null || own >= minSqnrDb;
-  if (reaches(ranged) || !mayMix) return { ...plain, scheme: ranged.scheme, sqnrDb: ranged.sqnrDb };
+  const { sqnrDb: rangedDb } = ranged;
+  if (reaches(ranged) || rangedDb === null) {
+    return { ...plain, scheme: ranged.scheme, sqnrDb: rangedDb };
+  }
+  if (!mayMix) {
+    const warning = `SQNR is ${rangedDb.toFixed(1)} dB on calibration samples, below ${minSqnrDb}: check how inputs are prepared; agent inspect shows which layers cost it`;
+    return { ...plain, scheme: ranged.scheme, sqnrDb: rangedDb, warnings: [warning] };
+  }
   const tools = {
     score: (one: Scheme) => scorer.score(one),
     sensitivity: (one: Scheme) => scorer.sensitivity(one),

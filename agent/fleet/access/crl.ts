@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { codeOf, messageOf } from '../../util/errors.ts';
 import { fileError } from '../../util/files.ts';
+import { readNamedFile } from '../../util/read.ts';
 import { AccessError } from './error.ts';
 import { replaceBrokerFile } from './replace-file.ts';
 
@@ -70,9 +71,7 @@ async function serialOf(path: string, caCert: string): Promise<string> {
 }
 
 async function readCertificate(path: string): Promise<X509Certificate> {
-  const text = await readFile(path).catch((error: unknown) => {
-    throw fileError('read', path, error);
-  });
+  const text = await readNamedFile(path);
   try {
     return new X509Certificate(text);
   } catch (error) {

@@ -10,6 +10,7 @@ import { startFleetLink, type FleetLink } from '../roster/fleet-link.ts';
 import { RolloutError } from '../rollouts/error.ts';
 import type { Retention } from './retention.ts';
 import { Desk } from './desk.ts';
+import { FleetTime } from './fleet-time.ts';
 import { addressOf, receive, type Addressed } from './inbox.ts';
 import { startLeadership, type Leadership } from './leadership.ts';
 import { Publisher } from './publisher.ts';
@@ -56,6 +57,7 @@ export function startController(options: ControllerOptions): Controller {
   const { controllerId, store, trust, log, now = Date.now } = options;
   let desk: Desk | null = null;
   let ticking: NodeJS.Timeout | undefined;
+  const fleetTime = new FleetTime();
   let session = 0;
   let since = new Date(now());
   let leadership: Leadership | null = null;
@@ -122,7 +124,8 @@ export function startController(options: ControllerOptions): Controller {
       since = new Date(now());
       return status('offline', null);
     },
-    onMessage: (message) => {
+    onMessage: (message, arrival) => {
+      fleetTime.hear(message, arrival);
       if (message.kind === 'record' && message.value !== null) desk?.hear(message.value);
       if (message.kind === 'card') desk?.hearCard(message.deviceId, message.value !== null);
     },
@@ -182,7 +185,8 @@ export function startController(options: ControllerOptions): Controller {
     ready: () => (link.complete() ? lowestEpoch(link) : null),
     able: () => link.connected(),
     onLead: async (newEpoch) => {
-      const opened = await Desk.open({ ...options, epoch: newEpoch, link, publisher, now });
+      const parts = { epoch: newEpoch, link, publisher, now, fleetNow: () => fleetTime.now() };
+      const opened = await Desk.open({ ...options, ...parts });
       // From here on it hears what devices say; what they said before is read.
       desk = opened;
       await opened.recover();

@@ -45,6 +45,8 @@ export interface DeskOptions {
     readonly warn: (fields: object, message: string) => void;
   };
   readonly now: () => number;
+  /** The time by the devices' clocks; null: none was heard. */
+  readonly fleetNow: () => number | null;
   /** Of rollouts that have ended. */
   readonly keep?: Retention | undefined;
 }
@@ -91,9 +93,9 @@ export class Desk {
    * this desk. Throws StoreError.
    */
   static async open(options: DeskOptions): Promise<Desk> {
-    const { store, epoch } = options;
+    const { store } = options;
     const papers = new Papers(options, await readCounters(store));
-    const desk = new Desk(options, papers, await RefusedCreates.open(store, epoch));
+    const desk = new Desk(options, papers, await RefusedCreates.open(options));
     for (const state of await readStates(store)) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other bounds the memory
       await desk.#load(state);
@@ -193,7 +195,8 @@ export class Desk {
       this.#retirement.forgetAsked();
       for (const one of this.#cases.values()) {
         /* oxlint-disable no-await-in-loop -- one rollout after the other */
-        await this.#hearKept(one);
+        const spoken = await this.#hearKept(one);
+        await this.#noteReplaced(one, spoken);
         await this.#papers.restore(one);
         one.told = null;
         /* oxlint-enable no-await-in-loop */
@@ -418,16 +421,26 @@ export class Desk {
     await this.#hearKept(one);
   }
 
-  async #hearKept(one: Case): Promise<void> {
+  /** Hears what the broker keeps of open jobs; topics of the records that are there. */
+  async #hearKept(one: Case): Promise<ReadonlySet<string>> {
     const open = [...one.executions.values()].flatMap(({ deviceId, back, ...job }) =>
       [job, back]
         .filter((each) => each?.state === 'open')
         .map((each) => topicFor('execution', { device: deviceId, job: each?.jobId ?? '' })),
     );
-    if (open.length === 0) return;
-    for (const [topic, payload] of await this.#options.link.readRetained(open)) {
+    if (open.length === 0) return new Set();
+    const kept = await this.#options.link.readRetained(open);
+    for (const [topic, payload] of kept) {
       const message = readFleetMessage(topic, payload);
       if (message?.kind === 'record' && message.value !== null) this.hear(message.value);
+    }
+    return new Set(kept.keys());
+  }
+
+  /** Boards that were replaced while nobody looked: neither their job nor what they said of it is kept. */
+  async #noteReplaced(one: Case, spoken: ReadonlySet<string>): Promise<void> {
+    for (const deviceId of await this.#papers.swept(one, spoken)) {
+      this.#replaced.hearCard([one], deviceId, false);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Signer } from '../protocol/signed.ts';
+import { topicFor } from '../protocol/topics.ts';
 import type { FleetLink } from '../roster/fleet-link.ts';
 import { MAX_COUNTER, type SeenRecord } from '../roster/read.ts';
 import { isOver } from '../rollouts/execution.ts';
@@ -81,6 +82,22 @@ export class Papers {
       else if (job.seq === 0) needed.push(document);
     }
     await this.#bring(one, needed);
+  }
+
+  /**
+   * Devices that have spoken of an open job of which the broker keeps nothing any more: `spoken` are the
+   * topics of the records that it keeps. Throws ReportError.
+   */
+  async swept(one: Case, spoken: ReadonlySet<string>): Promise<readonly string[]> {
+    const unheard = [...one.documents.values()].filter(({ deviceId, jobId }) => {
+      const job = jobOf(one.executions.get(deviceId), jobId);
+      const isHeard = job?.state === 'open' && job.seq > 0;
+      return isHeard && !spoken.has(topicFor('execution', { device: deviceId, job: jobId }));
+    });
+    if (unheard.length === 0) return [];
+    const topics = unheard.map((document) => documentMessage(document).topic);
+    const there = await this.#options.link.readRetained(topics);
+    return unheard.filter((_, at) => !there.has(topics[at] ?? '')).map(({ deviceId }) => deviceId);
   }
 
   /** Documents that these devices have not spoken of must be at the broker. */

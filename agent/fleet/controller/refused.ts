@@ -15,24 +15,28 @@ type Refused = z.infer<typeof refusedSchema>;
 
 const PREFIX = 'refused/';
 
+export interface RefusedOptions {
+  readonly store: Store;
+  readonly epoch: number;
+  readonly now: () => number;
+}
+
 /**
  * Rollouts that were asked for and refused, until the command has expired: whoever has kept such a
  * command must not be able to bring it again when the fleet or the repository is another.
  */
 export class RefusedCreates {
-  readonly #store: Store;
-  readonly #epoch: number;
+  readonly #options: RefusedOptions;
   readonly #known = new Map<string, Refused>();
 
-  private constructor(store: Store, epoch: number) {
-    this.#store = store;
-    this.#epoch = epoch;
+  private constructor(options: RefusedOptions) {
+    this.#options = options;
   }
 
   /** Throws StoreError. */
-  static async open(store: Store, epoch: number): Promise<RefusedCreates> {
-    const refused = new RefusedCreates(store, epoch);
-    for await (const [key, value] of store.scan(PREFIX)) {
+  static async open(options: RefusedOptions): Promise<RefusedCreates> {
+    const refused = new RefusedCreates(options);
+    for await (const [key, value] of options.store.scan(PREFIX)) {
       const { success, data } = refusedSchema.safeParse(JSON.parse(value));
       if (success) refused.#known.set(key.slice(PREFIX.length), data);
     }
@@ -48,11 +52,12 @@ export class RefusedCreates {
 
   /** Throws StoreError. */
   async add(rolloutId: string, asked: RolloutCommand, error: RolloutError): Promise<void> {
-    const nowMs = Date.now();
+    const { store, epoch, now } = this.#options;
+    const nowMs = now();
     const over = [...this.#known].filter(([, { expires }]) => Date.parse(expires) < nowMs);
     const { counter, expires } = asked;
     const refused = { counter, expires, code: error.code, text: error.message };
-    await this.#store.write(this.#epoch, {
+    await store.write(epoch, {
       put: [entries.refused(rolloutId, JSON.stringify(refused))],
       remove: over.map(([id]) => `${PREFIX}${id}`).filter((key) => key !== `${PREFIX}${rolloutId}`),
     });

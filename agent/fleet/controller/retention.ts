@@ -41,11 +41,14 @@ export interface RetirementOptions {
   readonly publisher: Publisher;
   readonly keep: Retention;
   readonly now: () => number;
+  /** The time by the devices' clocks; null: none was heard. */
+  readonly fleetNow: () => number | null;
 }
 
 /**
  * Takes rollouts away that are long over: first from the broker and, when that is acknowledged, from
- * the store, so that a controller that stops in between does it again.
+ * the store, so that a controller that stops in between does it again. Nothing is too old only by the
+ * clock of this machine, which may have been set wrong: those of the devices have to say so, too.
  */
 export class Retirement {
   readonly #options: RetirementOptions;
@@ -76,7 +79,7 @@ export class Retirement {
 
   /** Removes what is gone from `history`, and asks for more. Throws StoreError. */
   async step(history: Map<string, RolloutState>): Promise<void> {
-    const { store, epoch, publisher, keep, now } = this.#options;
+    const { store, epoch, publisher, keep } = this.#options;
     for (const rolloutId of this.#gone) {
       const state = history.get(rolloutId);
       this.#gone.delete(rolloutId);
@@ -90,12 +93,20 @@ export class Retirement {
     if (history.size === this.#seen && steadyMs < this.#lookMs) return;
     this.#seen = history.size;
     this.#lookMs = steadyMs + LOOK_MS;
-    const due = dueForRemoval(history.values(), keep, now()).filter((id) => !this.has(id));
+    const due = dueForRemoval(history.values(), keep, this.#certainMs()).filter(
+      (id) => !this.has(id),
+    );
     for (const rolloutId of due.slice(0, MAX_BATCH)) {
       this.#asked.add(rolloutId);
       publisher.send(clearRecordMessage(rolloutId), () => {
         if (this.has(rolloutId)) this.#gone.add(rolloutId);
       });
     }
+  }
+
+  /** As late as it is at least. */
+  #certainMs(): number {
+    const { now, fleetNow } = this.#options;
+    return Math.min(now(), fleetNow() ?? Number.NEGATIVE_INFINITY);
   }
 }

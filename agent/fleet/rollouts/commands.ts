@@ -130,7 +130,7 @@ function resume(input: StepInput) {
     const next = { ...memo, waived, forgiven: memo.stoppedAt ?? memo.forgiven };
     const why = judgeFailures(own, wave.kind, record.spec, next);
     if (why === null) return next;
-    problems.push(`wave ${index}: ${why}`);
+    problems.push(`wave ${index + 1}: ${why}`);
     return { ...next, stoppedAt: own.judged };
   });
   const isBad = problems.length > 0;

@@ -24,7 +24,7 @@ export function judgeFailures(
   const percent = tried === 0 ? 0 : (failed / tried) * 100;
   if (failed >= maxFailed.count && percent >= maxFailed.percent) {
     const limit = `${maxFailed.percent} % and ${maxFailed.count}`;
-    return `${failed} of ${tried} failed (${round(percent)} %); the limit is ${limit}`;
+    return `${failed} of ${tried} failed (${round(percent, 1)} %); the limit is ${limit}`;
   }
   if (waived) return null;
   const isOver = tally.counts.pending + tally.counts.open === 0;
@@ -110,6 +110,6 @@ export function judgeComparison(medians: Medians, { compare: limits }: RolloutSp
   return null;
 }
 
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
+function round(value: number, digits = 3): number {
+  return Number(value.toFixed(digits));
 }

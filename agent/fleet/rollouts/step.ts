@@ -212,7 +212,7 @@ class Step {
     const startedAt = new Date(this.#input.nowMs).toISOString();
     this.#setWave(index, { state: 'running', startedAt });
     this.#setRecord({ wave: index });
-    const text = `wave ${index} of ${this.#state.record.waves.length} begins`;
+    const text = `wave ${index + 1} of ${this.#state.record.waves.length} begins`;
     this.#events.push({ code: 'wave_started', text });
   }
 
@@ -288,7 +288,7 @@ class Step {
     const endedAt = new Date(nowMs).toISOString();
     this.#setWave(wave.index, { state: 'failed', verdict: why, endedAt }, { stoppedAt, stoppedIn });
     const { onFailed } = this.#state.record.spec;
-    const text = `wave ${wave.index}: ${why}`;
+    const text = `wave ${wave.index + 1}: ${why}`;
     if (onFailed === 'pause') this.pause('wave_failed', text);
     else this.abort('wave_failed', text, onFailed === 'rollback');
   }
@@ -348,7 +348,7 @@ class Step {
     const verdict = `${counts.succeeded} of ${endedOf(counts)} succeeded`;
     const endedAt = new Date(nowMs).toISOString();
     this.#setWave(wave.index, { state: 'passed', verdict, endedAt });
-    this.#events.push({ code: 'wave_passed', text: `wave ${wave.index}: ${verdict}` });
+    this.#events.push({ code: 'wave_passed', text: `wave ${wave.index + 1}: ${verdict}` });
     return true;
   }
 

@@ -1,5 +1,5 @@
 import type { JobCounts, Rollout } from '../../contracts/rollout.ts';
-import { NO_ANSWER, type Execution } from './execution.ts';
+import { NO_ANSWER, type Execution, type HandedOut } from './execution.ts';
 import type { Fleet } from './state.ts';
 
 export interface ClassTally {
@@ -79,7 +79,9 @@ export function tallyOf(
     const row = fleet.get(execution.deviceId);
     if (row?.state !== 'online' && row?.state !== 'draining') offline += 1;
     if (execution.state === 'open' && !isAway(row, nowMs)) tally.busy += 1;
-    if (isFailure(execution)) countFailure(failures, execution);
+    if (isFailure(execution)) countFailure(failures, execution, execution.reason);
+    const { back } = execution;
+    if (back !== null && isFailure(back)) countFailure(failures, execution, notUndone(back));
     if (!isSilent(execution)) countJudged(tally.judged, execution);
   }
   const frequent = [...failures.values()].toSorted((a, b) => b.devices - a.devices);
@@ -97,7 +99,12 @@ function countJudged(judged: { failed: number; ended: number }, execution: Execu
   judged.ended += isFailed || execution.state === 'succeeded' ? 1 : 0;
 }
 
-function isFailure({ state }: Execution): boolean {
+/** What an operator wanted undone and is not: the device goes on with the release. */
+function notUndone({ reason }: HandedOut): Execution['reason'] {
+  return { code: reason?.code ?? 'unknown', text: `not undone: ${reason?.text ?? ''}` };
+}
+
+function isFailure({ state }: HandedOut): boolean {
   return state === 'failed' || state === 'rejected';
 }
 
@@ -126,7 +133,8 @@ function isAway(row: ReturnType<Fleet['get']>, nowMs: number): boolean {
 
 function countFailure(
   failures: Map<string, Rollout['failures'][number]>,
-  { deviceId, reason, ...execution }: Execution,
+  { deviceId, ...execution }: Execution,
+  reason: Execution['reason'],
 ): void {
   const { code, text } = reason ?? { code: 'unknown', text: '' };
   const className = execution.class.slice(0, MAX_CLASS_CHARACTERS);

@@ -9,6 +9,7 @@ import type { BackoffLimits } from '../device/backoff.ts';
 import type { OutgoingMessage } from '../protocol/outgoing.ts';
 import { cardShard, parseTopic, topicFilter, topicFor } from '../protocol/topics.ts';
 import { ReportError } from '../report-error.ts';
+import { Pace } from './pace.ts';
 import { readFleetMessage, type FleetMessage } from './read.ts';
 import { RetainedReader } from './retained-reader.ts';
 import { Roster, type Arrival } from './roster.ts';
@@ -60,6 +61,8 @@ export interface FleetLink {
   readonly complete: () => boolean;
   /** Messages of devices that could not be read. */
   readonly unreadable: () => number;
+  /** Messages of devices that sent so many that only the newest counted. */
+  readonly overtaken: () => number;
   /** Publishes and waits for the acknowledgement. Throws ReportError. */
   readonly publish: (message: OutgoingMessage) => Promise<void>;
   /** What is kept at exactly these topics. Throws ReportError. */
@@ -115,6 +118,9 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
     if (roster.apply(message, arrival)) told([message.deviceId]);
     options.onMessage?.(message, arrival);
   };
+
+  const takeLive = (packet: IPublishPacket) => take(packet, packet.retain ? 0 : undefined);
+  const pace = new Pace(takeLive);
 
   const openReader = (onMessage: (packet: IPublishPacket) => void, name: string) => {
     const { broker, clientId, timeoutMs, protocols, quietMs } = options;
@@ -182,9 +188,12 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
   /** One connection from its CONNECT to its end. */
   const liveOnce = async (): Promise<void> => {
     const connection = await connectLive(options, stopping.signal, (packet) => {
-      if (!isForRoster(packet.topic)) options.onOther?.(packet);
-      else if (options.admit?.(packet.topic, packet.payload.length) !== false)
-        take(packet, packet.retain ? 0 : undefined);
+      const parsed = parseTopic(packet.topic);
+      if (!isForRoster(parsed?.kind)) options.onOther?.(packet);
+      else if (options.admit?.(packet.topic, packet.payload.length) === false) return;
+      // The newest of telemetry does not stand for those before it; a revocation is an operator's.
+      else if (parsed?.kind === 'telemetry' || parsed?.kind === 'revocation') takeLive(packet);
+      else pace.take(parsed?.ids['device'] ?? '', packet);
     });
     try {
       await subscribeLive(connection, options);
@@ -233,6 +242,7 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
     connected: () => live !== null,
     complete: () => isComplete,
     unreadable: () => unreadable,
+    overtaken: () => pace.left,
     publish,
     reconcile,
     readRetained: async (topics) => {
@@ -251,6 +261,7 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
     },
     stop: async (farewell) => {
       clearInterval(ticking);
+      pace.stop();
       if (farewell !== undefined && live !== null) {
         const goodbye = publish(farewell).catch(() => undefined);
         await Promise.race([goodbye, sleep(GOODBYE_MS, undefined, { ref: false })]);
@@ -261,8 +272,7 @@ export function startFleetLink(options: FleetLinkOptions): FleetLink {
   };
 }
 
-function isForRoster(topic: string): boolean {
-  const kind = parseTopic(topic)?.kind;
+function isForRoster(kind: string | undefined): boolean {
   return kind !== undefined && LIVE_KINDS.some((one) => one === kind);
 }
 

@@ -251,3 +251,11 @@ function renameCaptured(body: GraphProto, renames: ReadonlyMap<string, string>):
   });
   return { ...body, node: [...node, ...missing] };
 }
+
+/** The one node that reads what `node` makes, where nothing else needs it, nor another output of it. */
+export function onlyReader(node: NodeProto, index: GraphIndex): NodeProto | undefined {
+  const [output = '', ...others] = node.output;
+  const readers = index.consumers.get(output) ?? [];
+  const plain = others.every((name) => name === '') && !index.outputs.has(output);
+  return plain && readers.length === 1 ? readers[0] : undefined;
+}

@@ -13,6 +13,7 @@ import { withGraph, withOpset } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import { QuantizeError } from '../errors.ts';
+import { refuseFloat } from '../report.ts';
 import type { OpReport, Quantized } from '../report.ts';
 import type { BiasSite } from './bias-sites.ts';
 import { carryForward } from './carry-forward.ts';
@@ -174,15 +175,6 @@ function withoutCalibration(
 
 const STORED: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'Gather', 'ConvTranspose']);
 const KEPT = 'as planned';
-
-/** @throws QuantizeError that lists every op that would stay in float */
-function refuseFloat(ops: readonly OpReport[]): void {
-  const float = ops.filter(({ precision }) => precision === 'float');
-  if (float.length === 0) return;
-  const list = float.map(({ node, op, reason }) => `${op} '${node}' (${reason ?? 'float'})`);
-  const message = `${float.length} of ${ops.length} operations cannot run in integers: ${list.join(', ')}`;
-  throw new QuantizeError('NOT_INTEGER', message);
-}
 
 export interface Planned {
   readonly graph: GraphProto;

@@ -42,15 +42,6 @@ const HYBRID = 'its weights are int8; activations are quantized as it runs';
 const CALLED = 'control flow calls its subgraph, which cannot be calibrated from outside';
 const APART = 'its subgraph is not the first one, which alone is run';
 
-/** @throws QuantizeError that lists every operation that would stay in float */
-export function refuseFloat(ops: readonly OpReport[]): void {
-  const float = ops.filter(({ precision }) => precision === 'float');
-  if (float.length === 0) return;
-  const list = float.map(({ node, op, reason }) => `${op} '${node}' (${reason ?? 'float'})`);
-  const message = `${float.length} of ${ops.length} operations cannot run in integers: ${list.join(', ')}`;
-  throw new QuantizeError('NOT_INTEGER', message);
-}
-
 export function nothing(why: string): QuantizeError {
   const message = `nothing of this model can run in integers: ${why}`;
   return new QuantizeError('NOTHING_TO_QUANTIZE', message);

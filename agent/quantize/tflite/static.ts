@@ -6,6 +6,7 @@ import { indexGraph, opName, operatorLabels, withSubgraph } from '../../model/tf
 import type { TfliteModel } from '../../model/tflite/types.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import { QuantizeError } from '../errors.ts';
+import { refuseFloat } from '../report.ts';
 import type { Quantized } from '../report.ts';
 import { OP_TABLE } from './op-table.ts';
 import { prepareGraph } from './prepare-graph.ts';
@@ -13,7 +14,7 @@ import { refuseQuantized } from './recognize.ts';
 import { stateNames } from './recurrent/states.ts';
 import { planStatic } from './static-plan.ts';
 import { restate } from './restate.ts';
-import { nothing, nothingMessage, refuseFloat, reportOps } from './static-report.ts';
+import { nothing, nothingMessage, reportOps } from './static-report.ts';
 import { StaticWriter } from './static-writer.ts';
 import { decodeStored } from './stored-weights.ts';
 import { dataPositions, interfaceOf, isFloatActivation } from './units.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { benchesSchema, eventSchemas } from '../../../agent/contracts/dashboard.ts';
+import { benchesSchema, eventSchemas, fleetSchema } from '../../../agent/contracts/dashboard.ts';
 import {
   describeWithMosquitto,
   freePort,
@@ -77,11 +77,7 @@ describeWithMosquitto('what happens in the fleet', () => {
   test('a device that is taken away is gone', async () => {
     const reader = new EventReader(vic, '/api/events');
     await reader.wait('broker');
-    const { cardShard } = await import('../../../agent/fleet/protocol/topics.ts');
-    await devices.client.publishAsync(`edgefit/v1/d/pi-2/up/card/${cardShard('pi-2')}`, '', {
-      retain: true,
-      qos: 1,
-    });
+    await devices.remove('pi-2');
     await reader.wait('devices', (data) => JSON.stringify(data['gone']) === '["pi-2"]');
     expect((await vic.get('/api/devices/pi-2')).status).toBe(404);
     reader.close();
@@ -214,6 +210,58 @@ describeWithMosquitto('what happens in the fleet', () => {
       return (await historyOf('afterwards'))['afterwards']?.length;
     });
   }, 40_000);
+
+  test('a flood of status holds nobody up, and the last one counts', async () => {
+    const status = (state: string, session: number) =>
+      JSON.stringify({ schema: 'edgefit/status/1', deviceId: 'pi-1', state, session });
+    const stateOf = async (device: string) => {
+      const { body } = await vic.get('/api/fleet');
+      return fleetSchema.parse(body).devices.find(({ deviceId }) => deviceId === device)?.state;
+    };
+    await devices.appear('pi-7');
+    let session = 1_000_000;
+    for (let sent = 0; sent < 5000; sent += 1) {
+      session += 1;
+      devices.client.publish('edgefit/v1/d/pi-1/up/status', status('online', session));
+    }
+    await devices.client.publishAsync(
+      'edgefit/v1/d/pi-1/up/status',
+      status('draining', session + 1),
+      { qos: 1 },
+    );
+    await devices.client.publishAsync(
+      'edgefit/v1/d/pi-7/up/status',
+      status('draining', session + 1).replace('pi-1', 'pi-7'),
+      { qos: 1 },
+    );
+    await until('the other is heard', async () => (await stateOf('pi-7')) === 'draining');
+    await until('its last word counts', async () => (await stateOf('pi-1')) === 'draining');
+    await devices.remove('pi-7');
+    await until('the other is gone', async () => (await stateOf('pi-7')) === undefined);
+    expect((await vic.get('/api/devices/pi-1')).body['row']).toMatchObject({ state: 'draining' });
+  });
+
+  test('who reads the fleet all the time is told to wait, the others not', async () => {
+    const strictFolder = await stateFolder();
+    const strict = await openDashboard(strictFolder, mosquitto.port, { fleetReadsPerMinute: 3 });
+    try {
+      const [greedy, other] = [new Client(strict), new Client(strict)];
+      await greedy.login('vic');
+      await other.login('ada');
+      for (let read = 0; read < 3; read += 1) {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other
+        expect((await greedy.get('/api/fleet')).status).toBe(200);
+      }
+      const refused = await greedy.fetch('/api/fleet');
+      expect(refused.status).toBe(429);
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect((await other.get('/api/fleet')).status).toBe(200);
+      expect((await greedy.get('/api/rollouts')).status).toBe(200);
+    } finally {
+      await strict.stop();
+      await removeFolder(strictFolder);
+    }
+  });
 
   test('a restart forgets logins, and nothing else', async () => {
     await until('a value is kept', async () => {

@@ -141,6 +141,17 @@ test('few samples: the count, the standard error and what one sample is worth', 
   ]);
 });
 
+test('a float model that is hardly ever right is no measure: inputs or labels are wrong', () => {
+  const rowsOf = (value: number) => [
+    row(FLOAT1, { p50: 2, drop: 0, value, samples: 10_000 }),
+    row(STATIC1, { p50: 1, drop: 0, value, samples: 10_000 }),
+  ];
+  expect(decide(rowsOf(0.0125), labelled).warnings).toEqual([
+    'the model as it was given reaches only 1.3 % of top1: check how inputs are prepared (--mean, --std, --color, or the manifest) and what labels count from (task.labelOffset)',
+  ]);
+  expect(decide(rowsOf(0.1), labelled).warnings).toEqual([]);
+});
+
 test('a limit on p90 prefers rows that meet it', () => {
   const rows = [
     row(FLOAT1, { p50: 1.0, p90: 9 }),

@@ -5,9 +5,9 @@ import { dueForRemoval } from '../../../agent/fleet/controller/retention.ts';
 import type { Rollout } from '../../../agent/contracts/rollout.ts';
 import { temporaryFolder, until } from '../../daemon/support.ts';
 import { rows, START_MS, Trial } from '../rollouts/support.ts';
-import { record } from '../roster/messages.ts';
+import { record, status } from '../roster/messages.ts';
 import { describeWithMosquitto } from '../support/mosquitto.ts';
-import { SPEC, start, world } from './world.ts';
+import { ids, SPEC, start, world } from './world.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -86,6 +86,41 @@ describeWithMosquitto('a controller that has run for long', () => {
       .map(({ record: { rolloutId } }) => rolloutId);
     expect(found?.toSorted()).toEqual(['r2', 'r3']);
     expect((await operator.ask('r1', 'create', { spec: SPEC })).error?.code).toBe('exists');
+  });
+
+  test('believes no clock of its own that says that all is long over, but the fleet', async () => {
+    const { site, port, fleet, operator } = await world(3);
+    const state = temporaryFolder();
+    const first = await start(site, port, state);
+    await operator.ask('r1', 'create', { spec: SPEC });
+    await operator.ask('r1', 'abort');
+    await first.stop();
+    const aheadMs = 91 * DAY_MS;
+    const now = () => Date.now() + aheadMs;
+    const second = await start(site, port, state, undefined, { now });
+    const more = { counter: now(), expires: new Date(now() + DAY_MS).toISOString() };
+    const speak = async (devices: readonly string[], byMs: number) => {
+      const ts = new Date(Date.now() + byMs).toISOString();
+      await fleet.keep(...devices.map((id) => status(id, { ts, since: ts })));
+    };
+    /** A rollout that ends makes it look at what it keeps. */
+    const look = async (id: string) => {
+      await operator.ask(id, 'create', { ...more, spec: SPEC });
+      await operator.ask(id, 'abort', { ...more, counter: more.counter + 1 });
+      const desk = second.desk();
+      await until('it is over', () => operator.records.get(id)?.state === 'aborted');
+      await desk?.tick();
+      await desk?.tick();
+    };
+    await look('r2');
+    await speak(ids(3), 0);
+    await speak(['device-0'], aheadMs);
+    await look('r3');
+    expect([...operator.records.keys()].toSorted()).toEqual(['r1', 'r2', 'r3']);
+    await speak(ids(2), aheadMs);
+    await look('r4');
+    await until('it is gone', () => !operator.records.has('r1'));
+    expect([...operator.records.keys()].toSorted()).toEqual(['r2', 'r3', 'r4']);
   });
 
   test('does not obey later what it refused to create', async () => {

@@ -34,6 +34,29 @@ describeWithMosquitto('a controller whose fleet is changed by hand', () => {
     expect(operator.records.get('r1')).toMatchObject({ state: 'running', counts: { open: 1 } });
   });
 
+  test('finds boards that were replaced while it was away', async () => {
+    const { site, port, fleet, operator } = await world(3);
+    fleet.behaviour = () => 'works';
+    const state = temporaryFolder();
+    const first = await start(site, port, state);
+    await operator.ask('r1', 'create', { spec: WHOLE, approve: true });
+    const isHeard = (id: string) => first.link.roster.get(id)?.job?.status === 'QUEUED';
+    await until('all are at work', () => ids(3).every(isHeard));
+    await first.desk()?.tick();
+    await first.stop();
+    const { address } = parseBrokerUrl(`mqtt://127.0.0.1:${port}`);
+    const channel = await openChannel({ broker: { address }, timeoutMs: 10_000 });
+    afterThisTest(() => channel.close());
+    await removeRetained(channel, 'device-0', temporaryFolder());
+    fleet.behaviour = () => 'succeeds';
+    await fleet.add(['device-0']);
+    await start(site, port, state);
+    await until('the new board is done', () => operator.records.get('r1')?.counts.succeeded === 1);
+    const given = ids(3).map((id) => fleet.jobs.filter(({ deviceId }) => deviceId === id).length);
+    expect(given).toEqual([2, 1, 1]);
+    expect(operator.records.get('r1')).toMatchObject({ state: 'running', counts: { open: 2 } });
+  });
+
   test('lets a device take part in one open rollout of a model, and says in which', async () => {
     const { site, port, fleet, operator } = await world(3);
     await site.publish('2.0.0');

@@ -171,7 +171,7 @@ describe('a rollout', () => {
     expect(trial.record.state).toBe('running');
     for (const id of trial.open()) trial.says(id, 'FAILED');
     trial.step();
-    expect(trial.record.reason?.text).toBe('wave 0: none of 8 succeeded');
+    expect(trial.record.reason?.text).toBe('wave 1: none of 8 succeeded');
   });
 
   test('stops when every canary of a hardware class has failed', () => {
@@ -185,7 +185,7 @@ describe('a rollout', () => {
     trial.step();
     expect(trial.record.reason).toEqual({
       code: 'wave_failed',
-      text: 'wave 0: every canary of jetson-nano failed (1)',
+      text: 'wave 1: every canary of jetson-nano failed (1)',
     });
     // Who goes on in spite of it is not asked again.
     expect(trial.command('resume')).toBeNull();
@@ -309,6 +309,30 @@ describe('a rollout', () => {
       state: 'aborted',
       counts: { succeeded: 3, failed: 1, rolledBack: 4 },
     });
+  });
+
+  test('says where nothing could be undone, and why', () => {
+    const trial = new Trial(rows(3));
+    trial.step();
+    trial.open().forEach((id) => trial.succeeds(id));
+    trial.step();
+    trial.command('rollback');
+    trial.step();
+    const reason = { code: 'no_previous', text: 'there is no version before' };
+    trial.says('d0000', 'SUCCEEDED');
+    trial.says('d0001', 'REJECTED', { reason });
+    trial.says('d0002', 'FAILED', { reason });
+    trial.step();
+    expect(trial.record.counts).toMatchObject({ succeeded: 3, failed: 0, rolledBack: 1 });
+    expect(trial.record.failures).toEqual([
+      {
+        code: 'no_previous',
+        class: 'rpi-5',
+        devices: 2,
+        examples: expect.arrayContaining(['d0001', 'd0002']),
+        text: 'not undone: there is no version before',
+      },
+    ]);
   });
 
   test('ends what nobody is heard of: five minutes after the job expired', () => {

@@ -1,8 +1,8 @@
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { roles } from '../../../contracts/dashboard.ts';
+import { exclusively } from '../../../fleet/access/exclusive.ts';
 import { codeOf, messageOf } from '../../../util/errors.ts';
 import { fileError, makeFolder, writeFileDurably } from '../../../util/files.ts';
 import { DashboardError } from '../error.ts';
@@ -68,13 +68,9 @@ export async function writeUsers(path: string, users: readonly User[]): Promise<
   await writeFileDurably(path, `${JSON.stringify({ users: sorted }, null, 2)}\n`, MODE);
 }
 
-/** Longer than any change takes: who holds it has died. */
-const LOCK_MS = 10_000;
-const LOCK_POLL_MS = 50;
-
 /**
  * Changes the users in the file, one command at a time: two that read the same list would each lose
- * what the other did. Throws DashboardError, FileError, and what `change` throws.
+ * what the other did. Throws DashboardError, AccessError (BUSY), FileError, and what `change` throws.
  */
 export async function changeUsers(
   path: string,
@@ -82,33 +78,8 @@ export async function changeUsers(
 ): Promise<void> {
   // What cannot be is told before anything is written.
   change(await readUsers(path));
-  const lock = `${path}.lock`;
-  await makeFolder(dirname(lock));
-  await takeLock(lock);
-  try {
-    await writeUsers(path, change(await readUsers(path)));
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-async function takeLock(lock: string): Promise<void> {
-  for (;;) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- until it is free
-      await (await open(lock, 'wx', MODE)).close();
-      return;
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw fileError('write', lock, error);
-    }
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    const held = await stat(lock).catch(() => null);
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    if (held !== null && Math.abs(Date.now() - held.mtimeMs) > LOCK_MS)
-      await rm(lock, { force: true });
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    else await sleep(LOCK_POLL_MS);
-  }
+  await makeFolder(dirname(path));
+  await exclusively([path], async () => writeUsers(path, change(await readUsers(path))));
 }
 
 /** The users of a running server: looks at the file again when it has changed. */

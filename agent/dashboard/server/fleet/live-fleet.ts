@@ -132,7 +132,7 @@ export class LiveFleet implements FleetView {
   }
 
   refused(): number {
-    return this.#admission.refused + this.#benchAdmission.refused;
+    return this.#admission.refused + this.#benchAdmission.refused + this.#link.overtaken();
   }
 
   async documents(deviceId: string): Promise<DeviceDocuments> {

@@ -27,11 +27,14 @@ export class LevelDocuments {
   readonly #db: Database;
   readonly #names: Names;
   readonly #maxBytes: number;
+  readonly #unreadable: () => void;
 
-  constructor(db: Database, names: Names, maxBytes: number) {
+  /** `unreadable` is told of each line of a report that is passed over. */
+  constructor(db: Database, names: Names, maxBytes: number, unreadable: () => void) {
     this.#db = db;
     this.#names = names;
     this.#maxBytes = maxBytes;
+    this.#unreadable = unreadable;
   }
 
   /** Stores a record; one that is older than what is there changes nothing. */
@@ -105,9 +108,15 @@ export class LevelDocuments {
     return this.#lines({ gte: all.gte, lt }, limit);
   }
 
+  /** So many that can be read: a page that is short would be taken for the last. */
   async #lines(range: KeyRange, limit: number): Promise<readonly BenchLine[]> {
-    const values = await this.#db.values({ ...range, reverse: true, limit }).all();
-    return values.flatMap((bytes) => parsed(benchLineSchema, bytes) ?? []);
+    const lines: BenchLine[] = [];
+    for await (const bytes of this.#db.values({ ...range, reverse: true })) {
+      const line = parsed(benchLineSchema, bytes);
+      if (line === null) this.#unreadable();
+      else if (lines.push(line) === limit) break;
+    }
+    return lines;
   }
 
   async bench(deviceId: string, benchId: string): Promise<BenchArrival | null> {
@@ -122,14 +131,17 @@ export class LevelDocuments {
   async prune(): Promise<void> {
     const { gte, lt } = kindRange('benchReport');
     while ((await this.#db.approximateSize(gte, lt)) > this.#maxBytes) {
-      const oldest = await this.#db.values({ ...kindRange('benchByTime'), limit: MAX_LINES }).all();
+      const range = { ...kindRange('benchByTime'), limit: MAX_LINES };
+      const oldest = await this.#db.iterator(range).all();
       if (oldest.length === 0) return;
-      for (const bytes of oldest) {
+      for (const [key, bytes] of oldest) {
         const line = parsed(benchLineSchema, bytes);
         const device = line === null ? undefined : this.#names.device(line.deviceId);
-        if (line === null || device === undefined) continue;
         // oxlint-disable-next-line no-await-in-loop -- one batch after the other
-        await this.#dropBench(device, line);
+        if (line !== null && device !== undefined) await this.#dropBench(device, line);
+        // What nobody can read would come first for ever.
+        // oxlint-disable-next-line no-await-in-loop -- one after the other
+        else await this.#db.del(key);
       }
       await this.#db.compactRange(gte, lt);
     }

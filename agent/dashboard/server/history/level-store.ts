@@ -2,6 +2,7 @@ import { makeFolder } from '../../../util/files.ts';
 import { openMending } from '../../../util/level.ts';
 import { DashboardError } from '../error.ts';
 import type { HistoryStore } from '../ports.ts';
+import { unreadableCounter } from './documents.ts';
 import { LevelDocuments } from './level-documents.ts';
 import { LevelValues, type ValueLimits } from './level-values.ts';
 import { Names, type Database } from './names.ts';
@@ -42,7 +43,8 @@ export async function openLevelStore(options: LevelOptions): Promise<HistoryStor
   const names = await Names.load(db);
   const limits = { ...options, rawMs: Math.min(options.rawMs, options.keepMs) };
   const values = new LevelValues(db, names, limits);
-  const documents = new LevelDocuments(db, names, options.maxBytes * BENCH_SHARE);
+  const maxBytes = options.maxBytes * BENCH_SHARE;
+  const documents = new LevelDocuments(db, names, maxBytes, unreadableCounter(warn));
   return {
     write: async ({ samples, jobs, benches }) => {
       // oxlint-disable-next-line no-await-in-loop -- each looks at what is there

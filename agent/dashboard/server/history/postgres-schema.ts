@@ -59,7 +59,7 @@ where device = $1 and ts > $2 order by metric, ts desc`;
 
 /** $1: how many, $2 to $4: time, device and report to go on from, or null. */
 export const READ_ALL_BENCHES = `
-select line as text from ${SCHEMA}.benches
+select line as text, ts, device, bench from ${SCHEMA}.benches
 where $2::bigint is null or (ts, device, bench) < ($2, $3::text, $4::text)
 order by ts desc, device desc, bench desc limit $1`;
 

@@ -1,10 +1,10 @@
 import type { Pool } from 'pg';
 import { z } from 'zod';
 import { benchSchema } from '../../../contracts/bench.ts';
-import { benchLineSchema, type HistoryPoint } from '../../../contracts/dashboard.ts';
+import { benchLineSchema, type BenchLine, type HistoryPoint } from '../../../contracts/dashboard.ts';
 import { jobRecordSchema } from '../../../contracts/job.ts';
 import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.ts';
-import { parsedJson } from './documents.ts';
+import { parsedJson, unreadableCounter } from './documents.ts';
 import { keptValue, MAX_BENCHES, MAX_JOBS, MAX_LINES, MAX_REPORT_BYTES } from './limits.ts';
 import { DAY_MS, ROLLED_MS } from './keys.ts';
 import { METRIC_NAME } from './metric-names.ts';
@@ -44,10 +44,12 @@ const latestRow = z.object({
 });
 const oldestRow = z.object({ ts: z.coerce.number().nullable() });
 const textRow = z.object({ text: z.string() });
+const benchRow = textRow.extend({ ts: z.coerce.number(), device: z.string(), bench: z.string() });
 
 /** The history in PostgreSQL. Throws DashboardError. */
 export async function openPostgresStore(options: PostgresOptions): Promise<HistoryStore> {
   const pool = await connectPostgres(options);
+  const unreadable = unreadableCounter(options.warn);
   const { nowMs, keepMs } = options;
   const rawMs = Math.min(options.rawMs, keepMs);
   const rowsOf = async <Schema extends z.ZodType>(
@@ -99,9 +101,22 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Histo
          order by ts desc, bench desc limit $2`,
         [deviceId, MAX_LINES],
       ),
-    allBenches: ({ before, limit }) => {
-      const place = [before?.ts ?? null, before?.deviceId ?? null, before?.benchId ?? null];
-      return documents(benchLineSchema, READ_ALL_BENCHES, [limit, ...place]);
+    allBenches: async ({ before, limit }) => {
+      const lines: BenchLine[] = [];
+      let place = [before?.ts ?? null, before?.deviceId ?? null, before?.benchId ?? null];
+      for (;;) {
+        const wanted = limit - lines.length;
+        // oxlint-disable-next-line no-await-in-loop -- again only where some cannot be read
+        const rows = await rowsOf(benchRow, READ_ALL_BENCHES, [wanted, ...place]);
+        for (const { text } of rows) {
+          const line = parsedJson(benchLineSchema, text);
+          if (line === null) unreadable();
+          else lines.push(line);
+        }
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < wanted || lines.length === limit) return lines;
+        place = [last.ts, last.device, last.bench];
+      }
     },
     bench: async (deviceId, benchId) => {
       const one = `from ${SCHEMA}.benches where device = $1 and bench = $2`;

@@ -8,6 +8,7 @@ import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
 import { METRIC_NAME } from '../history/metric-names.ts';
 import { modelsOf } from '../models.ts';
+import { userLimiter } from '../rate-limits.ts';
 import type { FleetView, HistoryStore, Operator } from '../ports.ts';
 import { fleetText, type RowTexts } from '../row-texts.ts';
 
@@ -17,11 +18,15 @@ export interface FleetParts {
   /** Null: nobody can act here. */
   readonly operator: Operator | null;
   readonly texts: RowTexts;
+  readonly fleetReadsPerMinute: number;
   readonly nowMs: () => number;
   readonly log: (message: string) => void;
 }
 
 const idSchema = z.object({ id: z.string().regex(ID_PATTERN, 'it is no device id') });
+
+/** A page reads it when it connects; whoever does so all the time holds up the others. */
+export const FLEET_READS_PER_MINUTE = 600;
 
 const DAY_MS = 86_400_000;
 const MAX_METRICS = 20;
@@ -45,9 +50,11 @@ const historySchema = z.object({
 /** GET /api/fleet, /api/models and everything about one device. */
 export function addFleetRoutes(app: FastifyInstance, parts: FleetParts): void {
   const viewer = { config: { access: 'viewer' } } as const;
-  app.get('/api/fleet', viewer, (_request, reply) =>
-    reply.type('application/json; charset=utf-8').send(fleetText(parts.fleet, parts.texts)),
-  );
+  const limit = userLimiter(app, parts.fleetReadsPerMinute);
+  app.get('/api/fleet', viewer, async (request, reply) => {
+    await limit(request, reply);
+    return reply.type('application/json; charset=utf-8').send(fleetText(parts.fleet, parts.texts));
+  });
   app.get('/api/models', viewer, (): Models => modelsOf(parts.fleet));
   app.get('/api/devices/:id', viewer, ({ params }) =>
     describeDevice(parts, checked(idSchema, params).id),

@@ -9,6 +9,7 @@ import type { User, Users } from '../access/users.ts';
 import { networkOf } from '../access/network.ts';
 import { checked } from '../checked.ts';
 import { ApiFailure } from '../error.ts';
+import { limiter, type Limiter } from '../rate-limits.ts';
 
 /** Attempts in a minute, good ones too: nobody logs in more often. */
 export interface LoginLimits {
@@ -34,8 +35,6 @@ export interface SessionParts {
   readonly log: (message: string) => void;
 }
 
-const MINUTE_MS = 60_000;
-
 /** Whose login this is, as far as a body that was not checked yet says; long ones share a bucket. */
 function userNamed({ body }: FastifyRequest): string {
   const user: unknown =
@@ -43,31 +42,16 @@ function userNamed({ body }: FastifyRequest): string {
   return typeof user === 'string' ? user.slice(0, 64) : '';
 }
 
-function loginLimiter(app: FastifyInstance, limits: LoginLimits) {
-  const timeWindow = MINUTE_MS;
-  const limiters = [
-    app.createRateLimit({
-      max: limits.perAddress,
-      timeWindow,
-      keyGenerator: ({ ip }) => networkOf(ip),
-    }),
-    app.createRateLimit({
-      max: limits.perUserAndAddress,
-      timeWindow,
-      keyGenerator: (request) => `${networkOf(request.ip)} ${userNamed(request)}`,
-    }),
-    app.createRateLimit({ max: limits.perUser, timeWindow, keyGenerator: userNamed }),
+function loginLimiter(app: FastifyInstance, limits: LoginLimits): Limiter {
+  const keys: readonly (readonly [number, (request: FastifyRequest) => string])[] = [
+    [limits.perAddress, ({ ip }) => networkOf(ip)],
+    [limits.perUserAndAddress, (request) => `${networkOf(request.ip)} ${userNamed(request)}`],
+    [limits.perUser, userNamed],
   ];
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    for (const limiter of limiters) {
-      // oxlint-disable-next-line no-await-in-loop -- in memory; the next only if this one passed
-      const limit = await limiter(request);
-      if (!limit.isAllowed && limit.isExceeded) {
-        reply.header('retry-after', limit.ttlInSeconds);
-        const text = `too many logins: try again in ${limit.ttlInSeconds} s`;
-        throw new ApiFailure('rate_limited', text);
-      }
-    }
+  const limiters = keys.map(([max, keyOf]) => limiter(app, max, keyOf, 'logins'));
+  return async (request, reply) => {
+    // oxlint-disable-next-line no-await-in-loop -- in memory; the next only if this one passed
+    for (const check of limiters) await check(request, reply);
   };
 }
 

@@ -1,4 +1,5 @@
 import type { DashboardEventName, DashboardEvents } from '../../../contracts/dashboard.ts';
+import { session } from '../state/session.ts';
 import { createStore } from '../state/store.ts';
 import { broker, complete, controllers, takeChanges, takeFleet } from '../state/fleet.ts';
 import { getFleet, loadSession } from './client.ts';
@@ -112,15 +113,22 @@ function listenToFleet(source: EventSource): void {
   });
 }
 
+/** Whoever asks too often, or asks a busy server, is told to come again. */
+let rereading: ReturnType<typeof setTimeout> | undefined;
+
 /** The stream first, then the whole: nothing falls between the two. */
 function readFleet(): void {
+  clearTimeout(rereading);
   getFleet().then(
     (fleet) => {
       takeFleet(fleet);
       if (link.get() !== 'opening') recoveries.set(recoveries.get() + 1);
       link.set('open');
     },
-    () => link.set('lost'),
+    () => {
+      link.set('lost');
+      if (session.get() !== null) rereading = setTimeout(readFleet, RETRY_MS);
+    },
   );
 }
 
@@ -132,7 +140,16 @@ function loseLink(): void {
 
 /** Follows the fleet until it is closed. What was missed in a gap is read anew. */
 export function followFleet(): Stream {
-  return keepOpen('api/events', listenToFleet, readFleet, loseLink);
+  const stream = keepOpen('api/events', listenToFleet, readFleet, () => {
+    clearTimeout(rereading);
+    loseLink();
+  });
+  return {
+    close: () => {
+      clearTimeout(rereading);
+      stream.close();
+    },
+  };
 }
 
 /** Follows what only one device says. */

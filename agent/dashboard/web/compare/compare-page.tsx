@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BenchLine, Compare } from '../../../contracts/dashboard.ts';
 import { compare, comparePath, getBenches, type BenchPage } from '../api/client.ts';
 import { messageOf } from '../../../util/errors.ts';
@@ -110,10 +110,16 @@ function useReports() {
   // The newest have been read again: the pages after them begin elsewhere.
   useEffect(() => setOlder(null), [value]);
   const next = older === null ? (value?.next ?? null) : older.next;
+  // Asked for twice, or when the list had begun anew, an answer is not what comes next.
+  const awaited = useRef(next);
+  awaited.current = next;
   const loadOlder = () =>
     getBenches(next).then(
-      (page) =>
-        setOlder((before) => ({ ...page, benches: [...(before?.benches ?? []), ...page.benches] })),
+      (page) => {
+        if (awaited.current !== next) return;
+        awaited.current = page.next;
+        setOlder({ ...page, benches: [...(older?.benches ?? []), ...page.benches] });
+      },
       (error: unknown) => notify('problem', messageOf(error)),
     );
   return {

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Rollout } from '../../../contracts/rollout.ts';
 import { getRollouts } from '../api/client.ts';
-import { onRollout } from '../api/events.ts';
+import { onRollout, recoveries } from '../api/events.ts';
 import { useLeader } from '../shell/banner.tsx';
 import { linkTo } from '../state/router.ts';
 import { session, whyNot } from '../state/session.ts';
@@ -12,12 +12,16 @@ import { formatNumber, formatPart, toMs } from '../ui/format.ts';
 import { StateBadge } from '../ui/state-badge.tsx';
 import { useLoaded } from '../ui/use-loaded.ts';
 import { CountsBar } from './wave-card.tsx';
+import { doneOf } from './wave-words.ts';
 
 /** All rollouts, kept up to date; the newest first. */
 function useRollouts() {
   const { value, problem } = useLoaded('rollouts', getRollouts);
   // Null: it is kept no more.
   const [live, setLive] = useState<ReadonlyMap<string, Rollout | null>>(new Map());
+  // What came before a gap may be gone since: the list that is read anew says what there is.
+  const recovered = useStore(recoveries);
+  useEffect(() => setLive(new Map()), [recovered]);
   useEffect(() => {
     const take = (id: string, rollout: Rollout | null) =>
       setLive((before) => new Map(before).set(id, rollout));
@@ -37,7 +41,7 @@ function useRollouts() {
 
 function RolloutLine({ rollout }: { readonly rollout: Rollout }) {
   const { rolloutId, spec, counts, wave, waves } = rollout;
-  const ended = counts.targets - counts.pending - counts.open;
+  const done = doneOf(counts);
   const bad = counts.failed + counts.rejected;
   return (
     <tr>
@@ -56,8 +60,7 @@ function RolloutLine({ rollout }: { readonly rollout: Rollout }) {
       <td class="rollout-progress">
         <CountsBar counts={counts} />
         <span class="figure">
-          {formatNumber(ended)} / {formatNumber(counts.targets)},{' '}
-          {formatPart(ended, counts.targets)}
+          {formatNumber(done)} / {formatNumber(counts.targets)}, {formatPart(done, counts.targets)}
         </span>
       </td>
       <td class="numeric">{wave === null ? '–' : `${wave + 1} of ${waves.length}`}</td>

@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Rollout } from '../../../contracts/rollout.ts';
 import { getRollout } from '../api/client.ts';
-import { onRollout } from '../api/events.ts';
+import { onRollout, recoveries } from '../api/events.ts';
 import { linkTo } from '../state/router.ts';
+import { useStore } from '../state/store.ts';
 import { Ago } from '../ui/ago.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { FactsList } from '../ui/facts-list.tsx';
@@ -13,11 +14,15 @@ import { Failures } from './failures.tsx';
 import { LeftOut } from './left-out.tsx';
 import { RolloutControls } from './rollout-controls.tsx';
 import { CountsBar, CountsWords, WaveCard } from './wave-card.tsx';
+import { doneOf } from './wave-words.ts';
 
 function useRollout(rolloutId: string) {
   const { value, problem } = useLoaded(rolloutId, (signal) => getRollout(rolloutId, signal));
   const [live, setLive] = useState<Rollout | null>(null);
   const [isGone, setGone] = useState(false);
+  // It may have been taken away in a gap, or made again: what is read anew says so.
+  const recovered = useStore(recoveries);
+  useEffect(() => setGone(false), [recovered]);
   const take = (rollout: Rollout) =>
     setLive((before) => (before === null || rollout.rev >= before.rev ? rollout : before));
   useEffect(
@@ -63,9 +68,14 @@ function SpecList({ rollout }: { readonly rollout: Rollout }) {
   return <FactsList lines={lines} />;
 }
 
+/** An end as it was planned, and what somebody wanted, are nothing to be alarmed at. */
+function noteClass(code: string): string {
+  if (code === 'completed') return 'muted';
+  return code === 'operator' ? 'note' : 'note bad';
+}
+
 function Head({ rollout, onChange }: { rollout: Rollout; onChange: (rollout: Rollout) => void }) {
   const { counts, spec } = rollout;
-  const ended = counts.targets - counts.pending - counts.open;
   return (
     <header class="card rollout-head">
       <div class="device-title">
@@ -79,12 +89,12 @@ function Head({ rollout, onChange }: { rollout: Rollout; onChange: (rollout: Rol
         <strong>
           {spec.model.name} {spec.model.version}
         </strong>{' '}
-        to {plural(counts.targets, 'device')}, {formatPart(ended, counts.targets)} done
+        to {plural(counts.targets, 'device')}, {formatPart(doneOf(counts), counts.targets)} done
         {rollout.offline > 0 && `, ${formatNumber(rollout.offline)} not online`}. Created{' '}
         <Ago ms={toMs(rollout.createdAt)} />.
       </p>
       {rollout.reason !== null && (
-        <p class="note bad">
+        <p class={noteClass(rollout.reason.code)}>
           {rollout.reason.text} <span class="mono">({rollout.reason.code})</span>
         </p>
       )}
@@ -104,9 +114,9 @@ export function RolloutPage({ rolloutId }: { readonly rolloutId: string }) {
       </p>
       {rollout === null && problem === null && <p class="loading">Loading</p>}
       {rollout === null && problem !== null && <Empty title={problem}>Is the id right?</Empty>}
-      {isGone && (
+      {(isGone || (rollout !== null && problem !== null)) && (
         <p class="problem" role="status">
-          This rollout is not kept any more.
+          {isGone ? 'This rollout is not kept any more.' : problem}
         </p>
       )}
       {rollout !== null && (
@@ -115,7 +125,12 @@ export function RolloutPage({ rolloutId }: { readonly rolloutId: string }) {
           <div class="rollout-grid">
             <ol class="waves" aria-label="Waves">
               {rollout.waves.map((wave) => (
-                <WaveCard key={wave.index} wave={wave} current={wave.index === rollout.wave} />
+                <WaveCard
+                  key={wave.index}
+                  wave={wave}
+                  current={wave.index === rollout.wave}
+                  hasEnded={rollout.endedAt !== null}
+                />
               ))}
             </ol>
             <div class="rollout-side">

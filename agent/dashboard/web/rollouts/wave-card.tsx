@@ -3,7 +3,14 @@ import type { JobCounts, Wave } from '../../../contracts/rollout.ts';
 import { onTick, serverNow } from '../state/clock.ts';
 import { formatNumber, formatPart, plural, toMs } from '../ui/format.ts';
 import { StateBadge } from '../ui/state-badge.tsx';
-import { comparedWords, partsOf, soakLeft, waveName } from './wave-words.ts';
+import {
+  comparedWords,
+  doneOf,
+  partsOf,
+  soakLeft,
+  waveName,
+  waveStateWords,
+} from './wave-words.ts';
 
 /** How many devices are how far, as parts of one bar. */
 export function CountsBar({ counts }: { readonly counts: JobCounts }) {
@@ -36,8 +43,7 @@ export function CountsWords({ counts }: { readonly counts: JobCounts }) {
         ))}
       {counts.rolledBack > 0 && (
         <span>
-          <span class="figure">{formatNumber(counts.rolledBack)}</span> of the failed are back on
-          what they had
+          <span class="figure">{formatNumber(counts.rolledBack)}</span> went back to what they had
         </span>
       )}
     </p>
@@ -55,20 +61,27 @@ function Soak({ until }: { readonly until: string | null }) {
   return text === null ? null : <span class="figure soak">{text}</span>;
 }
 
+interface WaveCardProps {
+  readonly wave: Wave;
+  readonly current: boolean;
+  /** The rollout. */
+  readonly hasEnded: boolean;
+}
+
 /** One wave: who is in it, how far they are, and what came of it. */
-export function WaveCard({ wave, current }: { readonly wave: Wave; readonly current: boolean }) {
+export function WaveCard({ wave, current, hasEnded }: WaveCardProps) {
   const { counts, compared } = wave;
-  const ended = counts.targets - counts.pending - counts.open;
+  const done = doneOf(counts);
   const changes = comparedWords(compared);
   return (
     <li class={`card wave ${current ? 'current' : ''}`} aria-current={current ? 'step' : undefined}>
       <div class="wave-head">
         <h3>{waveName(wave)}</h3>
-        <StateBadge kind={wave.state} />
-        {wave.state === 'soaking' && <Soak until={wave.soakUntil} />}
+        <StateBadge kind={wave.state} text={waveStateWords(wave, hasEnded)} />
+        {wave.state === 'soaking' && !hasEnded && <Soak until={wave.soakUntil} />}
         <span class="wave-share figure">
-          {formatNumber(ended)} of {plural(counts.targets, 'device')},{' '}
-          {formatPart(ended, counts.targets)}
+          {formatNumber(done)} of {plural(counts.targets, 'device')},{' '}
+          {formatPart(done, counts.targets)}
         </span>
       </div>
       <CountsBar counts={counts} />

@@ -6,6 +6,18 @@ export function waveName({ index, kind, percent }: Wave): string {
   return kind === 'canary' ? `${number}, canaries` : `${number}, to ${formatNumber(percent)} %`;
 }
 
+/** Devices whose job came to an end; where it was taken back, nothing was done. */
+export function doneOf({ succeeded, failed, rejected }: JobCounts): number {
+  return succeeded + failed + rejected;
+}
+
+/** What has become of a wave; one of a rollout that has ended does not wait for anything. */
+export function waveStateWords({ state }: Wave, hasEnded: boolean): string {
+  if (!hasEnded) return state;
+  if (state === 'scheduled') return 'never begun';
+  return state === 'running' || state === 'soaking' ? 'broken off' : state;
+}
+
 /** Parts of the bar of a wave, each with its name, in the order in which they are drawn. */
 export function partsOf(counts: JobCounts): (readonly [name: string, devices: number])[] {
   return [

@@ -1,6 +1,6 @@
 import { applyEdit, editRepeatedly, isEmptyEdit, newEdit } from '../../../model/onnx/edit.ts';
 import type { GraphProto, NodeProto } from '../../../model/onnx/generated/messages.ts';
-import { indexGraph, opName } from '../../../model/onnx/graph.ts';
+import { indexGraph, onlyReader, opName } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
 import { DataType, floatData, floatTensor } from '../../../model/onnx/tensor.ts';
 import { affineOf } from '../prepare/fold-affine.ts';
@@ -60,12 +60,6 @@ function biasValues(conv: NodeProto, index: GraphIndex): Float32Array | undefine
   if (stored !== undefined) return dequantizeConstant(stored);
   const tensor = index.initializers.get(name);
   return tensor?.dataType === DataType.FLOAT ? floatData(tensor) : undefined;
-}
-
-function onlyReader(node: NodeProto, index: GraphIndex): NodeProto | undefined {
-  const output = node.output[0] ?? '';
-  const readers = index.consumers.get(output) ?? [];
-  return readers.length === 1 && !index.outputs.has(output) ? readers[0] : undefined;
 }
 
 const at = (values: ArrayLike<number>, channel: number) =>

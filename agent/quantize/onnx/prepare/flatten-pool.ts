@@ -6,6 +6,7 @@ import {
   intsAttribute,
   makeNode,
   nameMaker,
+  onlyReader,
   opName,
   withAttributes,
 } from '../../../model/onnx/graph.ts';
@@ -44,13 +45,6 @@ export function flattenPool(graph: GraphProto): GraphProto {
     edit.replace.set(squeeze, []);
   }
   return applyEdit(graph, edit);
-}
-
-function onlyReader(node: NodeProto, index: GraphIndex): NodeProto | undefined {
-  const [output = '', ...others] = node.output;
-  const readers = index.consumers.get(output) ?? [];
-  const plain = others.every((name) => name === '') && !index.outputs.has(output);
-  return plain && readers.length === 1 ? readers[0] : undefined;
 }
 
 function isAxisOne(node: NodeProto, op: string, index: GraphIndex): boolean {

@@ -5,6 +5,7 @@ import {
   indexGraph,
   intAttribute,
   nameMaker,
+  onlyReader,
   opName,
 } from '../../../model/onnx/graph.ts';
 import type { GraphIndex } from '../../../model/onnx/graph.ts';
@@ -55,12 +56,6 @@ function foldOnce(graph: GraphProto): GraphProto {
     edit.replace.set(follower, []);
   }
   return isEmptyEdit(edit) ? graph : applyEdit(graph, edit);
-}
-
-function onlyReader(node: NodeProto, index: GraphIndex): NodeProto | undefined {
-  const output = node.output[0] ?? '';
-  const readers = index.consumers.get(output) ?? [];
-  return readers.length === 1 && !index.outputs.has(output) ? readers[0] : undefined;
 }
 
 function floatInitializer(name: string | undefined, index: GraphIndex): TensorProto | undefined {

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { networkOf } from '../../../../agent/dashboard/server/access/network.ts';
 import { proxyLogin } from '../../../../agent/dashboard/server/access/proxy.ts';
@@ -81,10 +83,10 @@ describe('users file', () => {
     expect(await readdir(folder)).toEqual(['users.json']);
   }, 20_000);
 
-  test('a lock that somebody has left behind does not last', async () => {
-    await writeFile(`${file}.lock`, '');
-    const before = new Date(Date.now() - 60_000);
-    await utimes(`${file}.lock`, before, before);
+  test('a lock that a dead process has left behind does not last', async () => {
+    const lock = join(folder, '.lock');
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    await writeFile(lock, `${pid}\n`);
     await changeUsers(file, () => []);
     expect(await readUsers(file)).toEqual([]);
     const refuse = () => {
@@ -92,6 +94,21 @@ describe('users file', () => {
     };
     await expect(changeUsers(file, refuse)).rejects.toThrow('no');
     expect(await readdir(folder)).toEqual(['users.json']);
+  });
+
+  // However old: a command that was stopped for a minute goes on with the list that it has read.
+  test('a lock of a process that lives is waited for', async () => {
+    const lock = join(folder, '.lock');
+    await writeFile(lock, `${process.pid}\n`);
+    const before = new Date(Date.now() - 60_000);
+    await utimes(lock, before, before);
+    const steps: string[] = [];
+    const changing = changeUsers(file, () => []).then(() => steps.push('changed'));
+    await sleep(300);
+    steps.push('released');
+    await rm(lock);
+    await changing;
+    expect(steps).toEqual(['released', 'changed']);
   });
 
   test.each([

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ClassicLevel } from 'classic-level';
 import { openLevelStore } from '../../../../agent/dashboard/server/history/level-store.ts';
 import type { HistoryStore, Sample } from '../../../../agent/dashboard/server/ports.ts';
 import { benchReport } from '../support/bench-report.ts';
@@ -174,6 +175,34 @@ describe('the embedded history', () => {
     expect((await store.bench('pi-1', 'b24'))?.report.candidates[0]?.latencyMs?.p90).toBe(25);
     expect(await store.bench('pi-1', 'b4')).toBeNull();
     expect(await store.bench('pi-2', 'b24')).toBeNull();
+  });
+
+  test('a page is full although a line in it cannot be read', async () => {
+    const benches = Array.from({ length: 6 }, (_, at) => {
+      const report = benchReport({ p90: at + 1 });
+      const { name, sha256, format } = report.model;
+      const ts = new Date(NOON + at * 60_000).toISOString();
+      const model = { name, sha256, format };
+      const line = { deviceId: 'pi-1', benchId: `b${at}`, ts, model, chosen: null, candidates: 1 };
+      return { line, report };
+    });
+    await store.write({ ...EMPTY, benches });
+    await store.close();
+    const level = new ClassicLevel<Buffer, Buffer>(folder, {
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer',
+    });
+    for await (const [key, value] of level.iterator()) {
+      if (value.includes('"benchId":"b4"')) await level.put(key, value.subarray(1));
+    }
+    await level.close();
+    store = await open();
+    const idsOf = async (limit: number) =>
+      (await store.allBenches({ before: null, limit })).map(({ benchId }) => benchId);
+    expect(await idsOf(2)).toEqual(['b5', 'b3']);
+    expect(await idsOf(1000)).toEqual(['b5', 'b3', 'b2', 'b1', 'b0']);
+    expect((await store.benches('pi-1')).map(({ benchId }) => benchId)).toContain('b0');
+    expect(warnings.filter((text) => text.includes('cannot be read'))).toHaveLength(1);
   });
 
   test('an older record of a job does not replace a newer one', async () => {

@@ -24,6 +24,12 @@ export class Devices {
     });
   }
 
+  /** Takes the card of a device away, and with it the device. */
+  async remove(deviceId: string): Promise<void> {
+    const topic = `edgefit/v1/d/${deviceId}/up/card/${cardShard(deviceId)}`;
+    await this.#client.publishAsync(topic, '', { qos: 1, retain: true });
+  }
+
   /** Status, card and twin of a device that is there. */
   async appear(deviceId: string, rest: { model?: string; jobCounter?: number } = {}) {
     const now = new Date().toISOString();
