@@ -1,6 +1,7 @@
 import type { Scheme } from '../../contracts/scheme.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { fuseActivations } from './fuse-activations.ts';
+import { growFilters } from './grow-filters.ts';
 import { exclusion } from './left-out.ts';
 import { widenFilters } from './nine-taps.ts';
 import { restate } from './restate.ts';
@@ -28,7 +29,9 @@ export function prepareGraph(
     (now: TfliteGraph) => restate(now, isKept),
     (now: TfliteGraph) => fuseActivations(now, isKept),
     ...(isForXnnpack(scheme)
-      ? [(now: TfliteGraph) => widenFilters(now, (one) => isKept(one) || isAsStored(one))]
+      ? [widenFilters, growFilters].map(
+          (pass) => (now: TfliteGraph) => pass(now, (one) => isKept(one) || isAsStored(one)),
+        )
       : []),
   ];
   let prepared: Prepared = { graph, moved: new Map(graph.operators.map((one) => [one, one])) };
