@@ -5,6 +5,8 @@ import { startWorker } from './worker.ts';
 
 type Handlers = typeof handlers;
 
+const WITHOUT_XNNPACK = ' without XNNPACK (models are many times slower than they could be)';
+
 /** Loading a library from a slow card takes seconds, not minutes. */
 const TIMEOUT_MS = 60_000;
 const REINSTALL = 'install edgefit again (npm ci in a checkout), without --omit=optional';
@@ -48,11 +50,11 @@ async function tfliteLibrary(signal: AbortSignal): Promise<Finding> {
     const { library, skipped } = await inChild('tflite', signal);
     const others = skipped.map(({ path, why }) => `${path}: ${why}`).join('; ');
     if (library === null) return { ok: false, found: `no library: ${others}`, mend: FETCH };
-    const { origin, path, version } = library;
+    const { origin, path, version, xnnpack } = library;
     const passed = others === '' ? '' : `; passed over ${others}`;
     return {
       ok: true,
-      found: `version ${version}, ${origin}: ${path}${passed}`,
+      found: `version ${version}${xnnpack ? '' : WITHOUT_XNNPACK}, ${origin}: ${path}${passed}`,
       facts: { version, origin, path },
     };
   } catch (error) {

@@ -2,6 +2,7 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import type { Statistics } from '../../model/statistics.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 import { fuseActivations } from './fuse-activations.ts';
+import { growFilters } from './grow-filters.ts';
 import { exclusion } from './left-out.ts';
 import { widenFilters } from './nine-taps.ts';
 import { restate } from './restate.ts';
@@ -40,7 +41,9 @@ export function prepareGraph(
     ...(scheme.activations === 's16' ? [split] : []),
     (now: TfliteGraph) => fuseActivations(now, isKept),
     ...(isForXnnpack(scheme)
-      ? [(now: TfliteGraph) => widenFilters(now, (one) => isKept(one) || isAsStored(one))]
+      ? [widenFilters, growFilters].map(
+          (pass) => (now: TfliteGraph) => pass(now, (one) => isKept(one) || isAsStored(one)),
+        )
       : []),
   ];
   let prepared = { graph, moved: new Map(graph.operators.map((one) => [one, one])) };

@@ -53,11 +53,17 @@ export interface TfliteApi {
   };
   readonly copyIn: (tensor: Pointer, from: NodeJS.TypedArray, bytes: number) => number;
   readonly copyOut: (tensor: Pointer, to: NodeJS.TypedArray, bytes: number) => number;
+  /** Null in a library that was built without it, as Debian's is. */
+  readonly xnnpack: XnnpackApi | null;
+}
+
+/** XNNPACK's functions in a library that has it. */
+export interface XnnpackApi {
   /** Takes the address of a TfLiteXNNPackDelegateOptions. */
-  readonly xnnpackCreate: (options: NodeJS.TypedArray) => Pointer | null;
-  readonly xnnpackDelete: (delegate: Pointer) => void;
+  readonly create: (options: NodeJS.TypedArray) => Pointer | null;
+  readonly delete: (delegate: Pointer) => void;
   /** Newer libraries only; see xnnpack.ts. */
-  readonly xnnpackFlags: ((delegate: Pointer) => number) | null;
+  readonly flags: ((delegate: Pointer) => number) | null;
 }
 
 const POINTER = 'void *';
@@ -102,9 +108,11 @@ export function bindApi(koffi: Koffi, library: LibraryHandle): TfliteApi {
     tensorQuantization: library.func('TfLiteTensorQuantizationParams', quantization, [POINTER]),
     copyIn: on('TensorCopyFromBuffer', POINTER, 'size_t'),
     copyOut: on('TensorCopyToBuffer', POINTER, 'size_t'),
-    xnnpackCreate: make('XNNPackDelegateCreate', POINTER),
-    xnnpackDelete: end('XNNPackDelegateDelete'),
-    xnnpackFlags: optional(() => on('XNNPackDelegateGetFlags')),
+    xnnpack: optional(() => ({
+      create: make('XNNPackDelegateCreate', POINTER),
+      delete: end('XNNPackDelegateDelete'),
+      flags: optional(() => on('XNNPackDelegateGetFlags')),
+    })),
   };
 }
 

@@ -1,6 +1,6 @@
 import { RuntimeFailure } from '../errors.ts';
 import type { DelegateOptions } from '../types.ts';
-import { STATUS, type Pointer } from './api.ts';
+import { STATUS, type Pointer, type XnnpackApi } from './api.ts';
 import { clean, loadFailure } from './errors.ts';
 import { createExternalDelegate } from './external-delegate.ts';
 import type { Tflite } from './native.ts';
@@ -10,7 +10,8 @@ export interface InterpreterSettings {
   readonly modelPath: string;
   readonly model: Pointer;
   readonly threads: number;
-  readonly xnnpack: boolean;
+  /** Null where this model is not to be given to it. */
+  readonly xnnpack: XnnpackApi | null;
   /** Why it runs without XNNPACK from the start, or null. */
   readonly note: string | null;
   readonly delegate: DelegateOptions | undefined;
@@ -44,7 +45,8 @@ type Attempt = Interpreter | { readonly status: number; readonly said: string };
  */
 export function makeInterpreter(tflite: Tflite, settings: InterpreterSettings): Interpreter {
   if (settings.delegate !== undefined) return withExternal(tflite, settings, settings.delegate);
-  const refusal = settings.xnnpack ? withXnnpack(tflite, settings) : null;
+  const { xnnpack } = settings;
+  const refusal = xnnpack === null ? null : withXnnpack(tflite, xnnpack, settings);
   if (refusal !== null && 'pointer' in refusal) return refusal;
   const plain = attempt(tflite, settings, null, refusal === null ? settings.note : noteOf(refusal));
   // Without a delegate nothing can be refused: attempt has thrown, or made it.
@@ -65,12 +67,12 @@ function withExternal(
   );
 }
 
-function withXnnpack(tflite: Tflite, settings: InterpreterSettings): Attempt {
+function withXnnpack(tflite: Tflite, xnnpack: XnnpackApi, settings: InterpreterSettings): Attempt {
   let first: Attempt | undefined;
   for (const flags of XNNPACK_FLAGS) {
-    const pointer = createXnnpack(tflite.api, settings.threads, flags);
+    const pointer = createXnnpack(xnnpack, settings.threads, flags);
     if (pointer === null) return { status: STATUS.delegateRefused, said: 'it does not start here' };
-    const delegate = { pointer, destroy: () => tflite.api.xnnpackDelete(pointer) };
+    const delegate = { pointer, destroy: () => xnnpack.delete(pointer) };
     const note = first === undefined ? null : noteOf(first);
     const made = attempt(tflite, settings, delegate, note);
     if ('pointer' in made || !mayTryFewerFlags(made.status)) return made;

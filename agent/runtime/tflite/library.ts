@@ -14,6 +14,8 @@ export interface TfliteLibrary {
   readonly path: string;
   readonly origin: Origin;
   readonly version: string;
+  /** Without XNNPACK models are many times slower. */
+  readonly xnnpack: boolean;
 }
 
 /** A library that was looked at and not taken. */
@@ -29,7 +31,8 @@ export interface LibrarySearch {
 /**
  * Finds the TFLite library to use: the one configured by EDGEFIT_TFLITE_LIBRARY, the system's, the
  * one that comes with edgefit; see places.ts. Loads each until one has every function that is
- * needed. Where one is configured no other is tried: using another one silently would be worse.
+ * needed and XNNPACK; one without XNNPACK is taken where no other is left. Where one is configured no
+ * other is tried: using another one silently would be worse.
  */
 export async function findTfliteLibrary(options: PlacesOptions = {}): Promise<LibrarySearch> {
   const { library, skipped } = await search(options);
@@ -39,20 +42,24 @@ export async function findTfliteLibrary(options: PlacesOptions = {}): Promise<Li
 type Found = Place & { readonly tflite: Tflite };
 
 function describeLibrary({ path, origin, tflite }: Found): TfliteLibrary {
-  return { path, origin, version: tflite.version };
+  return { path, origin, version: tflite.version, xnnpack: tflite.api.xnnpack !== null };
 }
 
 async function search(options: PlacesOptions) {
   const skipped: SkippedLibrary[] = [];
+  let slow: Found | null = null;
   for (const place of libraryPlaces(options)) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- the first that works is the one
-      return { library: { ...place, tflite: await loadTflite(place.path) }, skipped };
+      const library = { ...place, tflite: await loadTflite(place.path) };
+      if (library.tflite.api.xnnpack !== null) return { library, skipped };
+      slow ??= library;
+      skipped.push({ ...place, why: 'has no XNNPACK, without which models are many times slower' });
     } catch (error) {
       skipped.push({ ...place, why: reason(place, error) });
     }
   }
-  return { library: null, skipped };
+  return { library: slow, skipped: skipped.filter(({ path }) => path !== slow?.path) };
 }
 
 function reason({ path, origin }: Place, error: unknown): string {
@@ -61,7 +68,7 @@ function reason({ path, origin }: Place, error: unknown): string {
   }
   const text = messageOf(error).split('\n')[0] ?? '';
   const lacking = /Cannot find function '(\w+)'/.exec(text)?.[1];
-  if (lacking !== undefined) return `lacks ${lacking}: not a C library of TFLite with XNNPACK`;
+  if (lacking !== undefined) return `lacks ${lacking}: not a C library of TFLite`;
   return text.replace(/^Failed to load shared library: /, '');
 }
 

@@ -5,15 +5,15 @@ import type { TfliteGraph } from '../../model/tflite/types.ts';
 import { messageOf } from '../../util/errors.ts';
 import { RuntimeFailure } from '../errors.ts';
 import type { OpenOptions } from '../types.ts';
-import type { Pointer } from './api.ts';
+import type { Pointer, XnnpackApi } from './api.ts';
 import type { FileFacts } from './file-facts.ts';
 import type { Tflite } from './native.ts';
 
 /** A model as the library holds it. */
 export interface LoadedModel {
   readonly pointer: Pointer;
-  /** Whether XNNPACK may be given this model. */
-  readonly xnnpack: boolean;
+  /** XNNPACK, where it may be given this model. */
+  readonly xnnpack: XnnpackApi | null;
   /** Why it may not, though it was wanted; or null. */
   readonly note: string | null;
   /** What the library reads for as long as it has the model; null where it reads the file itself. */
@@ -31,15 +31,17 @@ export function loadModel(
   facts: FileFacts,
   { optimization, delegate }: OpenOptions,
 ): LoadedModel {
-  const xnnpack = optimization !== 'disabled' && delegate === undefined;
+  const wanted = optimization !== 'disabled' && delegate === undefined;
+  const xnnpack = wanted ? tflite.api.xnnpack : null;
   const asItIs = (more: Pick<LoadedModel, 'xnnpack' | 'note'>): LoadedModel => {
     const pointer = created(modelPath, tflite.api.modelCreateFromFile(modelPath));
     return { pointer, bytes: null, ...more };
   };
-  if (xnnpack && facts.hasShortWindows) return asItIs({ xnnpack: false, note: SHORT_WINDOWS });
-  if (!xnnpack || !facts.hasUnreadResults) return asItIs({ xnnpack, note: null });
+  if (xnnpack === null) return asItIs({ xnnpack, note: wanted ? lacks(tflite) : null });
+  if (facts.hasShortWindows) return asItIs({ xnnpack: null, note: SHORT_WINDOWS });
+  if (!facts.hasUnreadResults) return asItIs({ xnnpack, note: null });
   const bytes = withoutUnread(modelPath);
-  if (typeof bytes === 'string') return asItIs({ xnnpack: false, note: unsafe(bytes) });
+  if (typeof bytes === 'string') return asItIs({ xnnpack: null, note: unsafe(bytes) });
   const pointer = created(modelPath, tflite.api.modelCreate(bytes, bytes.byteLength));
   return { pointer, xnnpack, note: null, bytes };
 }
@@ -79,6 +81,9 @@ function hasIdleCustom({ operators, outputs }: TfliteGraph): boolean {
 
 const SHORT_WINDOWS =
   "convolutions of this model leave over the end of their input, which XNNPACK computes wrongly (padding SAME, steps longer than the filter): it runs on TFLite's own kernels, which are slower";
+
+const lacks = ({ version }: Tflite) =>
+  `the TFLite ${version} in use has no XNNPACK: it runs on TFLite's own kernels, which are many times slower ('agent doctor' says which library that is)`;
 
 const unsafe = (why: string) =>
   `operators of this model compute what nobody reads, which XNNPACK does not survive, and they cannot be left out (${why}): it runs on TFLite's own kernels, which are slower`;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { libraryFolders } from '../../hardware/accelerator.ts';
 import { shippedPath } from '../../util/paths.ts';
@@ -35,9 +35,9 @@ export function libraryPlaces(options: PlacesOptions = {}): readonly Place[] {
     ...configuredFolders(root),
     ...libraryFolders(process.arch).map((folder) => join(root, folder)),
   ];
-  const files = [...new Set(folders)].flatMap(librariesIn);
+  const files = folders.flatMap(librariesIn);
   return [
-    ...files.map((path): Place => ({ origin: 'system', path })),
+    ...withoutLinks(files).map((path): Place => ({ origin: 'system', path })),
     { origin: 'vendored', path: vendored },
   ];
 }
@@ -63,6 +63,20 @@ function librariesIn(folder: string): readonly string[] {
     .filter((name) => FILE.test(name))
     .toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))
     .map((name) => join(folder, name));
+}
+
+/** A file under several names, by links of its own or of its folder, is there once, by the first. */
+function withoutLinks(files: readonly string[]): readonly string[] {
+  const targets = files.map(targetOf);
+  return files.filter((_, at) => targets.indexOf(targets[at] ?? '') === at);
+}
+
+function targetOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // A link to nothing: loading it says so.
+  }
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -1,4 +1,4 @@
-import { STATUS, type Pointer, type TfliteApi } from './api.ts';
+import { STATUS, type Pointer, type XnnpackApi } from './api.ts';
 
 /*
  * XNNPACK: fast kernels for float and, asked for by flags, for 8-bit models. Without the flags those
@@ -25,19 +25,19 @@ const FLAGS_AT = 1;
 const FLAGS_AT_LATER = 2;
 
 /** A delegate, or null when XNNPACK does not work on this machine. */
-export function createXnnpack(api: TfliteApi, threads: number, flags: number): Pointer | null {
+export function createXnnpack(api: XnnpackApi, threads: number, flags: number): Pointer | null {
   // Libraries that can tell a delegate's flags are new; older ones have the first layout.
-  const places = api.xnnpackFlags === null ? [FLAGS_AT] : [FLAGS_AT_LATER, FLAGS_AT];
+  const places = api.flags === null ? [FLAGS_AT] : [FLAGS_AT_LATER, FLAGS_AT];
   for (const place of places) {
     const options = new Int32Array(OPTIONS_BYTES / Int32Array.BYTES_PER_ELEMENT);
     // 0 means no thread pool: the calling thread does it all.
     options[0] = threads > 1 ? threads : 0;
     options[place] = flags;
-    const delegate = api.xnnpackCreate(options);
+    const delegate = api.create(options);
     if (delegate === null) return null;
-    const wanted = api.xnnpackFlags === null || (api.xnnpackFlags(delegate) & flags) === flags;
+    const wanted = api.flags === null || (api.flags(delegate) & flags) === flags;
     if (wanted) return delegate;
-    api.xnnpackDelete(delegate);
+    api.delete(delegate);
   }
   return null;
 }

@@ -112,7 +112,7 @@ describeIf('shared')('real models', () => {
       api.optionsSetErrorReporter(options, messages.reporter, messages.user);
       const interpreter = api.interpreterCreate(model, options)!;
       api.optionsDelete(options);
-      const delegate = createXnnpack(api, 1, flags)!;
+      const delegate = createXnnpack(api.xnnpack!, 1, flags)!;
       expect(api.modifyGraphWithDelegate(interpreter, delegate)).toBe(STATUS.ok);
       expect(api.allocateTensors(interpreter)).toBe(STATUS.ok);
       return { interpreter, delegate, times: [] as number[] };
@@ -130,7 +130,7 @@ describeIf('shared')('real models', () => {
     );
     for (const { interpreter, delegate } of made) {
       api.interpreterDelete(interpreter);
-      api.xnnpackDelete(delegate);
+      api.xnnpack!.delete(delegate);
     }
     api.modelDelete(model);
     expect(without / withFlags).toBeGreaterThan(3);

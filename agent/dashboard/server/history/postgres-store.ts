@@ -1,7 +1,11 @@
 import type { Pool } from 'pg';
 import { z } from 'zod';
 import { benchSchema } from '../../../contracts/bench.ts';
-import { benchLineSchema, type BenchLine, type HistoryPoint } from '../../../contracts/dashboard.ts';
+import {
+  benchLineSchema,
+  type BenchLine,
+  type HistoryPoint,
+} from '../../../contracts/dashboard.ts';
 import { jobRecordSchema } from '../../../contracts/job.ts';
 import type { BenchArrival, HistoryQuery, HistoryStore, Sample } from '../ports.ts';
 import { parsedJson, unreadableCounter } from './documents.ts';

@@ -13,12 +13,12 @@ import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../../model/t
 export function foldPads(graph: TfliteGraph): TfliteGraph {
   const index = indexGraph(graph);
   const operators = graph.operators.map((operator) => {
-    const [input = -1, ...rest] = operator.inputs;
-    const pad = index.producer.get(input);
     const options = convolution(operator);
-    if (pad === undefined || options?.padding !== 'VALID') return operator;
-    if (!isSame(graph, index, pad, operator)) return operator;
-    const inputs = [pad.inputs[0] ?? -1, ...rest];
+    const padded = paddedInput(graph, index, operator);
+    if (options === undefined || padded === undefined) return operator;
+    const { pad, from, axes } = padded;
+    if (!axes.every((one) => isSameAlong(one, from))) return operator;
+    const inputs = [pad.inputs[0] ?? -1, ...operator.inputs.slice(1)];
     return { ...operator, inputs, options: { ...options, padding: 'SAME' as const } };
   });
   return { ...graph, operators };
@@ -33,36 +33,48 @@ function convolution(operator: TfliteOperator) {
   );
 }
 
-/** Whether padding SAME of what the PAD reads makes the sums that there are. */
-function isSame(
+/** What a convolution reads, as it is before a PAD with zeros around height and width. */
+interface PaddedInput {
+  readonly pad: TfliteOperator;
+  readonly from: TfliteTensor;
+  readonly axes: readonly PaddedAxis[];
+}
+
+/** Undefined where a convolution pads by itself, and where its input is not such a tensor. */
+export function paddedInput(
   { tensors }: TfliteGraph,
-  { outputs, constants }: GraphIndex,
-  pad: TfliteOperator,
+  { producer, outputs, constants }: GraphIndex,
   conv: TfliteOperator,
-): boolean {
+): PaddedInput | undefined {
+  const pad = producer.get(conv.inputs[0] ?? -1);
+  if (pad?.op !== 'PAD') return undefined;
   const [from, widths] = pad.inputs.map((at) => tensors[at]);
   const filter = tensors[conv.inputs[1] ?? -1];
   const options = convolution(conv);
-  if (pad.op !== 'PAD' || from === undefined || widths === undefined || filter === undefined) {
-    return false;
-  }
+  if (from === undefined || widths === undefined || filter === undefined) return undefined;
   // What is an output stays; constants are folded elsewhere.
-  if (outputs.has(pad.outputs[0] ?? -1) || constants.has(pad.inputs[0] ?? -1)) return false;
-  if (options === undefined || from.shape.length !== 4 || filter.shape.length !== 4) return false;
-  if (!isConstant(widths) || widths.type !== 'INT32' || widths.data === null) return false;
-  const [batchBefore, batchAfter, top = -1, bottom = -1, left = -1, right = -1, ...channels] =
+  if (outputs.has(pad.outputs[0] ?? -1) || constants.has(pad.inputs[0] ?? -1)) return undefined;
+  if (options?.padding !== 'VALID') return undefined;
+  if (from.shape.length !== 4 || filter.shape.length !== 4) return undefined;
+  if (!isConstant(widths) || widths.type !== 'INT32' || widths.data === null) return undefined;
+  const [batchBefore, batchAfter, top = -1, bottom = -1, left = -1, end = -1, ...channels] =
     tensorNumbers(widths);
-  if ([batchBefore, batchAfter, ...channels].some((width) => width !== 0)) return false;
+  if ([batchBefore, batchAfter, ...channels].some((width) => width !== 0)) return undefined;
   const { strideH, strideW, dilationHFactor, dilationWFactor } = options;
+  const [, height = 0, width = 0] = filter.shape;
+  const down = { taps: height, stride: strideH, dilation: dilationHFactor };
+  const right = { taps: width, stride: strideW, dilation: dilationWFactor };
   const axes = [
-    { axis: 1, before: top, after: bottom, stride: strideH, dilation: dilationHFactor },
-    { axis: 2, before: left, after: right, stride: strideW, dilation: dilationWFactor },
+    { axis: 1, before: top, after: bottom, ...down },
+    { axis: 2, before: left, after: end, ...right },
   ];
-  return axes.every((one) => isSameAlong(one, from, filter.shape[one.axis] ?? 0));
+  return { pad, from, axes };
 }
 
-interface Axis {
+/** Height or width of a padded tensor, and how a convolution goes along it. */
+export interface PaddedAxis {
   readonly axis: number;
+  readonly taps: number;
   /** What the PAD puts in front and behind. */
   readonly before: number;
   readonly after: number;
@@ -70,10 +82,10 @@ interface Axis {
   readonly dilation: number;
 }
 
+/** Whether padding SAME of what the PAD reads makes the sums that there are. */
 function isSameAlong(
-  { axis, before, after, stride, dilation }: Axis,
+  { axis, taps, before, after, stride, dilation }: PaddedAxis,
   { shape, shapeSignature = shape }: TfliteTensor,
-  taps: number,
 ): boolean {
   const reach = (taps - 1) * dilation + 1;
   // With steps of one the size does not matter.

@@ -1,0 +1,105 @@
+import { bytesOf } from '../../model/bytes.ts';
+import { indexGraph } from '../../model/tflite/graph.ts';
+import { floatData, isConstant } from '../../model/tflite/tensor.ts';
+import { makeTensor, optionsOf } from '../../model/tflite/types.ts';
+import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
+import { type PaddedAxis, paddedInput } from './prepare/fold-pads.ts';
+import type { Restated } from './restate.ts';
+
+/**
+ * How many products more for each place of the input a larger filter may cost. XNNPACK copies place by
+ * place what it pads in int8: 5 nanoseconds each on x86, whatever the channels, where it makes 170
+ * products in one (and more with VNNI). Slower products, as of older ARM cores, leave about this many.
+ */
+const MOST_PRODUCTS = 200;
+
+/**
+ * A PAD in front of a convolution that takes larger steps becomes padding SAME where a larger filter,
+ * with zeros behind its taps, begins at the same element: the same sums. Of the first layer of a picture's
+ * model, in int8, copying takes longer than convolving does.
+ * @param isKept which operators are to stay as they are
+ */
+export function growFilters(
+  graph: TfliteGraph,
+  isKept: (operator: TfliteOperator) => boolean,
+): Restated {
+  const index = indexGraph(graph);
+  const tensors = [...graph.tensors];
+  const moved = new Map<TfliteOperator, TfliteOperator>();
+  const pads = new Map<TfliteOperator, TfliteOperator>();
+  for (const operator of graph.operators) {
+    const options = optionsOf(operator, 'Conv2DOptions');
+    const padded = paddedInput(graph, index, operator);
+    if (options === undefined || padded === undefined) continue;
+    if (isKept(operator) || isKept(padded.pad)) continue;
+    const sides = padded.axes.map((axis) => tapsOf(axis, padded.from, outputOf(graph, operator)));
+    const grown = grownFilter(graph, operator, sides, padded.axes);
+    if (grown === undefined) continue;
+    const inputs = [padded.pad.inputs[0] ?? -1, tensors.push(grown) - 1];
+    const now: TfliteOperator = {
+      ...operator,
+      inputs: [...inputs, ...operator.inputs.slice(2)],
+      options: { ...options, padding: 'SAME' },
+    };
+    moved.set(operator, now);
+    pads.set(padded.pad, now);
+  }
+  if (moved.size === 0) return { graph, moved };
+  const operators = graph.operators.map((operator) => moved.get(operator) ?? operator);
+  // What still reads a PAD keeps it; of the others the convolution does the work.
+  const read = new Set([...operators.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+  const isIdle = (operator: TfliteOperator) =>
+    pads.has(operator) && !operator.outputs.some((at) => read.has(at));
+  for (const [pad, now] of pads) if (isIdle(pad)) moved.set(pad, now);
+  const left = operators.filter((operator) => !isIdle(operator));
+  return { graph: { ...graph, tensors, operators: left }, moved };
+}
+
+const outputOf = ({ tensors }: TfliteGraph, { outputs }: TfliteOperator) =>
+  tensors[outputs[0] ?? -1];
+
+/** The fewest taps with which padding SAME begins where the PAD does, or undefined. */
+function tapsOf(
+  { axis, taps, before, stride, dilation }: PaddedAxis,
+  { shape, shapeSignature = shape }: TfliteTensor,
+  made: TfliteTensor | undefined,
+): number | undefined {
+  const size = shape[axis] ?? 0;
+  const results = made?.shape[axis];
+  if (size <= 0 || (shapeSignature[axis] ?? -1) < 0) return undefined;
+  if (results !== Math.ceil(size / stride)) return undefined;
+  const beforeSame = (count: number) => {
+    const missing = (results - 1) * stride + (count - 1) * dilation + 1 - size;
+    return Math.floor(Math.max(missing, 0) / 2);
+  };
+  // The same zeros on both sides of a size that the steps divide want as many taps more as a step skips.
+  return Array.from({ length: stride }, (_, more) => taps + more).find(
+    (count) => beforeSame(count) === before,
+  );
+}
+
+function grownFilter(
+  { tensors }: TfliteGraph,
+  { inputs }: TfliteOperator,
+  [rows, columns]: readonly (number | undefined)[],
+  axes: readonly PaddedAxis[],
+): TfliteTensor | undefined {
+  const filter = tensors[inputs[1] ?? -1];
+  if (rows === undefined || columns === undefined) return undefined;
+  if (filter?.type !== 'FLOAT32' || !isConstant(filter) || filter.data === null) return undefined;
+  if (filter.sparsity !== undefined) return undefined;
+  const [count = 0, height = 0, width = 0, channels = 0] = filter.shape;
+  const steps = axes.reduce((product, { stride }) => product * stride, 1);
+  const more = (rows * columns - height * width) * count * channels;
+  if (more / steps > MOST_PRODUCTS) return undefined;
+  const from = floatData(filter);
+  const values = new Float32Array(count * rows * columns * channels);
+  for (let row = 0; row < count * height; row++) {
+    const taken = from.subarray(row * width * channels, (row + 1) * width * channels);
+    const to = Math.floor(row / height) * rows + (row % height);
+    values.set(taken, to * columns * channels);
+  }
+  const name = `${filter.name}_${rows}x${columns}`;
+  const shape = [count, rows, columns, channels];
+  return makeTensor({ name, type: 'FLOAT32', shape, data: bytesOf(values) });
+}
