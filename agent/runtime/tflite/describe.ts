@@ -66,6 +66,7 @@ export function describePorts(
   facts: FileFacts,
   ports: Ports,
   interpreter: Interpreter,
+  remark: string | null,
 ): SessionDescription {
   const describe = (
     side: readonly Port[],
@@ -83,10 +84,11 @@ export function describePorts(
         ...(scale > 0 && { quantization: { scale, zeroPoint } }),
       };
     });
+  const notes = [interpreter.note, remark].filter((note) => note !== null);
   return {
     inputs: describe(ports.inputs, interpreter.inputs, facts.inputs),
     outputs: describe(ports.outputs, interpreter.outputs, facts.outputs),
-    ...(interpreter.note !== null && { notes: [interpreter.note] }),
+    ...(notes.length > 0 && { notes }),
   };
 }
 

@@ -7,9 +7,8 @@ import { hasShortWindows } from './window-facts.ts';
 /*
  * What the C API does not tell about a model: which dimensions are open, which tensors keep their
  * values from one run to the next, what the signatures call inputs and outputs, whether something is
- * computed for nobody, and whether XNNPACK would compute it wrongly (window-facts.ts). Field numbers are
- * those of the format's schema
- * (tensorflow/lite/schema/schema.fbs, version 3).
+ * computed for nobody, where constants lie, and whether XNNPACK would compute it wrongly (window-facts.ts).
+ * Field numbers are those of the format's schema (tensorflow/lite/schema/schema.fbs, version 3).
  */
 
 export interface TensorFacts {
@@ -40,6 +39,8 @@ export interface FileFacts {
   readonly hasVariables: boolean;
   /** Whether an operator of any subgraph makes only what nothing reads and no output shows. */
   readonly hasUnreadResults: boolean;
+  /** Whether constants lie behind the flatbuffer, where libraries before 2.15 do not look. */
+  readonly hasOutsideConstants: boolean;
   /** Whether a convolution of any subgraph is one that XNNPACK computes wrongly (short-windows.ts). */
   readonly hasShortWindows: boolean;
   readonly signatures: readonly SignatureFacts[];
@@ -48,7 +49,8 @@ export interface FileFacts {
 const IDENTIFIER = 'TFL3';
 const IDENTIFIER_AT = 4;
 
-const MODEL = { subgraphs: 2, signatures: 7 } as const;
+const MODEL = { subgraphs: 2, buffers: 4, signatures: 7 } as const;
+const BUFFER = { offset: 1 } as const;
 const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2, operators: 3 } as const;
 const OPERATOR = { inputs: 1, outputs: 2 } as const;
 const TENSOR = { name: 3, isVariable: 5, shapeSignature: 7 } as const;
@@ -91,6 +93,10 @@ function factsOf(model: FlatTable): FileFacts {
       graph.tables(SUBGRAPH.tensors).some((tensor) => tensor.bool(TENSOR.isVariable)),
     ),
     hasUnreadResults: subgraphs.some(hasUnreadResults),
+    // An offset of 0 or 1 says that there is none. Its low half is enough: not all are multiples of 4 GB.
+    hasOutsideConstants: model
+      .tables(MODEL.buffers)
+      .some((buffer) => ![0, 1].includes(buffer.int32(BUFFER.offset))),
     hasShortWindows: hasShortWindows(model, subgraphs),
     signatures: model.tables(MODEL.signatures).map((signature) => ({
       key: signature.text(SIGNATURE.key) ?? '',

@@ -113,7 +113,8 @@ export function newerNeeded(op: string, version: number, loaded: string): string
   return `op ${op} version ${version} needs ${needs}, and ${loaded} is loaded`;
 }
 
-function isNewer(first: string, loaded: string): boolean {
+/** Whether TFLite `first` (such as 2.15) came after `loaded` (such as 2.9.0). */
+export function isNewer(first: string, loaded: string): boolean {
   const [major = 0, minor = 0] = first.split('.').map(Number);
   const [loadedMajor = 0, loadedMinor = 0] = loaded.split('.').map(Number);
   return major === loadedMajor ? minor > loadedMinor : major > loadedMajor;

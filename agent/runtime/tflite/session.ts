@@ -48,8 +48,16 @@ export function openSession(tflite: Tflite, modelPath: string, options: OpenOpti
     loaded: null,
   };
   try {
-    opened.interpreter = opened.make(null);
-    const description = describePorts(tflite.api, modelPath, facts, ports, opened.interpreter);
+    const interpreter = opened.make(null);
+    opened.interpreter = interpreter;
+    const description = describePorts(
+      tflite.api,
+      modelPath,
+      facts,
+      ports,
+      interpreter,
+      model.remark,
+    );
     return sessionOf(opened, description);
   } catch (error) {
     free(opened);

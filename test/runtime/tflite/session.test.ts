@@ -4,6 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { tfliteRuntime } from '../../../agent/runtime/tflite/tflite.ts';
 import type { OpenOptions, TensorType } from '../../../agent/runtime/types.ts';
+import { makeOperator, type TfliteGraph } from '../../../agent/model/tflite/types.ts';
+import {
+  constant,
+  tfliteBytes,
+  tinyTflite as richTflite,
+  value,
+} from '../../support/tflite-models.ts';
 import { type TinyTflite, tinyTflite } from '../../support/tiny-tflite.ts';
 
 const OPTIONS: OpenOptions = { threads: 1, optimization: 'all', arena: true };
@@ -394,5 +401,62 @@ describe('operators that compute for nobody', () => {
     const { y } = await session.run(feeds([1, 2], 1, 2));
     expect(y?.data).toEqual(new Float32Array([11, 22]));
     await session.close();
+  });
+});
+
+describe('constants behind the flatbuffer', () => {
+  // TFLite 2.9 does not look there; recent converters and AI Edge Quantizer write such files.
+  const sum = (fields: Partial<TfliteGraph> = {}) =>
+    richTflite(
+      {
+        tensors: [
+          value('x', [1, 2]),
+          constant('bias', Float32Array.of(10, 20)),
+          value('y', [1, 2]),
+        ],
+        inputs: [0],
+        outputs: [2],
+        operators: [makeOperator({ op: 'ADD', inputs: [0, 1], outputs: [2] })],
+        ...fields,
+      },
+      { constantsOutside: true },
+    );
+
+  test.each(['all', 'disabled'] as const)('are found, optimization %s', async (optimization) => {
+    const path = await save(`outside-${optimization}.tflite`, tfliteBytes(sum()));
+    const session = await tfliteRuntime.open(path, { ...OPTIONS, optimization });
+    expect(session.describe().notes).toEqual([
+      expect.stringMatching(/^its constants lie behind the flatbuffer.*copy in memory/),
+    ]);
+    const { y } = await session.run(feeds([1, 2], 1, 2));
+    expect(y?.data).toEqual(new Float32Array([11, 22]));
+    await session.close();
+  });
+
+  test('also where operators compute for nobody', async () => {
+    const graph = sum().subgraphs[0];
+    const idle = sum({
+      tensors: [...(graph?.tensors ?? []), value('spare', [1, 2])],
+      operators: [
+        makeOperator({ op: 'ADD', inputs: [0, 1], outputs: [3] }),
+        makeOperator({ op: 'ADD', inputs: [0, 1], outputs: [2] }),
+      ],
+    });
+    const session = await tfliteRuntime.open(
+      await save('outside-idle.tflite', tfliteBytes(idle)),
+      OPTIONS,
+    );
+    const { y } = await session.run(feeds([1, 2], 1, 2));
+    expect(y?.data).toEqual(new Float32Array([11, 22]));
+    await session.close();
+  });
+
+  test('that are cut off are said to be', async () => {
+    const bytes = tfliteBytes(sum());
+    const { failure } = await refusal('outside-cut.tflite', bytes.subarray(0, bytes.length - 12));
+    expect(failure).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(/constants lie behind the flatbuffer.*2\.15.*cut off/),
+    });
   });
 });

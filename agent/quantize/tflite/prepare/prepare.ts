@@ -19,7 +19,7 @@ export interface PrepareOptions {
  * The same function, without what stands in the way of quantizing: float16 weights are decoded once,
  * sparse ones unpacked, what only depends on constants is computed, activations that a converter took
  * apart are put together, zeros around the input of a convolution are left to it, what nobody reads is
- * dropped.
+ * dropped. Constants go inside the flatbuffer, where every runtime finds them.
  * int8 weights stay as they are stored (stored-weights.ts).
  * @throws ModelError when sparse weights cannot be unpacked
  */
@@ -33,7 +33,7 @@ export function prepareTflite(
     const folded = withoutIdlePadding(foldPads(recompose(known)));
     return fixBatch && index === 0 ? withoutOpenBatch(folded) : folded;
   });
-  return compact({ ...model, subgraphs });
+  return compact({ ...model, subgraphs, constantsOutside: false });
 }
 
 /** Other open sizes than the batch stay open. */
