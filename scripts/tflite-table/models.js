@@ -30,7 +30,7 @@ function waves(length) {
 }
 
 /**
- * A Markdown table, line by line, as the lines come to be known.
+ * A Markdown list, line by line, as the lines come to be known.
  * @param {string} folder
  * @param {string} work a folder for files that may be thrown away
  * @param {readonly string[]} schemes
@@ -41,8 +41,6 @@ export async function lookAtModels(folder, work, schemes, timeoutMs, print) {
   const models = readdirSync(folder)
     .filter((file) => file.endsWith('.tflite'))
     .toSorted();
-  print('| scheme | made | refused or failed |');
-  print('| --- | --- | --- |');
   /* oxlint-disable no-await-in-loop -- one after the other */
   for (const scheme of schemes) {
     let made = 0;
@@ -57,7 +55,8 @@ export async function lookAtModels(folder, work, schemes, timeoutMs, print) {
       if (error === null) made += 1;
       else tally(reasons, error, path);
     }
-    print(`| ${scheme} | ${made} of ${models.length} | ${inWords(reasons)} |`);
+    print(`- \`${scheme}\` takes ${made} of ${models.length}.${reasons.size === 0 ? '' : ' Not:'}`);
+    for (const line of inWords(reasons)) print(`  - ${line}`);
   }
   /* oxlint-enable no-await-in-loop */
 }
@@ -83,11 +82,10 @@ function tally(reasons, error, path) {
 /** @param {Reasons} reasons */
 function inWords(reasons) {
   const list = [...reasons].toSorted(([, a], [, b]) => b.models - a.models);
-  const said = list.map(([why, { models, operators }]) => {
+  return list.map(([why, { models, operators }]) => {
     const names = operators.size === 0 ? '' : ` (it: ${[...operators].join(', ')})`;
     return `${models}: ${why}${names}`;
   });
-  return (said.join('; ') || 'none').replaceAll('|', '/');
 }
 
 /** The same reason of different models is one. @param {string} error @param {string} path */
