@@ -66,6 +66,7 @@ test.each([
   for (const part of text.split('\n\n').slice(0, -1)) {
     const [, name = '', data = ''] = /^event: (\w+)\ndata: (.*)$/.exec(part) ?? [];
     const schema = Object.entries(eventSchemas).find(([known]) => known === name)?.[1];
+    expect(schema).toBeDefined();
     expect(schema?.safeParse(JSON.parse(data)).error?.issues.slice(0, 3)).toBeUndefined();
   }
 });

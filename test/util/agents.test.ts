@@ -105,6 +105,7 @@ test('the launcher needs nothing but Node.js and small files of ours', () => {
     'util/durable.ts',
     'util/errors.ts',
     'util/files.ts',
+    'util/links.ts',
     'util/paths.ts',
     'util/version.ts',
   ]);

@@ -129,11 +129,19 @@ function sampleNote(
  * a thousand classes, models that are in use reach several times this.
  */
 const IMPLAUSIBLE_SHARE = 0.1;
+/** A model that is right half the time is wrong on all of ten once in a thousand. */
+const ENOUGH_FOR_A_SHARE = 10;
 
-/** Warns when the model as it was given is hardly ever right: then no drop means anything. */
+/**
+ * Warns when the model as it was given is hardly ever right: then no drop means anything. Of classes
+ * only: a whole text without a mistake is much to ask of a good model.
+ */
 export function implausibleTaskWarning(rows: readonly MeasuredRow[]): string | undefined {
-  const accuracy = rows.find((row) => isReference(row) && row.accuracy !== null)?.accuracy ?? null;
-  if (accuracy === null || !(accuracy.value < IMPLAUSIBLE_SHARE)) return undefined;
+  const row = rows.find((one) => isReference(one) && one.accuracy !== null);
+  const accuracy = row?.accuracy ?? null;
+  if (row === undefined || accuracy === null || accuracy.metric !== 'top1') return undefined;
+  const enough = (samplesOf(row) ?? 0) >= ENOUGH_FOR_A_SHARE;
+  if (!enough || !(accuracy.value < IMPLAUSIBLE_SHARE)) return undefined;
   const percent = (accuracy.value * POINTS).toFixed(1);
   return `the model as it was given reaches only ${percent} % of ${accuracy.metric}: check how inputs are prepared (--mean, --std, --color, or the manifest) and what labels count from (task.labelOffset)`;
 }

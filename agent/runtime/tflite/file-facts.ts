@@ -51,6 +51,8 @@ const IDENTIFIER_AT = 4;
 
 const MODEL = { subgraphs: 2, buffers: 4, signatures: 7 } as const;
 const BUFFER = { offset: 1 } as const;
+/** More than a table with its vtable, and little beside the constants between them. */
+const BUFFER_PAGE_BYTES = 256;
 const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2, operators: 3 } as const;
 const OPERATOR = { inputs: 1, outputs: 2 } as const;
 const TENSOR = { name: 3, isVariable: 5, shapeSignature: 7 } as const;
@@ -64,7 +66,7 @@ export function readFileFacts(path: string): FileFacts {
     if (file.bytes < 8 || file.text(IDENTIFIER_AT, 4) !== IDENTIFIER) {
       throw new RangeError('it does not begin like one');
     }
-    return factsOf(FlatTable.root(file));
+    return { ...factsOf(FlatTable.root(file)), hasOutsideConstants: hasOutsideConstants(path) };
   } catch (error) {
     const message = `cannot load ${path}: not a TFLite model, or cut short (${messageOf(error)})`;
     throw new RuntimeFailure('INVALID_MODEL', message, { cause: error });
@@ -73,7 +75,7 @@ export function readFileFacts(path: string): FileFacts {
   }
 }
 
-function factsOf(model: FlatTable): FileFacts {
+function factsOf(model: FlatTable): Omit<FileFacts, 'hasOutsideConstants'> {
   const subgraphs = model.tables(MODEL.subgraphs);
   const [main] = subgraphs;
   if (main === undefined) throw new RangeError('it has no graph');
@@ -93,11 +95,7 @@ function factsOf(model: FlatTable): FileFacts {
       graph.tables(SUBGRAPH.tensors).some((tensor) => tensor.bool(TENSOR.isVariable)),
     ),
     hasUnreadResults: subgraphs.some(hasUnreadResults),
-    // An offset of 0 or 1 says that there is none. Its low half is enough: not all are multiples of 4 GB.
-    hasOutsideConstants: model
-      .tables(MODEL.buffers)
-      .some((buffer) => ![0, 1].includes(buffer.int32(BUFFER.offset))),
-    hasShortWindows: hasShortWindows(model, subgraphs),
+    hasShortWindows: hasShortWindows(model, subgraphs, hasOpenSizes(tensors, inputs)),
     signatures: model.tables(MODEL.signatures).map((signature) => ({
       key: signature.text(SIGNATURE.key) ?? '',
       subgraph: signature.int32(SIGNATURE.subgraph),
@@ -105,6 +103,25 @@ function factsOf(model: FlatTable): FileFacts {
       outputs: namedIn(signature, SIGNATURE.outputs),
     })),
   };
+}
+
+/** Sizes beside the batch that may be others than the file declares. */
+function hasOpenSizes(tensors: readonly TensorFacts[], inputs: readonly number[]): boolean {
+  return inputs.some((at) => tensors[at]?.openShape?.some((size, axis) => axis > 0 && size < 0));
+}
+
+/**
+ * An offset of 0 or 1 says that there is none; its low half is enough, since not all are multiples of
+ * 4 GB. A buffer's table lies beside its data, of which little is to be read.
+ */
+function hasOutsideConstants(path: string): boolean {
+  const file = new PagedFile(path, BUFFER_PAGE_BYTES);
+  try {
+    const buffers = FlatTable.root(file).tables(MODEL.buffers);
+    return buffers.some((buffer) => ![0, 1].includes(buffer.int32(BUFFER.offset)));
+  } finally {
+    file.close();
+  }
 }
 
 /** If a chain of operators is for nobody, its last one makes what nothing reads. */

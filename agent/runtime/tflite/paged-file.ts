@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
+/** A page of this size is read at once where tables lie side by side. */
 const PAGE_BYTES = 64 * 1024;
 
 /**
@@ -17,12 +18,14 @@ const MAX_ITEMS = 8_000_000;
 export class PagedFile {
   readonly bytes: number;
   readonly #file: number;
+  readonly #pageBytes: number;
   readonly #pages = new Map<number, Buffer>();
   #items = 0;
   #lastNumber = -1;
   #last: Buffer = Buffer.alloc(0);
 
-  constructor(path: string) {
+  constructor(path: string, pageBytes = PAGE_BYTES) {
+    this.#pageBytes = pageBytes;
     this.#file = openSync(path, 'r');
     this.bytes = fstatSync(this.#file).size;
   }
@@ -39,18 +42,18 @@ export class PagedFile {
   }
 
   u8(at: number): number {
-    return this.#page(at).readUInt8(at % PAGE_BYTES);
+    return this.#page(at).readUInt8(at % this.#pageBytes);
   }
 
   u16(at: number): number {
-    const place = at % PAGE_BYTES;
+    const place = at % this.#pageBytes;
     return this.#isWhole(at, 2)
       ? this.#page(at).readUInt16LE(place)
       : this.u8(at) | (this.u8(at + 1) << 8);
   }
 
   i32(at: number): number {
-    const place = at % PAGE_BYTES;
+    const place = at % this.#pageBytes;
     return this.#isWhole(at, 4)
       ? this.#page(at).readInt32LE(place)
       : this.u16(at) | (this.u16(at + 2) << 16);
@@ -66,12 +69,12 @@ export class PagedFile {
 
   /** Whether so many bytes lie in one page. */
   #isWhole(at: number, length: number): boolean {
-    return at % PAGE_BYTES <= PAGE_BYTES - length && at >= 0 && at + length <= this.bytes;
+    return at % this.#pageBytes <= this.#pageBytes - length && at >= 0 && at + length <= this.bytes;
   }
 
   #page(at: number): Buffer {
     if (at < 0 || at >= this.bytes) throw new RangeError(`offset ${at} is outside the file`);
-    const number = Math.floor(at / PAGE_BYTES);
+    const number = Math.floor(at / this.#pageBytes);
     if (number === this.#lastNumber) return this.#last;
     this.#last = this.#pages.get(number) ?? this.#read(number);
     this.#lastNumber = number;
@@ -79,8 +82,8 @@ export class PagedFile {
   }
 
   #read(number: number): Buffer {
-    const start = number * PAGE_BYTES;
-    const page = Buffer.alloc(Math.min(PAGE_BYTES, this.bytes - start));
+    const start = number * this.#pageBytes;
+    const page = Buffer.alloc(Math.min(this.#pageBytes, this.bytes - start));
     readSync(this.#file, page, 0, page.length, start);
     this.#pages.set(number, page);
     return page;

@@ -1,4 +1,4 @@
-import { endsShort } from '../../model/tflite/short-windows.ts';
+import { endsShort, mayEndShort } from '../../model/tflite/short-windows.ts';
 import type { FlatTable } from './flat-table.ts';
 
 /* Field numbers are those of the format's schema (tensorflow/lite/schema/schema.fbs, version 3). */
@@ -16,8 +16,15 @@ const DILATION: ReadonlyMap<number, { readonly width: number; readonly height: n
   [4, { width: 5, height: 6 }],
 ]);
 
-/** Whether some convolution's windows end before its input does (`endsShort`). */
-export function hasShortWindows(model: FlatTable, subgraphs: readonly FlatTable[]): boolean {
+/**
+ * Whether some convolution's windows end before its input does (`endsShort`).
+ * @param open whether inputs may have other sizes than the file declares, and with them any tensor
+ */
+export function hasShortWindows(
+  model: FlatTable,
+  subgraphs: readonly FlatTable[],
+  open: boolean,
+): boolean {
   const codes = model
     .tables(MODEL.operatorCodes)
     .map((one) => Math.max(one.int8(OPERATOR_CODE.formerly), one.int32(OPERATOR_CODE.builtin)));
@@ -35,10 +42,10 @@ export function hasShortWindows(model: FlatTable, subgraphs: readonly FlatTable[
       const [strideH, strideW] = [options.int32(OPTIONS.strideH), options.int32(OPTIONS.strideW)];
       const down = reachOf(rows, options.int32(dilation.height, 1));
       const along = reachOf(columns, options.int32(dilation.width, 1));
-      return (
-        endsShort({ size: height, stride: strideH, reach: down }) ||
-        endsShort({ size: width, stride: strideW, reach: along })
-      );
+      return [
+        { size: height, stride: strideH, reach: down },
+        { size: width, stride: strideW, reach: along },
+      ].some((axis) => (open && mayEndShort(axis)) || endsShort(axis));
     });
   });
 }

@@ -22,8 +22,9 @@ export class GraphBuilder {
     this.next = randoms(seed);
   }
 
-  input(name: string, shape: readonly number[]): number {
-    const at = this.add(value(name, shape));
+  /** @param open the shape with -1 where it is open */
+  input(name: string, shape: readonly number[], open?: readonly number[]): number {
+    const at = this.add({ ...value(name, shape), ...(open && { shapeSignature: open }) });
     this.inputs.push(at);
     return at;
   }

@@ -158,6 +158,9 @@ async function apart(subject: Subject | undefined, make: Make): Promise<Decibels
   if (quantized === undefined) return undefined;
   const old = numbersOf(await runAll(quantized, [feeds]));
   const newest = numbersOf(await runNewest(quantized, [feeds]));
+  // Whatever was in memory may be no number, and there may be too little of it.
+  expect(newest).toHaveLength(old.length);
+  expect(newest.every(Number.isFinite) && old.every(Number.isFinite)).toBe(true);
   return {
     old: sqnr(subject.old, old),
     newest: sqnr(subject.newest, newest),

@@ -9,16 +9,17 @@ const OPS = ['DEPTHWISE_CONV_2D', 'CONV_2D'] as const;
 type Op = (typeof OPS)[number];
 
 /** A filter of [1 10] in steps of three over one row, with padding SAME unless there is a PAD of its own. */
-function stepping(op: Op, size: number, padded?: 'padded'): TfliteModel {
+function stepping(op: Op, size: number, how?: 'padded' | 'open'): TfliteModel {
   const g = new GraphBuilder();
-  let x = g.input('x', [1, 1, size, 1]);
-  if (padded !== undefined) {
+  let x = g.input('x', [1, 1, size, 1], how === 'open' ? [1, 1, -1, 1] : undefined);
+  const padded = how === 'padded';
+  if (padded) {
     const widths = g.ints('widths', [0, 0, 0, 0, 0, 1, 0, 0], [4, 2]);
     x = g.make('PAD', 'wide', [x, widths], [1, 1, size + 1, 1], { kind: 'PadOptions' });
   }
   const filter = g.floats('filter', [1, 10], [1, 1, 2, 1]);
   const common = {
-    padding: padded === undefined ? 'SAME' : 'VALID',
+    padding: padded ? 'VALID' : 'SAME',
     strideW: 3,
     strideH: 3,
     dilationWFactor: 1,
@@ -53,6 +54,12 @@ test.each(OPS)('%s whose windows end early is right, though not on XNNPACK', asy
   expect(await notesOf(model)).toEqual([
     expect.stringMatching(/leave over the end of their input.*own kernels/),
   ]);
+});
+
+test.each(OPS)('%s of an open size may be given one whose windows end early', async (op) => {
+  const model = stepping(op, 5, 'open');
+  expect((await run(model, counting(6)))['y']!.data).toEqual(SUMS);
+  expect(await notesOf(model)).toHaveLength(1);
 });
 
 test.each(OPS)('%s prepared says VALID, and runs on XNNPACK', async (op) => {
