@@ -89,8 +89,8 @@ export function tallyOf(
 }
 
 /** A device that was away or switched off all the time that its job was valid. */
-function isSilent({ state, seq, reason }: Execution): boolean {
-  return state === 'failed' && seq === 0 && reason?.code === NO_ANSWER;
+function isSilent({ state, seq, wasHeard, reason }: Execution): boolean {
+  return state === 'failed' && seq === 0 && !wasHeard && reason?.code === NO_ANSWER;
 }
 
 function countJudged(judged: { failed: number; ended: number }, execution: Execution): void {

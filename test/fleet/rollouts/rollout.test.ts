@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { afresh, executionSchema } from '../../../agent/fleet/rollouts/execution.ts';
 import { NO_OTHERS } from '../../../agent/fleet/rollouts/others.ts';
 import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
 import { KEY, row, rows, spec, START_MS, Trial } from './support.ts';
@@ -414,6 +415,24 @@ describe('a rollout', () => {
     open.slice(10).forEach((id) => trial.succeeds(id));
     trial.step(5 * 3600);
     expect(trial.record.reason?.text).toContain('10 of 20 failed (50 %)');
+  });
+
+  test('takes devices for failures that fell silent before their jobs were given again', () => {
+    const trial = new Trial(rows(4), { jobSeconds: 600, maxFailed: { percent: 10, count: 2 } });
+    trial.step();
+    const [good = '', ...dead] = trial.open();
+    dead.forEach((id) => trial.says(id, 'IN_PROGRESS'));
+    // Twice, as after two new connections, and read from the store in between.
+    for (let time = 0; time < 2; time += 1) {
+      for (const [id, execution] of trial.executions) {
+        const kept: unknown = JSON.parse(JSON.stringify(afresh(execution)));
+        trial.executions.set(id, executionSchema.parse(kept));
+      }
+    }
+    trial.succeeds(good);
+    trial.step(900);
+    expect(trial.record.counts).toMatchObject({ succeeded: 1, failed: 3 });
+    expect(trial.record.reason?.text).toBe('wave 1: 3 of 4 failed (75 %); the limit is 10 % and 2');
   });
 
   test('does not wait for devices that are away, and hears them when they come', () => {
