@@ -336,6 +336,31 @@ describe('a rollout', () => {
     ]);
   });
 
+  test('keeps failed ways back apart from failed deployments of the same reason', () => {
+    const trial = new Trial(rows(4), { maxFailed: { percent: 100, count: 4 } });
+    trial.step();
+    const [bad = '', worse = '', undone = '', kept = ''] = trial.open();
+    const reason = { code: 'phase_timeout', text: 'fitting took too long' };
+    [bad, worse].forEach((id) => trial.says(id, 'FAILED', { reason }));
+    [undone, kept].forEach((id) => trial.succeeds(id));
+    trial.step();
+    trial.command('rollback');
+    trial.step();
+    trial.says(undone, 'SUCCEEDED');
+    trial.says(kept, 'FAILED', { reason: { ...reason, text: 'swapping took too long' } });
+    trial.step();
+    const kind = { code: 'phase_timeout', class: 'rpi-5' };
+    expect(trial.record.failures).toEqual([
+      {
+        ...kind,
+        devices: 2,
+        examples: expect.arrayContaining([bad, worse]),
+        text: 'fitting took too long',
+      },
+      { ...kind, devices: 1, examples: [kept], text: 'not undone: swapping took too long' },
+    ]);
+  });
+
   test('ends what nobody is heard of: five minutes after the job expired', () => {
     const trial = new Trial(rows(2), { jobSeconds: 600 });
     trial.step();
