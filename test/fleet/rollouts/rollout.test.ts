@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { afresh, executionSchema } from '../../../agent/fleet/rollouts/execution.ts';
+import { judgeFailures } from '../../../agent/fleet/rollouts/judge.ts';
 import { NO_OTHERS } from '../../../agent/fleet/rollouts/others.ts';
 import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
+import { NEW_MEMO } from '../../../agent/fleet/rollouts/state.ts';
+import { NO_JOBS } from '../../../agent/fleet/rollouts/tally.ts';
 import { KEY, row, rows, spec, START_MS, Trial } from './support.ts';
 
 /** The release before the one that is rolled out. */
@@ -163,6 +166,25 @@ describe('a rollout', () => {
     expect(trial.record.state).toBe('paused');
     expect(trial.record.waves[0]?.verdict).toBe('20 of 400 failed (5 %); the limit is 5 % and 10');
   });
+
+  test.each([
+    [1, 5000, 0.01, '1 of 5000 failed (0.02 %); the limit is 0.01 % and 1'],
+    [1, 3000, 0.03, '1 of 3000 failed (0.0333 %); the limit is 0.03 % and 1'],
+    [2, 7, 10, '2 of 7 failed (28.6 %); the limit is 10 % and 1'],
+    [7, 7, 100, '7 of 7 failed (100 %); the limit is 100 % and 1'],
+  ])(
+    'tells the share of %i in %i also beside a limit of %f %%',
+    (failed, devices, percent, text) => {
+      const tally = {
+        counts: { ...NO_JOBS, targets: devices, failed, open: devices - failed },
+        classes: new Map(),
+        busy: devices - failed,
+        judged: { failed, ended: failed },
+      };
+      const limited = spec({ maxFailed: { percent, count: 1 } });
+      expect(judgeFailures(tally, 'percent', limited, NEW_MEMO)).toBe(text);
+    },
+  );
 
   test('stops when none of a wave succeeded, though fewer failed than the limit counts', () => {
     const trial = new Trial(rows(8), { maxFailed: { percent: 5, count: 10 } });
