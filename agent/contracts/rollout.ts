@@ -191,7 +191,7 @@ export const rolloutSchema = z
           text: z.string(),
         }),
       )
-      .describe('by reason and hardware class, the most frequent first'),
+      .describe('by reason and hardware class, what was not undone apart, the most frequent first'),
   })
   .describe('how far a rollout is');
 

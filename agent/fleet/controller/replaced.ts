@@ -20,7 +20,7 @@ export class Replaced {
       const execution = one.executions.get(deviceId);
       const next = execution === undefined ? undefined : afresh(execution);
       if (next === undefined || next === execution) continue;
-      // What the new board says begins anew, and what the old one has said counts no more.
+      // What the new board says begins anew, and of the old one only stays that it was heard.
       one.executions.set(deviceId, next);
       one.heard.add(deviceId);
       this.#gone.add(deviceId);

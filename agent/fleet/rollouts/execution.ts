@@ -38,6 +38,8 @@ export const executionSchema = handedOutSchema.extend({
   wave: z.number().int().nonnegative(),
   /** What the device was like when its job was issued. */
   before: valuesSchema.nullable(),
+  /** Its job was spoken of before it was to be given again, with `seq` at 0. */
+  wasHeard: z.boolean().default(false),
   /** It went back by itself. */
   rolledBack: z.boolean(),
   /** The job that undoes this one. */
@@ -77,6 +79,7 @@ export function newExecution(rolloutId: string, row: DeviceRow, wave: number): E
     class: row.class,
     wave,
     before: null,
+    wasHeard: false,
     rolledBack: false,
     back: null,
   };
@@ -124,12 +127,14 @@ export function withRecord(execution: Execution, record: SeenRecord): Execution 
 
 /**
  * The execution for another board under the same name: nobody has spoken yet of the jobs that are open.
- * The same one where there is none.
+ * The same one where there is none. A broker that has forgotten everything looks like a new board: that
+ * somebody was heard stays, or devices that the release has killed would pass for switched off.
  */
 export function afresh(execution: Execution): Execution {
   const { back } = execution;
   if (back?.state === 'open') return { ...execution, back: { ...back, seq: 0 } };
-  return execution.state === 'open' ? { ...execution, seq: 0 } : execution;
+  if (execution.state !== 'open') return execution;
+  return { ...execution, seq: 0, wasHeard: execution.wasHeard || execution.seq > 0 };
 }
 
 function heardOf<T extends HandedOut>(job: T, record: SeenRecord): T {

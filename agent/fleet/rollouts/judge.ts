@@ -24,7 +24,9 @@ export function judgeFailures(
   const percent = tried === 0 ? 0 : (failed / tried) * 100;
   if (failed >= maxFailed.count && percent >= maxFailed.percent) {
     const limit = `${maxFailed.percent} % and ${maxFailed.count}`;
-    return `${failed} of ${tried} failed (${round(percent, 1)} %); the limit is ${limit}`;
+    // Not decimals: of thousands, one alone would be none of a hundred.
+    const share = Number(percent.toPrecision(3));
+    return `${failed} of ${tried} failed (${share} %); the limit is ${limit}`;
   }
   if (waived) return null;
   const isOver = tally.counts.pending + tally.counts.open === 0;
@@ -110,6 +112,6 @@ export function judgeComparison(medians: Medians, { compare: limits }: RolloutSp
   return null;
 }
 
-function round(value: number, digits = 3): number {
-  return Number(value.toFixed(digits));
+function round(value: number): number {
+  return Number(value.toFixed(3));
 }

@@ -79,9 +79,9 @@ export function tallyOf(
     const row = fleet.get(execution.deviceId);
     if (row?.state !== 'online' && row?.state !== 'draining') offline += 1;
     if (execution.state === 'open' && !isAway(row, nowMs)) tally.busy += 1;
-    if (isFailure(execution)) countFailure(failures, execution, execution.reason);
+    if (isFailure(execution)) countFailure(failures, execution, execution);
     const { back } = execution;
-    if (back !== null && isFailure(back)) countFailure(failures, execution, notUndone(back));
+    if (back !== null && isFailure(back)) countFailure(failures, execution, back);
     if (!isSilent(execution)) countJudged(tally.judged, execution);
   }
   const frequent = [...failures.values()].toSorted((a, b) => b.devices - a.devices);
@@ -89,19 +89,14 @@ export function tallyOf(
 }
 
 /** A device that was away or switched off all the time that its job was valid. */
-function isSilent({ state, seq, reason }: Execution): boolean {
-  return state === 'failed' && seq === 0 && reason?.code === NO_ANSWER;
+function isSilent({ state, seq, wasHeard, reason }: Execution): boolean {
+  return state === 'failed' && seq === 0 && !wasHeard && reason?.code === NO_ANSWER;
 }
 
 function countJudged(judged: { failed: number; ended: number }, execution: Execution): void {
   const isFailed = isFailure(execution);
   judged.failed += isFailed ? 1 : 0;
   judged.ended += isFailed || execution.state === 'succeeded' ? 1 : 0;
-}
-
-/** What an operator wanted undone and is not: the device goes on with the release. */
-function notUndone({ reason }: HandedOut): Execution['reason'] {
-  return { code: reason?.code ?? 'unknown', text: `not undone: ${reason?.text ?? ''}` };
 }
 
 function isFailure({ state }: HandedOut): boolean {
@@ -131,14 +126,17 @@ function isAway(row: ReturnType<Fleet['get']>, nowMs: number): boolean {
   return row.lastSeenMs === null || nowMs - row.lastSeenMs >= AWAY_MS;
 }
 
+/** `job`: the deployment, or what was to undo it and has not: the device goes on with the release. */
 function countFailure(
   failures: Map<string, Rollout['failures'][number]>,
-  { deviceId, ...execution }: Execution,
-  reason: Execution['reason'],
+  { deviceId, back, ...execution }: Execution,
+  job: HandedOut,
 ): void {
-  const { code, text } = reason ?? { code: 'unknown', text: '' };
+  const { code, text: why } = job.reason ?? { code: 'unknown', text: '' };
+  const isBack = job === back;
+  const text = isBack ? `not undone: ${why}` : why;
   const className = execution.class.slice(0, MAX_CLASS_CHARACTERS);
-  const key = `${code}\n${className}`;
+  const key = `${isBack}\n${code}\n${className}`;
   const known = failures.get(key);
   if (known === undefined) {
     failures.set(key, { code, class: className, devices: 1, examples: [deviceId], text });

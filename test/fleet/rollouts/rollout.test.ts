@@ -1,6 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { afresh, executionSchema } from '../../../agent/fleet/rollouts/execution.ts';
+import { judgeFailures } from '../../../agent/fleet/rollouts/judge.ts';
 import { NO_OTHERS } from '../../../agent/fleet/rollouts/others.ts';
 import { makePlan } from '../../../agent/fleet/rollouts/plan.ts';
+import { NEW_MEMO } from '../../../agent/fleet/rollouts/state.ts';
+import { NO_JOBS } from '../../../agent/fleet/rollouts/tally.ts';
 import { KEY, row, rows, spec, START_MS, Trial } from './support.ts';
 
 /** The release before the one that is rolled out. */
@@ -162,6 +166,25 @@ describe('a rollout', () => {
     expect(trial.record.state).toBe('paused');
     expect(trial.record.waves[0]?.verdict).toBe('20 of 400 failed (5 %); the limit is 5 % and 10');
   });
+
+  test.each([
+    [1, 5000, 0.01, '1 of 5000 failed (0.02 %); the limit is 0.01 % and 1'],
+    [1, 3000, 0.03, '1 of 3000 failed (0.0333 %); the limit is 0.03 % and 1'],
+    [2, 7, 10, '2 of 7 failed (28.6 %); the limit is 10 % and 1'],
+    [7, 7, 100, '7 of 7 failed (100 %); the limit is 100 % and 1'],
+  ])(
+    'tells the share of %i in %i also beside a limit of %f %%',
+    (failed, devices, percent, text) => {
+      const tally = {
+        counts: { ...NO_JOBS, targets: devices, failed, open: devices - failed },
+        classes: new Map(),
+        busy: devices - failed,
+        judged: { failed, ended: failed },
+      };
+      const limited = spec({ maxFailed: { percent, count: 1 } });
+      expect(judgeFailures(tally, 'percent', limited, NEW_MEMO)).toBe(text);
+    },
+  );
 
   test('stops when none of a wave succeeded, though fewer failed than the limit counts', () => {
     const trial = new Trial(rows(8), { maxFailed: { percent: 5, count: 10 } });
@@ -335,6 +358,31 @@ describe('a rollout', () => {
     ]);
   });
 
+  test('keeps failed ways back apart from failed deployments of the same reason', () => {
+    const trial = new Trial(rows(4), { maxFailed: { percent: 100, count: 4 } });
+    trial.step();
+    const [bad = '', worse = '', undone = '', kept = ''] = trial.open();
+    const reason = { code: 'phase_timeout', text: 'fitting took too long' };
+    [bad, worse].forEach((id) => trial.says(id, 'FAILED', { reason }));
+    [undone, kept].forEach((id) => trial.succeeds(id));
+    trial.step();
+    trial.command('rollback');
+    trial.step();
+    trial.says(undone, 'SUCCEEDED');
+    trial.says(kept, 'FAILED', { reason: { ...reason, text: 'swapping took too long' } });
+    trial.step();
+    const kind = { code: 'phase_timeout', class: 'rpi-5' };
+    expect(trial.record.failures).toEqual([
+      {
+        ...kind,
+        devices: 2,
+        examples: expect.arrayContaining([bad, worse]),
+        text: 'fitting took too long',
+      },
+      { ...kind, devices: 1, examples: [kept], text: 'not undone: swapping took too long' },
+    ]);
+  });
+
   test('ends what nobody is heard of: five minutes after the job expired', () => {
     const trial = new Trial(rows(2), { jobSeconds: 600 });
     trial.step();
@@ -414,6 +462,24 @@ describe('a rollout', () => {
     open.slice(10).forEach((id) => trial.succeeds(id));
     trial.step(5 * 3600);
     expect(trial.record.reason?.text).toContain('10 of 20 failed (50 %)');
+  });
+
+  test('takes devices for failures that fell silent before their jobs were given again', () => {
+    const trial = new Trial(rows(4), { jobSeconds: 600, maxFailed: { percent: 10, count: 2 } });
+    trial.step();
+    const [good = '', ...dead] = trial.open();
+    dead.forEach((id) => trial.says(id, 'IN_PROGRESS'));
+    // Twice, as after two new connections, and read from the store in between.
+    for (let time = 0; time < 2; time += 1) {
+      for (const [id, execution] of trial.executions) {
+        const kept: unknown = JSON.parse(JSON.stringify(afresh(execution)));
+        trial.executions.set(id, executionSchema.parse(kept));
+      }
+    }
+    trial.succeeds(good);
+    trial.step(900);
+    expect(trial.record.counts).toMatchObject({ succeeded: 1, failed: 3 });
+    expect(trial.record.reason?.text).toBe('wave 1: 3 of 4 failed (75 %); the limit is 10 % and 2');
   });
 
   test('does not wait for devices that are away, and hears them when they come', () => {

@@ -22,7 +22,7 @@ function Reason({
       </p>
       <ul>
         {failures.map((failure) => (
-          <li key={failure.class}>
+          <li key={`${failure.class} ${failure.text}`}>
             <span class="failure-class">
               {failure.class} <span class="figure">{failure.devices}</span>
             </span>{' '}
