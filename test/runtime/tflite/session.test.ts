@@ -9,7 +9,7 @@ import {
   constant,
   tfliteBytes,
   tinyTflite as richTflite,
-  value,
+  value as computed,
 } from '../../support/tflite-models.ts';
 import { type TinyTflite, tinyTflite } from '../../support/tiny-tflite.ts';
 
@@ -410,9 +410,9 @@ describe('constants behind the flatbuffer', () => {
     richTflite(
       {
         tensors: [
-          value('x', [1, 2]),
+          computed('x', [1, 2]),
           constant('bias', Float32Array.of(10, 20)),
-          value('y', [1, 2]),
+          computed('y', [1, 2]),
         ],
         inputs: [0],
         outputs: [2],
@@ -436,7 +436,7 @@ describe('constants behind the flatbuffer', () => {
   test('also where operators compute for nobody', async () => {
     const graph = sum().subgraphs[0];
     const idle = sum({
-      tensors: [...(graph?.tensors ?? []), value('spare', [1, 2])],
+      tensors: [...(graph?.tensors ?? []), computed('spare', [1, 2])],
       operators: [
         makeOperator({ op: 'ADD', inputs: [0, 1], outputs: [3] }),
         makeOperator({ op: 'ADD', inputs: [0, 1], outputs: [2] }),
