@@ -15,6 +15,7 @@ import { identityFiles, readIdentityName } from '../fleet/identity/store.ts';
 import { messageOf } from '../util/errors.ts';
 import { checkCanWriteFolder, makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
 import { answersOf } from './answers.ts';
+import { watchCertificates } from './certificate-watch.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
 import { openLog } from './log.ts';
 import type { Log } from './log.ts';
@@ -143,32 +144,21 @@ async function startParts(
       device: () => device,
     });
   }
+  const certificates = watchCertificates({
+    read: () => resolveBroker(loaded, env, state),
+    warn: (fields, message) => log.logger.warn(fields, message),
+  });
   if (broker !== null) {
-    const warnOfAge = agingWarner(log);
-    const renew = async () => {
-      const found = await resolveBroker(loaded, env, state);
-      warnOfAge(found?.aging ?? []);
-      return found?.settings ?? broker;
-    };
+    const renew = async () => (await certificates.read())?.settings ?? broker;
     device = await startOnline({ broker, renew }, self, jobs);
   }
   jobs?.start();
   await telemetry.start();
   return {
     stop: async () => {
+      certificates.stop();
       await Promise.all([telemetry.stop(), jobs?.stop(), device?.stop()]);
     },
-  };
-}
-
-/** Before every connection certificates are read anew; each is told once. */
-function agingWarner({ logger }: Log): (lines: readonly string[]) => void {
-  const told = new Set<string>();
-  return (lines) => {
-    for (const problem of lines.filter((line) => !told.has(line))) {
-      told.add(problem);
-      logger.warn({ problem }, 'a certificate is to be renewed');
-    }
   };
 }
 
