@@ -13,7 +13,7 @@ import { refuse } from '../fleet/device/refusals.ts';
 import type { JobService } from '../fleet/jobs/service.ts';
 import { identityFiles, readIdentityName } from '../fleet/identity/store.ts';
 import { messageOf } from '../util/errors.ts';
-import { checkCanWriteFolder, makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
+import { makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
 import { answersOf } from './answers.ts';
 import { watchCertificates } from './certificate-watch.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
@@ -21,6 +21,7 @@ import { openLog } from './log.ts';
 import type { Log } from './log.ts';
 import { lockFolder } from './only-one.ts';
 import { openNotifier } from './notify.ts';
+import { checkStateFolder } from './state-folder.ts';
 import { startWatchdog } from './watchdog.ts';
 
 export interface DaemonOptions {
@@ -47,7 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const log = openLog(config.logLevel);
   const { logger } = log;
   const folders = foldersOf(config, env);
-  await checkCanWriteFolder(folders.state);
+  await checkStateFolder(folders.state, loaded);
   await makeFolderDurably(folders.state);
   const unlock = await lockFolder(folders.state);
   await tidy(folders.state, log);
