@@ -35,7 +35,10 @@ export function enrolCommand({ io }: CliContext): Command {
     .summary('give this device its identity: key, certificate request, trust')
     .description('Gives this device its identity at the broker and its first root of trust.')
     .option('--config <file>', 'configuration of the daemon, which names the state folder')
-    .option('--device-id <id>', "name of this device (default: the configuration's)")
+    .option(
+      '--device-id <id>',
+      "name of this device (default: the configuration's, else the enrolled one's)",
+    )
     .addOption(
       new Option('--key <kind>', 'kind of key').choices(['ecdsa', 'ed25519']).default('ecdsa'),
     )
@@ -71,13 +74,15 @@ async function enrolDevice(flags: EnrolFlags, env: CliContext['io']['env']): Pro
   const { readPasswordFile } = await import('../fleet/setting-files.ts');
   const { isId } = await import('../fleet/protocol/topics.ts');
   const { config } = await loadConfig({ file: flags.config, env });
-  const deviceId = flags.deviceId ?? config.deviceId ?? (await ownDeviceId());
+  const named = flags.deviceId ?? config.deviceId;
+  const deviceId = named ?? (await ownDeviceId());
   if (!isId(deviceId))
     throw new UsageError(`--device-id: ${JSON.stringify(deviceId)} is no device id`);
   const { passwordFile } = flags;
   return enrol({
     state: foldersOf(config, env).state,
     deviceId,
+    isDefaultId: named === undefined,
     keyType: flags.key,
     user: flags.user,
     password:

@@ -13,13 +13,15 @@ import { refuse } from '../fleet/device/refusals.ts';
 import type { JobService } from '../fleet/jobs/service.ts';
 import { identityFiles, readIdentityName } from '../fleet/identity/store.ts';
 import { messageOf } from '../util/errors.ts';
-import { checkCanWriteFolder, makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
+import { makeFolderDurably, removeUnfinishedFiles } from '../util/files.ts';
 import { answersOf } from './answers.ts';
+import { watchCertificates } from './certificate-watch.ts';
 import { eventLoopProbe, removeHeartbeat, workerProbe } from './liveness.ts';
 import { openLog } from './log.ts';
 import type { Log } from './log.ts';
 import { lockFolder } from './only-one.ts';
 import { openNotifier } from './notify.ts';
+import { checkStateFolder } from './state-folder.ts';
 import { startWatchdog } from './watchdog.ts';
 
 export interface DaemonOptions {
@@ -46,7 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const log = openLog(config.logLevel);
   const { logger } = log;
   const folders = foldersOf(config, env);
-  await checkCanWriteFolder(folders.state);
+  await checkStateFolder(folders.state, loaded);
   await makeFolderDurably(folders.state);
   const unlock = await lockFolder(folders.state);
   await tidy(folders.state, log);
@@ -143,32 +145,21 @@ async function startParts(
       device: () => device,
     });
   }
+  const certificates = watchCertificates({
+    read: () => resolveBroker(loaded, env, state),
+    warn: (fields, message) => log.logger.warn(fields, message),
+  });
   if (broker !== null) {
-    const warnOfAge = agingWarner(log);
-    const renew = async () => {
-      const found = await resolveBroker(loaded, env, state);
-      warnOfAge(found?.aging ?? []);
-      return found?.settings ?? broker;
-    };
+    const renew = async () => (await certificates.read())?.settings ?? broker;
     device = await startOnline({ broker, renew }, self, jobs);
   }
   jobs?.start();
   await telemetry.start();
   return {
     stop: async () => {
+      certificates.stop();
       await Promise.all([telemetry.stop(), jobs?.stop(), device?.stop()]);
     },
-  };
-}
-
-/** Before every connection certificates are read anew; each is told once. */
-function agingWarner({ logger }: Log): (lines: readonly string[]) => void {
-  const told = new Set<string>();
-  return (lines) => {
-    for (const problem of lines.filter((line) => !told.has(line))) {
-      told.add(problem);
-      logger.warn({ problem }, 'a certificate is to be renewed');
-    }
   };
 }
 

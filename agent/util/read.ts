@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
 import { fileError } from './files.ts';
+import { readLimited } from './read-limited.ts';
 
 /** More than any text, key or certificate has that a person names; models and samples are read elsewhere. */
 const MAX_NAMED_BYTES = 64 * 1024 * 1024;
@@ -10,10 +10,8 @@ const MAX_NAMED_BYTES = 64 * 1024 * 1024;
  */
 export async function readNamedFile(path: string, maxBytes = MAX_NAMED_BYTES): Promise<Buffer> {
   try {
-    // The byte at `end` is read too: it tells a file of the full length from a longer one.
-    const chunks: Buffer[] = await createReadStream(path, { end: maxBytes }).toArray();
-    const bytes = Buffer.concat(chunks);
-    if (bytes.length > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+    const bytes = await readLimited(path, maxBytes);
+    if (bytes === null) throw new Error(`it is larger than ${maxBytes} bytes`);
     return bytes;
   } catch (error) {
     throw fileError('read', path, error);

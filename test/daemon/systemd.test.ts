@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -88,6 +88,19 @@ test('exit code 1 for a disk that is read-only just now: systemd tries again', a
   const daemon = startDaemon('', { env: { EDGEFIT_STATE_DIR: disk } });
   expect(await daemon.ended).toBe(1);
   expect(daemon.log()).toBe(`agent: cannot write into ${disk}: the file system is read-only\n`);
+});
+
+test('exit code 78 for a folder that is read-only here alone: it stays so', async () => {
+  const disk = mountDisk('rw');
+  if (disk === undefined) return;
+  afterThisTest(unmountDisks);
+  // As systemd does for ProtectSystem=strict: the mount, not the disk.
+  execFileSync('mount', ['-o', 'remount,bind,ro', disk]);
+  const state = join(disk, 'state');
+  const daemon = startDaemon(`stateDir: ${state}\n`, { env: { EDGEFIT_STATE_DIR: '' } });
+  expect(await daemon.ended).toBe(78);
+  expect(daemon.log()).toMatch(/^agent: .*agent\.yaml:1:1: stateDir: .*ReadWritePaths=.*\n$/);
+  expect(daemon.log()).toContain(`${state} is mounted read-only for this process`);
 });
 
 test.each([

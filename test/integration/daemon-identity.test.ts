@@ -121,6 +121,51 @@ describeIf('openssl')('enrolling', () => {
     expect([keyFile, nameFile].map((path) => readFileSync(path, 'utf8'))).toEqual([key, name]);
   });
 
+  test('where the name is damaged, makes no other device of this one', async () => {
+    const state = folderWith({});
+    const { nameFile, requestFile, certFile } = identityFiles(state);
+    const { request } = await enrol(optionsFor(state));
+    const name = readFileSync(nameFile, 'utf8');
+    const damage = () => writeFileSync(nameFile, '{"v":1,');
+    damage();
+    const exists = { code: 'EXISTS', message: expect.stringContaining('enrolled as pi-7 in') };
+    await expect(enrol(optionsFor(state, { deviceId: 'pi-8' }))).rejects.toMatchObject(exists);
+    await expect(enrol(optionsFor(state, { user: 'pi-7' }))).rejects.toMatchObject(exists);
+    const unnamed = optionsFor(state, { deviceId: 'edgefit-abc', isDefaultId: true });
+    expect(await enrol(unnamed)).toMatchObject({ deviceId: 'pi-7', written: [nameFile] });
+    expect(readFileSync(nameFile, 'utf8')).toBe(name);
+    // The certificate says it where the request is lost too.
+    const folder = folderWith({});
+    const cert = signRequest(folder, makeCa(folder, 'ca'), request ?? '');
+    await enrol(optionsFor(state, { cert }));
+    expect(existsSync(certFile)).toBe(true);
+    damage();
+    writeFileSync(requestFile, 'damaged');
+    await expect(enrol(optionsFor(state, { deviceId: 'pi-8' }))).rejects.toMatchObject(exists);
+  });
+
+  test('where the name of a user is damaged, asks for it', async () => {
+    const state = folderWith({});
+    const { nameFile, passwordFile, keyFile } = identityFiles(state);
+    for (const password of ['secret', undefined]) {
+      const options = optionsFor(state, { user: 'u7', password });
+      /* oxlint-disable no-await-in-loop -- with a password here, then with one elsewhere */
+      await enrol({ ...options, force: true });
+      const name = readFileSync(nameFile, 'utf8');
+      writeFileSync(nameFile, '{"v":1,');
+      await expect(enrol(optionsFor(state))).rejects.toMatchObject({
+        code: 'DAMAGED',
+        message: expect.stringContaining('give --user'),
+      });
+      expect(existsSync(keyFile)).toBe(false);
+      const again = await enrol(optionsFor(state, { user: 'u7' }));
+      /* oxlint-enable no-await-in-loop */
+      expect(again.written).toEqual([nameFile]);
+      expect(readFileSync(nameFile, 'utf8')).toBe(name);
+      expect(existsSync(passwordFile)).toBe(password !== undefined);
+    }
+  });
+
   test('as something else leaves nothing of what was before', async () => {
     const state = folderWith({});
     const files = identityFiles(state);

@@ -220,11 +220,11 @@ async function readStored(
   if (found.state === 'whole') return found.value;
   const anew = revisionOf(nowMs());
   if (found.state === 'from-copy') {
-    warn(`${path} is damaged: its copy is used`);
+    warn(`${path} ${found.why}: its copy is used`);
     return { ...found.value, rev: Math.max(found.value.rev, anew) };
   }
   if (found.state === 'damaged') {
-    warn(`${path} is damaged, and so is its copy: settings are taken from the broker again`);
+    warn(`${path} ${found.why}: settings are taken from the broker again`);
   }
   return { ...EMPTY, rev: anew };
 }

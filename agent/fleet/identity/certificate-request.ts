@@ -54,3 +54,15 @@ export function certificateRequest(privateKey: KeyObject, deviceId: string): str
     '',
   ].join('\n');
 }
+
+/** The common name in a request that `certificateRequest` made, or null when it is damaged. */
+export function requestedName(pem: string): string | null {
+  const request = Buffer.from(pem.replaceAll(/-----[^-]*-----/g, ''), 'base64');
+  const type = objectId(OID.commonName);
+  const at = request.indexOf(type);
+  const [tag = 0, length = 0] = at < 0 ? [] : request.subarray(at + type.length);
+  const start = at + type.length + 2;
+  const text = request.toString('utf8', start, start + length);
+  // Tag and length of ids are one byte each.
+  return utf8String(text).equals(Buffer.from([tag, length, ...Buffer.from(text)])) ? text : null;
+}

@@ -6,6 +6,7 @@ import { writeFileDurably } from '../../util/files.ts';
 import { readSettingFile } from '../setting-files.ts';
 import { certificateRequest } from './certificate-request.ts';
 import { IdentityError } from './error.ts';
+import { readRemains } from './remains.ts';
 import { identityFiles, readIdentityName } from './store.ts';
 import type { IdentityFiles, IdentityName } from './store.ts';
 
@@ -15,6 +16,8 @@ export type KeyType = (typeof keyTypes)[number];
 export interface EnrolOptions {
   readonly state: string;
   readonly deviceId: string;
+  /** Nobody named that id: the one that it is enrolled under already counts more. */
+  readonly isDefaultId?: boolean | undefined;
   /** Makes a key pair and a certificate request unless a user name is given. */
   readonly keyType: KeyType;
   readonly user?: string | undefined;
@@ -53,11 +56,13 @@ const MODE = 0o600;
  * IdentityError, SettingError, TrustError and FileError.
  */
 export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
-  const { state, deviceId, force } = options;
+  const { state, force } = options;
   const files = identityFiles(state);
   const user = options.user ?? null;
-  const before = force ? null : await readIdentityName(state).catch(whenDamaged);
-  if (before !== null && before !== DAMAGED) checkSame(before, deviceId, user, files);
+  const found = force ? null : await readIdentityName(state).catch(whenDamaged);
+  const before = found === DAMAGED ? await readRemains(files, options.deviceId, user) : found;
+  const deviceId = (options.isDefaultId === true ? before?.deviceId : null) ?? options.deviceId;
+  if (before !== null) checkSame(before, deviceId, user, files);
   // Read and checked before anything is written.
   const incoming = await readIncomingFiles(options, files);
   const key = user === null ? await keyFor(files, options.keyType, force) : null;
@@ -80,7 +85,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
     // Asked for where it is read.
     files.rootFile,
     files.firstRootFile,
-    ...(before === DAMAGED ? [files.nameFile] : []),
+    ...(found === DAMAGED ? [files.nameFile] : []),
   ]);
   return {
     deviceId,
@@ -94,7 +99,7 @@ export async function enrol(options: EnrolOptions): Promise<EnrolResult> {
 
 const DAMAGED = 'damaged';
 
-/** The name alone is lost: the key is worth keeping. */
+/** The name is lost: the key is worth keeping, and says with the other files whose it is. */
 function whenDamaged(error: unknown): typeof DAMAGED {
   if (error instanceof IdentityError && error.code === 'DAMAGED') return DAMAGED;
   throw error;

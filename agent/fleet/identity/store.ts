@@ -57,7 +57,9 @@ export async function readIdentityName(state: string): Promise<IdentityName | nu
   try {
     return nameSchema.parse(JSON.parse(text));
   } catch (error) {
-    const fix = 'agent enrol writes it anew, and leaves the key as it is';
+    const fix =
+      'agent enrol, with the --user and --device-id that it was given, writes it anew and leaves the ' +
+      'key or password as it is';
     throw new IdentityError('DAMAGED', `${nameFile} is damaged: ${fix}`, error);
   }
 }

@@ -38,8 +38,8 @@ export class Counters {
   }
 
   /**
-   * Reads the file, or its copy where that is damaged, which `warn` is told. Throws FileError where both
-   * are: guessing would undo their purpose.
+   * Reads the file, or its copy where that is of no use, which `warn` is told. Throws FileError where
+   * neither is: guessing would undo their purpose.
    */
   static async open(path: string, warn: (message: string) => void): Promise<Counters> {
     const found = await readTwice(path, (text) => countersSchema.parse(JSON.parse(text))).catch(
@@ -51,11 +51,11 @@ export class Counters {
       case 'missing':
         return new Counters(path, NONE);
       case 'damaged': {
-        const what = `${path} and its copy are damaged: nothing keeps older releases away any more`;
+        const what = `${path} ${found.why}: nothing keeps older releases away any more`;
         throw new FileError('DAMAGED', `${what}; remove both to begin anew`);
       }
       case 'from-copy':
-        warn(`${path} is damaged: its copy is used`);
+        warn(`${path} ${found.why}: its copy is used`);
         return new Counters(path, found.value);
       case 'whole':
       default:

@@ -8,7 +8,8 @@ const SECOND_MS = 1000;
 
 /**
  * Bounds the work for one device, so that one that floods does not starve the others. Beyond so many
- * messages in a second the newest of each topic waits for the next one: state is late then, not lost.
+ * messages in a second the newest of each topic waits for the next one: state is late then, not lost,
+ * unless more topics wait than a healthy device has. Then the one that has waited longest is dropped.
  */
 export class Pace {
   readonly #take: (packet: IPublishPacket) => void;

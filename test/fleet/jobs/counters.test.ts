@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { Counters } from '../../../agent/fleet/jobs/counters.ts';
@@ -33,6 +33,24 @@ test('where both are damaged nothing is guessed', async () => {
   writeFileSync(`${path}.copy`, '{');
   await expect(Counters.open(path, silent)).rejects.toMatchObject({
     code: 'DAMAGED',
-    message: expect.stringMatching(/counters\.json and its copy are damaged: .*remove both/),
+    message: expect.stringMatching(/counters\.json is damaged, and so is its copy: .*remove both/),
   });
+});
+
+test('what is wrong with the file is said', async () => {
+  const path = join(folderWith({}), 'counters.json');
+  const warned: string[] = [];
+  const open = () => Counters.open(path, (text) => warned.push(text));
+  await (await open()).raiseRelease('kws', 7);
+  rmSync(path);
+  expect((await open()).release('kws')).toBe(7);
+  mkdirSync(path);
+  expect((await open()).release('kws')).toBe(7);
+  expect(warned).toEqual([
+    `${path} is missing: its copy is used`,
+    `${path} cannot be read (EISDIR): its copy is used`,
+  ]);
+  rmSync(path, { recursive: true });
+  writeFileSync(`${path}.copy`, '{');
+  await expect(open()).rejects.toThrow('counters.json is missing, and its copy is damaged: ');
 });
