@@ -278,7 +278,7 @@ testIf('openssl', 'mosquitto')(
       key: read(admin.key),
     });
     // No device id, no files: all of it comes from the identity.
-    const yaml = `mqtt:\n  url: ${url}\n  reconnectMinSeconds: 0.05\n`;
+    const yaml = `mqtt:\n  url: ${url}\n  reconnectMinSeconds: 0.05\n  reconnectMaxSeconds: 1\n`;
     const { keyFile } = identityFiles(state);
     chmodSync(keyFile, 0o644);
     const { log } = startDaemon(yaml, { state });
