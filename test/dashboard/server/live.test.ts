@@ -185,20 +185,19 @@ describeWithMosquitto('what happens in the fleet', () => {
       values: Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`flood${at}`, at])),
     });
     const slowest: number[] = [];
+    const topic = 'edgefit/v1/d/pi-1/up/tele/host';
     const end = Date.now() + 3000;
-    let sent = 0;
-    while (Date.now() < end) {
-      for (let n = 0; n < 500; n += 1) {
-        devices.client.publish('edgefit/v1/d/pi-1/up/tele/host', payload);
-        sent += 1;
-      }
+    for (let sent = 0; sent < 5000 || Date.now() < end; sent += 500) {
+      for (let n = 1; n < 500; n += 1) devices.client.publish(topic, payload);
+      // No faster than the broker takes it: what waits here would count as the dashboard's memory.
+      // oxlint-disable-next-line no-await-in-loop -- one burst after the other
+      await devices.client.publishAsync(topic, payload);
       const started = performance.now();
       // oxlint-disable-next-line no-await-in-loop -- one request after the other
       const { status } = await vic.get('/api/fleet');
       slowest.push(performance.now() - started);
       expect(status).toBe(200);
     }
-    expect(sent).toBeGreaterThan(3000);
     expect(Math.max(...slowest)).toBeLessThan(2000);
     // Twenty messages a second of one device are looked at.
     await until('it is counted', () =>
