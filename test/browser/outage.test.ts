@@ -276,6 +276,25 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     await context.close();
   });
 
+  test('an answer that comes after the stream was lost does not count', async () => {
+    const way = await cutter(httpPort);
+    const { page, context } = await visitAs(browser, `http://127.0.0.1:${way.port}/`, 'viewer');
+    const live = page.locator('.connection', { hasText: 'Live' });
+    await live.waitFor();
+    const address = /\/api\/fleet$/;
+    // Held back before it leaves the browser: a cut alone does not end it.
+    await page.route(address, () => undefined);
+    const asked = page.waitForRequest(address);
+    way.cut();
+    const request = await asked;
+    const given = page.waitForEvent('requestfailed', { predicate: (one) => one === request });
+    way.cut();
+    await given;
+    await page.unroute(address);
+    await expectShown(live);
+    await context.close();
+  });
+
   test('older reports are added once, however often they are asked for', async () => {
     const { page, context } = await visitAs(browser, dashboard.url, 'viewer');
     const line = (benchId: string) => ({
