@@ -243,6 +243,58 @@ describeIf('chromium', 'mosquitto')('the page in bad times', () => {
     await context.close();
   });
 
+  test('a rollout that comes late, or is made again, is shown as it is', async () => {
+    const way = await cutter(httpPort);
+    const { page, context } = await visitAs(browser, `http://127.0.0.1:${way.port}/`, 'viewer');
+    const client = await connectAsync(`mqtt://127.0.0.1:${mqttPort}`, { reconnectPeriod: 0 });
+    const keep = (text: string) =>
+      client.publishAsync('edgefit/v1/r/late/state', text, { qos: 1, retain: true });
+    await page.locator('.connection', { hasText: 'Live' }).waitFor();
+    await goTo(page, '#/rollouts/late');
+    await page.getByText('there is no rollout late').waitFor();
+    await keep(JSON.stringify(rollout('late', { rev: 5, createdBy: 'first' })));
+    await page.getByText('first', { exact: true }).waitFor();
+    expect(await page.getByText('there is no rollout late').count()).toBe(0);
+    way.cut();
+    await keep('');
+    await keep(JSON.stringify(rollout('late', { rev: 4, createdBy: 'second' })));
+    await expectShown(page.getByText('second', { exact: true }));
+    expect(await page.locator('.problem').count()).toBe(0);
+    // Asked before the server has read it.
+    const error = { code: 'not_found', text: 'there is no rollout late' };
+    await page.route(/\/api\/rollouts\/late$/, (route) =>
+      route.fulfill({ status: 404, json: { error } }),
+    );
+    way.cut();
+    await page.locator('.problem', { hasText: error.text }).waitFor();
+    await keep('');
+    await keep(JSON.stringify(rollout('late', { rev: 3, createdBy: 'third' })));
+    await expectShown(page.getByText('third', { exact: true }));
+    expect(await page.locator('.problem').count()).toBe(0);
+    await keep('');
+    await client.endAsync();
+    await context.close();
+  });
+
+  test('an answer that comes after the stream was lost does not count', async () => {
+    const way = await cutter(httpPort);
+    const { page, context } = await visitAs(browser, `http://127.0.0.1:${way.port}/`, 'viewer');
+    const live = page.locator('.connection', { hasText: 'Live' });
+    await live.waitFor();
+    const address = /\/api\/fleet$/;
+    // Held back before it leaves the browser: a cut alone does not end it.
+    await page.route(address, () => undefined);
+    const asked = page.waitForRequest(address);
+    way.cut();
+    const request = await asked;
+    const given = page.waitForEvent('requestfailed', { predicate: (one) => one === request });
+    way.cut();
+    await given;
+    await page.unroute(address);
+    await expectShown(live);
+    await context.close();
+  });
+
   test('older reports are added once, however often they are asked for', async () => {
     const { page, context } = await visitAs(browser, dashboard.url, 'viewer');
     const line = (benchId: string) => ({

@@ -185,20 +185,19 @@ describeWithMosquitto('what happens in the fleet', () => {
       values: Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`flood${at}`, at])),
     });
     const slowest: number[] = [];
+    const topic = 'edgefit/v1/d/pi-1/up/tele/host';
     const end = Date.now() + 3000;
-    let sent = 0;
-    while (Date.now() < end) {
-      for (let n = 0; n < 500; n += 1) {
-        devices.client.publish('edgefit/v1/d/pi-1/up/tele/host', payload);
-        sent += 1;
-      }
+    for (let sent = 0; sent < 5000 || Date.now() < end; sent += 500) {
+      for (let n = 1; n < 500; n += 1) devices.client.publish(topic, payload);
+      // No faster than the broker takes it: what waits here would count as the dashboard's memory.
+      // oxlint-disable-next-line no-await-in-loop -- one burst after the other
+      await devices.client.publishAsync(topic, payload);
       const started = performance.now();
       // oxlint-disable-next-line no-await-in-loop -- one request after the other
       const { status } = await vic.get('/api/fleet');
       slowest.push(performance.now() - started);
       expect(status).toBe(200);
     }
-    expect(sent).toBeGreaterThan(3000);
     expect(Math.max(...slowest)).toBeLessThan(2000);
     // Twenty messages a second of one device are looked at.
     await until('it is counted', () =>
@@ -212,34 +211,43 @@ describeWithMosquitto('what happens in the fleet', () => {
   }, 40_000);
 
   test('a flood of status holds nobody up, and the last one counts', async () => {
-    const status = (state: string, session: number) =>
-      JSON.stringify({ schema: 'edgefit/status/1', deviceId: 'pi-1', state, session });
-    const stateOf = async (device: string) => {
-      const { body } = await vic.get('/api/fleet');
-      return fleetSchema.parse(body).devices.find(({ deviceId }) => deviceId === device)?.state;
-    };
-    await devices.appear('pi-7');
-    let session = 1_000_000;
-    for (let sent = 0; sent < 5000; sent += 1) {
-      session += 1;
-      devices.client.publish('edgefit/v1/d/pi-1/up/status', status('online', session));
+    // One of its own: what is not kept is told once in a minute.
+    const ownFolder = await stateFolder();
+    const own = await openDashboard(ownFolder, mosquitto.port);
+    try {
+      const reader = await new Client(own).login('vic');
+      const fleet = async () => fleetSchema.parse((await reader.get('/api/fleet')).body);
+      const stateOf = async (device: string) =>
+        (await fleet()).devices.find(({ deviceId }) => deviceId === device)?.state;
+      const send = (deviceId: string, state: string, session: number) =>
+        devices.client.publishAsync(
+          `edgefit/v1/d/${deviceId}/up/status`,
+          JSON.stringify({ schema: 'edgefit/status/1', deviceId, state, session }),
+          { qos: state === 'draining' ? 1 : 0 },
+        );
+      await devices.appear('pi-7');
+      await until('the fleet is read', async () => (await fleet()).complete);
+      await Promise.all(
+        Array.from({ length: 5000 }, (_, at) => send('pi-1', 'online', 1_000_000 + at)),
+      );
+      await send('pi-1', 'draining', 1_005_000);
+      await send('pi-7', 'draining', 1_005_000);
+      await until('the other is heard', async () => (await stateOf('pi-7')) === 'draining');
+      await until('its last word counts', async () => (await stateOf('pi-1')) === 'draining');
+      // Nothing else is refused here: these are the ones that newer ones have overtaken.
+      await until('the rest is counted', () =>
+        own.warnings.some((line) => /^\d+ messages were not kept/.test(line)),
+      );
+      await devices.remove('pi-7');
+      await until('the other is gone', async () => (await stateOf('pi-7')) === undefined);
+      expect((await reader.get('/api/devices/pi-1')).body['row']).toMatchObject({
+        state: 'draining',
+      });
+    } finally {
+      await own.stop();
+      await removeFolder(ownFolder);
     }
-    await devices.client.publishAsync(
-      'edgefit/v1/d/pi-1/up/status',
-      status('draining', session + 1),
-      { qos: 1 },
-    );
-    await devices.client.publishAsync(
-      'edgefit/v1/d/pi-7/up/status',
-      status('draining', session + 1).replace('pi-1', 'pi-7'),
-      { qos: 1 },
-    );
-    await until('the other is heard', async () => (await stateOf('pi-7')) === 'draining');
-    await until('its last word counts', async () => (await stateOf('pi-1')) === 'draining');
-    await devices.remove('pi-7');
-    await until('the other is gone', async () => (await stateOf('pi-7')) === undefined);
-    expect((await vic.get('/api/devices/pi-1')).body['row']).toMatchObject({ state: 'draining' });
-  });
+  }, 40_000);
 
   test('who reads the fleet all the time is told to wait, the others not', async () => {
     const strictFolder = await stateFolder();

@@ -91,3 +91,9 @@ export function benchReportKey(device: number, benchId: string): Buffer {
 export function benchTimeKey(device: number, ts: number, benchId: string): Buffer {
   return key(KIND.benchByTime, [seconds(ts), device], benchId);
 }
+
+/** What the key of a report by time holds; `ts` to the second, as the keys are. */
+export function benchTimeParts(timed: Buffer): { device: number; ts: number; benchId: string } {
+  const ts = timed.readUInt32BE(1) * 1000;
+  return { device: timed.readUInt32BE(5), ts, benchId: timed.toString('utf8', 9) };
+}

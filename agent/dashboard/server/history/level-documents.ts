@@ -8,6 +8,7 @@ import {
   benchLineKey,
   benchReportKey,
   benchTimeKey,
+  benchTimeParts,
   deviceRange,
   jobKey,
   kindRange,
@@ -78,7 +79,9 @@ export class LevelDocuments {
     const before = (await this.benches(line.deviceId)).find(
       ({ benchId }) => benchId === line.benchId,
     );
-    if (before !== undefined) await this.#dropBench(device, before);
+    if (before !== undefined) {
+      await this.#dropBench(device, Date.parse(before.ts), before.benchId);
+    }
     const ts = Date.parse(line.ts);
     await this.#db.batch([
       { type: 'put', key: benchLineKey(device, ts, line.benchId), value: json(line) },
@@ -88,7 +91,7 @@ export class LevelDocuments {
     const lines = await this.benches(line.deviceId);
     for (const old of lines.slice(MAX_BENCHES)) {
       // oxlint-disable-next-line no-await-in-loop -- mostly one
-      await this.#dropBench(device, old);
+      await this.#dropBench(device, Date.parse(old.ts), old.benchId);
     }
   }
 
@@ -132,26 +135,22 @@ export class LevelDocuments {
     const { gte, lt } = kindRange('benchReport');
     while ((await this.#db.approximateSize(gte, lt)) > this.#maxBytes) {
       const range = { ...kindRange('benchByTime'), limit: MAX_LINES };
-      const oldest = await this.#db.iterator(range).all();
+      const oldest = await this.#db.keys(range).all();
       if (oldest.length === 0) return;
-      for (const [key, bytes] of oldest) {
-        const line = parsed(benchLineSchema, bytes);
-        const device = line === null ? undefined : this.#names.device(line.deviceId);
+      // By its key: a line that nobody can read must not leave its report behind for ever.
+      for (const key of oldest) {
+        const { device, ts, benchId } = benchTimeParts(key);
         // oxlint-disable-next-line no-await-in-loop -- one batch after the other
-        if (line !== null && device !== undefined) await this.#dropBench(device, line);
-        // What nobody can read would come first for ever.
-        // oxlint-disable-next-line no-await-in-loop -- one after the other
-        else await this.#db.del(key);
+        await this.#dropBench(device, ts, benchId);
       }
       await this.#db.compactRange(gte, lt);
     }
   }
 
-  async #dropBench(device: number, { ts, benchId }: BenchLine): Promise<void> {
-    const at = Date.parse(ts);
+  async #dropBench(device: number, ts: number, benchId: string): Promise<void> {
     await this.#db.batch([
-      { type: 'del', key: benchLineKey(device, at, benchId) },
-      { type: 'del', key: benchTimeKey(device, at, benchId) },
+      { type: 'del', key: benchLineKey(device, ts, benchId) },
+      { type: 'del', key: benchTimeKey(device, ts, benchId) },
       { type: 'del', key: benchReportKey(device, benchId) },
     ]);
   }

@@ -59,20 +59,26 @@ interface Stream {
   readonly close: () => void;
 }
 
+/** `opened` is given what is aborted as soon as that stream is lost or closed. */
 function keepOpen(
   path: string,
   listen: (source: EventSource) => void,
-  opened: () => void = ignore,
+  opened: (signal: AbortSignal) => void = ignore,
   lost: () => void = ignore,
 ): Stream {
   let source: EventSource | null = null;
+  let current = new AbortController();
   let retry: ReturnType<typeof setTimeout> | undefined;
   let rest: ReturnType<typeof setTimeout> | undefined;
   const open = () => {
     const opening = new EventSource(path);
     source = opening;
-    opening.addEventListener('open', opened);
+    opening.addEventListener('open', () => {
+      current = new AbortController();
+      opened(current.signal);
+    });
     opening.addEventListener('error', () => {
+      current.abort();
       lost();
       if (opening.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
     });
@@ -80,6 +86,7 @@ function keepOpen(
   };
   const pause = () => {
     clearTimeout(retry);
+    current.abort();
     source?.close();
     source = null;
   };
@@ -113,21 +120,23 @@ function listenToFleet(source: EventSource): void {
   });
 }
 
-/** Whoever asks too often, or asks a busy server, is told to come again. */
-let rereading: ReturnType<typeof setTimeout> | undefined;
-
-/** The stream first, then the whole: nothing falls between the two. */
-function readFleet(): void {
-  clearTimeout(rereading);
-  getFleet().then(
+/**
+ * The stream first, then the whole: nothing falls between the two. Whoever asks too often, or asks a
+ * busy server, is told to come again. Without the stream an answer would be old at once.
+ */
+function readFleet(signal: AbortSignal): void {
+  if (signal.aborted) return;
+  getFleet(signal).then(
     (fleet) => {
+      if (signal.aborted) return;
       takeFleet(fleet);
       if (link.get() !== 'opening') recoveries.set(recoveries.get() + 1);
       link.set('open');
     },
     () => {
+      if (signal.aborted) return;
       link.set('lost');
-      if (session.get() !== null) rereading = setTimeout(readFleet, RETRY_MS);
+      if (session.get() !== null) setTimeout(() => readFleet(signal), RETRY_MS);
     },
   );
 }
@@ -140,16 +149,7 @@ function loseLink(): void {
 
 /** Follows the fleet until it is closed. What was missed in a gap is read anew. */
 export function followFleet(): Stream {
-  const stream = keepOpen('api/events', listenToFleet, readFleet, () => {
-    clearTimeout(rereading);
-    loseLink();
-  });
-  return {
-    close: () => {
-      clearTimeout(rereading);
-      stream.close();
-    },
-  };
+  return keepOpen('api/events', listenToFleet, readFleet, loseLink);
 }
 
 /** Follows what only one device says. */

@@ -22,7 +22,10 @@ function useRollout(rolloutId: string) {
   const [isGone, setGone] = useState(false);
   // It may have been taken away in a gap, or made again: what is read anew says so.
   const recovered = useStore(recoveries);
-  useEffect(() => setGone(false), [recovered]);
+  useEffect(() => {
+    setGone(false);
+    setLive(null);
+  }, [recovered]);
   const take = (rollout: Rollout) =>
     setLive((before) => (before === null || rollout.rev >= before.rev ? rollout : before));
   useEffect(
@@ -40,8 +43,10 @@ function useRollout(rolloutId: string) {
     [rolloutId],
   );
   const loaded = value?.rollout ?? null;
-  const rollout = live !== null && live.rev >= (loaded?.rev ?? 0) ? live : loaded;
-  return { rollout, isGone, problem, take };
+  // What has come since it was asked for says more than that it could not be read then.
+  const isNewer = live !== null && (problem !== null || live.rev >= (loaded?.rev ?? 0));
+  const rollout = isNewer ? live : loaded;
+  return { rollout, isGone, problem: live === null ? problem : null, take };
 }
 
 function SpecList({ rollout }: { readonly rollout: Rollout }) {

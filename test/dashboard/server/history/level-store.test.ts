@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ClassicLevel } from 'classic-level';
+import { KIND } from '../../../../agent/dashboard/server/history/keys.ts';
 import { openLevelStore } from '../../../../agent/dashboard/server/history/level-store.ts';
-import type { HistoryStore, Sample } from '../../../../agent/dashboard/server/ports.ts';
+import type {
+  BenchArrival,
+  HistoryStore,
+  Sample,
+} from '../../../../agent/dashboard/server/ports.ts';
 import { benchReport } from '../support/bench-report.ts';
 
 const HOUR = 3_600_000;
@@ -16,6 +21,30 @@ const EMPTY = { samples: [], jobs: [], benches: [] };
 const sample = (ts: number, values: Sample['values'], deviceId = 'pi-1'): Sample => {
   return { deviceId, stream: 'host', ts, values };
 };
+
+/** One a minute. */
+const benchesOf = (count: number, deviceId = 'pi-1'): BenchArrival[] =>
+  Array.from({ length: count }, (_, at) => {
+    const report = benchReport({ p90: at + 1 });
+    const { name, sha256, format } = report.model;
+    const ts = new Date(NOON + at * 60_000).toISOString();
+    const model = { name, sha256, format };
+    const line = { deviceId, benchId: `b${at}`, ts, model, chosen: null, candidates: 1 };
+    return { line, report };
+  });
+
+type Level = ClassicLevel<Buffer, Buffer>;
+
+/** The store as it lies on the disk. */
+async function withLevel(folder: string, use: (level: Level) => Promise<void>): Promise<void> {
+  const encoding = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const;
+  const level = new ClassicLevel<Buffer, Buffer>(folder, encoding);
+  try {
+    await use(level);
+  } finally {
+    await level.close();
+  }
+}
 
 describe('the embedded history', () => {
   let folder = '';
@@ -154,14 +183,7 @@ describe('the embedded history', () => {
   }, 30_000);
 
   test('keeps twenty reports of a device, and finds each', async () => {
-    const benches = Array.from({ length: 25 }, (_, at) => {
-      const report = benchReport({ p90: at + 1 });
-      const ts = new Date(NOON + at * 60_000).toISOString();
-      const { name, sha256, format } = report.model;
-      const model = { name, sha256, format };
-      const line = { deviceId: 'pi-1', benchId: `b${at}`, ts, model, chosen: null, candidates: 1 };
-      return { line, report };
-    });
+    const benches = benchesOf(25);
     await store.write({ ...EMPTY, benches });
     const lines = await store.benches('pi-1');
     expect(lines.map(({ benchId }) => benchId)).toEqual(
@@ -178,24 +200,14 @@ describe('the embedded history', () => {
   });
 
   test('a page is full although a line in it cannot be read', async () => {
-    const benches = Array.from({ length: 6 }, (_, at) => {
-      const report = benchReport({ p90: at + 1 });
-      const { name, sha256, format } = report.model;
-      const ts = new Date(NOON + at * 60_000).toISOString();
-      const model = { name, sha256, format };
-      const line = { deviceId: 'pi-1', benchId: `b${at}`, ts, model, chosen: null, candidates: 1 };
-      return { line, report };
-    });
+    const benches = benchesOf(6);
     await store.write({ ...EMPTY, benches });
     await store.close();
-    const level = new ClassicLevel<Buffer, Buffer>(folder, {
-      keyEncoding: 'buffer',
-      valueEncoding: 'buffer',
+    await withLevel(folder, async (level) => {
+      for await (const [key, value] of level.iterator()) {
+        if (value.includes('"benchId":"b4"')) await level.put(key, value.subarray(1));
+      }
     });
-    for await (const [key, value] of level.iterator()) {
-      if (value.includes('"benchId":"b4"')) await level.put(key, value.subarray(1));
-    }
-    await level.close();
     store = await open();
     const idsOf = async (limit: number) =>
       (await store.allBenches({ before: null, limit })).map(({ benchId }) => benchId);
@@ -203,6 +215,28 @@ describe('the embedded history', () => {
     expect(await idsOf(1000)).toEqual(['b5', 'b3', 'b2', 'b1', 'b0']);
     expect((await store.benches('pi-1')).map(({ benchId }) => benchId)).toContain('b0');
     expect(warnings.filter((text) => text.includes('cannot be read'))).toHaveLength(1);
+  });
+
+  test('a report goes although its line cannot be read, or names a device unheard of', async () => {
+    const benches = [...benchesOf(3), ...benchesOf(2, 'pi-2')];
+    await store.write({ ...EMPTY, benches });
+    await store.close();
+    const keysOf = (level: Level) =>
+      level.keys({ gte: Buffer.of(KIND.benchLine), lt: Buffer.of(KIND.benchByTime + 1) }).all();
+    await withLevel(folder, async (level) => {
+      expect(await keysOf(level)).toHaveLength(5 * 3);
+      for await (const [key, value] of level.iterator()) {
+        const text = value.toString();
+        if (text.includes('"benchId":"b0"')) await level.put(key, value.subarray(1));
+        const named = text.replace('"deviceId":"pi-2"', '"deviceId":"pi-3"');
+        if (text.includes('"benchId":"b1"')) await level.put(key, Buffer.from(named));
+      }
+    });
+    store = await open({ maxBytes: 1 });
+    await store.prune(now);
+    await store.close();
+    await withLevel(folder, async (level) => expect(await keysOf(level)).toEqual([]));
+    store = await open();
   });
 
   test('an older record of a job does not replace a newer one', async () => {
