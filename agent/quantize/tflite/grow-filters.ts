@@ -1,5 +1,6 @@
 import { bytesOf } from '../../model/bytes.ts';
 import { indexGraph } from '../../model/tflite/graph.ts';
+import { endsShort } from '../../model/tflite/short-windows.ts';
 import { floatData, isConstant } from '../../model/tflite/tensor.ts';
 import { makeTensor, optionsOf } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
@@ -68,14 +69,13 @@ function tapsOf(
   const results = made?.shape[axis];
   if (size <= 0 || (shapeSignature[axis] ?? -1) < 0) return undefined;
   if (results !== Math.ceil(size / stride)) return undefined;
-  const beforeSame = (count: number) => {
-    const missing = (results - 1) * stride + (count - 1) * dilation + 1 - size;
-    return Math.floor(Math.max(missing, 0) / 2);
+  const isSame = (count: number) => {
+    const reach = (count - 1) * dilation + 1;
+    const missing = Math.max((results - 1) * stride + reach - size, 0);
+    return Math.floor(missing / 2) === before && !endsShort({ size, stride, reach });
   };
   // The same zeros on both sides of a size that the steps divide want as many taps more as a step skips.
-  return Array.from({ length: stride }, (_, more) => taps + more).find(
-    (count) => beforeSame(count) === before,
-  );
+  return Array.from({ length: stride }, (_, more) => taps + more).find(isSame);
 }
 
 function grownFilter(
