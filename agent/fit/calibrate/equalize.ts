@@ -1,4 +1,5 @@
 import type { Scheme } from '../../contracts/scheme.ts';
+import { hasRanges } from '../make/recipe.ts';
 import { exposeTensors } from '../../model/onnx/expose.ts';
 import { writeOnnx } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
@@ -39,6 +40,8 @@ export function effortOf(scheme: Scheme): Pick<EqualizeHow, 'strength' | 'mostVa
   const { equalize: asked, activations, weights, perChannel, smooth } = scheme;
   // What it gains is predicted for 8-bit activations and weights with a scale per channel.
   if (asked === false || !perChannel || weights !== 's8' || activations === 's16') return undefined;
+  // Ranges that rules give are those of the tensors as they are; asked for together, both are refused.
+  if (hasRanges(scheme)) return undefined;
   return asked === true ? { strength: smooth } : { mostValues: CHEAP_VALUES };
 }
 
