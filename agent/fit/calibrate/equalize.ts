@@ -45,8 +45,13 @@ export function effortOf(scheme: Scheme): Pick<EqualizeHow, 'strength' | 'mostVa
   return asked === true ? { strength: smooth } : { mostValues: CHEAP_VALUES };
 }
 
+export interface EqualizedOnce extends Equalized {
+  /** Whether it would be the same without a limit to the values looked at. */
+  readonly isWhole: boolean;
+}
+
 /** Looks at the channels of a prepared model on calibration samples and equalizes it. */
-export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
+export function equalizeModel(request: EqualizeRequest): Promise<EqualizedOnce> {
   const { prepared, job, threads, scratch, hooks, mostValues = Infinity } = request;
   const phase = 'looking at channels';
   hooks.progress({ phase });
@@ -62,14 +67,17 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       const targets = tensorsToEqualize(prepared.graph, shapes);
       const names = targets.map(({ name }) => name);
       const isDear = valuesToLookAt(names, shapes) > mostValues;
-      if (names.length === 0 || isDear) return { model: prepared, groups: [] };
+      // Shapes that only a run shows may make more of it.
+      const isWhole = !isDear && all.every((name) => shapes.has(name));
+      if (names.length === 0 || isDear) return { model: prepared, groups: [], isWhole };
       await writeScratchFile(path, writeOnnx(exposeTensors(prepared, names)));
       const ranges = await worker.call(
         'channelRanges',
         { path, job, threads, targets, most: MOST_SAMPLES },
         { ...args, onProgress: (value) => hooks.progress({ phase, ...counted(value) }) },
       );
-      return equalize(prepared, shapes, ranges, { strength: request.strength });
+      const { strength } = request;
+      return { ...equalize(prepared, shapes, ranges, { strength }), isWhole };
     },
   });
 }
