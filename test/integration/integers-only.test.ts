@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { quantizeModel } from '../../agent/fit/run.ts';
 import type { QuantizeRequest } from '../../agent/fit/types.ts';
 import { npy } from '../calibration/make-arrays.ts';
@@ -15,7 +15,18 @@ const SAMPLES = 64;
 const LIMIT_MS = 120_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'edgefit-test-integers-'));
-const hooks = { signal: new AbortController().signal, progress: () => undefined };
+/** What was begun, in order. */
+const phases: string[] = [];
+const hooks = {
+  signal: new AbortController().signal,
+  progress: ({ phase }: { readonly phase: string }) => {
+    if (phases.at(-1) !== phase) phases.push(phase);
+  },
+};
+beforeEach(() => {
+  phases.length = 0;
+});
+const looks = () => phases.filter((phase) => phase === 'looking at channels').length;
 
 beforeAll(() => {
   const { model, samples } = unevenNet(SAMPLES);
@@ -59,10 +70,28 @@ test(
   'where nothing reaches the limit the best is written, with a warning',
   async () => {
     const { sqnrDb, warnings } = await quantized('high', { minSqnrDb: 80 });
+    // Equalized unasked already: asked for, it is no other model.
+    expect(looks()).toBe(1);
     expect(sqnrDb).toBeGreaterThan(40);
     expect(shortfalls(warnings)).toEqual([
       expect.stringMatching(/^SQNR is \d+\.\d dB on calibration samples, below 80: /),
     ]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a tensor that a rule gives a range to is not scaled',
+  async () => {
+    const recipe = join(folder, 'recipe.json');
+    const rules = [{ name: 'a/linear', range: [-2, 2] }];
+    writeFileSync(
+      recipe,
+      JSON.stringify({ schema: 'edgefit/recipe/1', scheme: 'int8-only', rules }),
+    );
+    await quantized('ranged', { scheme: { recipe } });
+    expect(phases).toContain('calibrating');
+    expect(looks()).toBe(0);
   },
   LIMIT_MS,
 );

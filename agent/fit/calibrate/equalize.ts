@@ -1,4 +1,5 @@
 import type { Scheme } from '../../contracts/scheme.ts';
+import { hasRanges } from '../make/recipe.ts';
 import { exposeTensors } from '../../model/onnx/expose.ts';
 import { writeOnnx } from '../../model/onnx/open.ts';
 import type { OnnxModel } from '../../model/onnx/open.ts';
@@ -39,11 +40,18 @@ export function effortOf(scheme: Scheme): Pick<EqualizeHow, 'strength' | 'mostVa
   const { equalize: asked, activations, weights, perChannel, smooth } = scheme;
   // What it gains is predicted for 8-bit activations and weights with a scale per channel.
   if (asked === false || !perChannel || weights !== 's8' || activations === 's16') return undefined;
+  // Ranges that rules give are those of the tensors as they are; asked for together, both are refused.
+  if (hasRanges(scheme)) return undefined;
   return asked === true ? { strength: smooth } : { mostValues: CHEAP_VALUES };
 }
 
+export interface EqualizedOnce extends Equalized {
+  /** Whether it would be the same without a limit to the values looked at. */
+  readonly isWhole: boolean;
+}
+
 /** Looks at the channels of a prepared model on calibration samples and equalizes it. */
-export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
+export function equalizeModel(request: EqualizeRequest): Promise<EqualizedOnce> {
   const { prepared, job, threads, scratch, hooks, mostValues = Infinity } = request;
   const phase = 'looking at channels';
   hooks.progress({ phase });
@@ -59,14 +67,17 @@ export function equalizeModel(request: EqualizeRequest): Promise<Equalized> {
       const targets = tensorsToEqualize(prepared.graph, shapes);
       const names = targets.map(({ name }) => name);
       const isDear = valuesToLookAt(names, shapes) > mostValues;
-      if (names.length === 0 || isDear) return { model: prepared, groups: [] };
+      // Shapes that only a run shows may make more of it.
+      const isWhole = !isDear && all.every((name) => shapes.has(name));
+      if (names.length === 0 || isDear) return { model: prepared, groups: [], isWhole };
       await writeScratchFile(path, writeOnnx(exposeTensors(prepared, names)));
       const ranges = await worker.call(
         'channelRanges',
         { path, job, threads, targets, most: MOST_SAMPLES },
         { ...args, onProgress: (value) => hooks.progress({ phase, ...counted(value) }) },
       );
-      return equalize(prepared, shapes, ranges, { strength: request.strength });
+      const { strength } = request;
+      return { ...equalize(prepared, shapes, ranges, { strength }), isWhole };
     },
   });
 }

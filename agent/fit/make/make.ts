@@ -156,7 +156,12 @@ export class OnnxMaker implements VersionMaker {
     effort: Pick<EqualizeRequest, 'strength' | 'mostValues'>,
   ): Promise<OnnxModel> {
     const [threads, scratch, hooks] = [this.#threads, this.#scratch, this.#hooks];
-    return (await equalizeModel({ prepared, job, threads, scratch, hooks, ...effort })).model;
+    const request = { prepared, job, threads, scratch, hooks, ...effort };
+    const { model, isWhole } = await equalizeModel(request);
+    const { strength } = effort;
+    // Asked for, it would be the same again.
+    if (isWhole) this.#equalized.set(JSON.stringify({ strength }), Promise.resolve(model));
+    return model;
   }
 
   async unmatched(scheme: Scheme): Promise<readonly string[]> {

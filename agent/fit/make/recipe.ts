@@ -67,13 +67,25 @@ const OF_STATIC_RULES = ['observer', 'range'] as const;
 
 /**
  * A scheme as a recipe changes it.
- * @throws FitError for what the scheme would pass over without a word
+ * @throws FitError for what the scheme would pass over without a word, and for what cannot go together
  */
 export function applyRecipe(scheme: Scheme, recipe: Recipe): Scheme {
   if (scheme.method !== 'static') refuseStatic(recipe);
   const { schema: _schema, scheme: _scheme, ...changes } = recipe;
   const said = Object.entries(changes).filter(([, value]) => value !== undefined);
-  return { ...scheme, ...Object.fromEntries(said) };
+  const made: Scheme = { ...scheme, ...Object.fromEntries(said) };
+  if (made.equalize === true && hasRanges(made)) {
+    throw new FitError(
+      'bad-recipe',
+      'equalize rescales the tensors that a rule gives a range to: leave out equalize, or the range',
+    );
+  }
+  return made;
+}
+
+/** Whether a rule says which range a tensor has. */
+export function hasRanges({ rules = [] }: Scheme): boolean {
+  return rules.some(({ range }) => range !== undefined);
 }
 
 function refuseStatic(recipe: Recipe): void {

@@ -1,4 +1,5 @@
 import type { Scheme } from '../../contracts/scheme.ts';
+import { effortOf } from '../calibrate/equalize.ts';
 import { isQuantized } from '../make/already-quantized.ts';
 import { messageOf } from '../../util/errors.ts';
 import { closerRanges, mayChooseRanges } from './closer-ranges.ts';
@@ -127,9 +128,12 @@ async function tuned(plain: Version, scorer: Scorer): Promise<Version> {
   const { perChannel, format, equalize } = plain.scheme;
   const { refinements } = scorer;
   if (!perChannel || format === 'qoperator') return plain;
+  // Where channels may not be scaled, it would be the plain version again.
+  const mayEqualize =
+    equalize === undefined && effortOf({ ...plain.scheme, equalize: true }) !== undefined;
   const biases = refinements.has('biased') ? ({ biases: 'measured' } as const) : {};
   const steps: readonly Partial<Scheme>[] = [
-    ...(refinements.has('equalized') && equalize === undefined ? [{ equalize: true }] : []),
+    ...(refinements.has('equalized') && mayEqualize ? [{ equalize: true }] : []),
     ...(refinements.has('rounded') ? [{ rounding: 'adaptive' as const, ...biases }] : []),
   ];
   let best = plain;

@@ -8,18 +8,26 @@ import type { EqualizeHow } from '../calibrate/equalize.ts';
 import { counted } from '../progress.ts';
 import { writeScratchFile } from '../scratch.ts';
 
+/** How many values of a prepared model that looks at. */
+export function valuesOfChannels(prepared: TfliteModel): number {
+  const [graph] = prepared.subgraphs;
+  const shapes = new Map(graph?.tensors.map(({ name, shape }) => [name, shape]));
+  return valuesToLookAt(
+    tensorsToEqualize(prepared).map(({ name }) => name),
+    shapes,
+  );
+}
+
 /** Looks at the channels of a prepared model on calibration samples and equalizes it. */
 export async function equalizeTflite(
   prepared: TfliteModel,
-  { job, threads, scratch, hooks, strength, mostValues = Infinity }: EqualizeHow,
+  { job, threads, scratch, hooks, strength }: Omit<EqualizeHow, 'mostValues'>,
 ): Promise<TfliteModel> {
   const phase = 'looking at channels';
   hooks.progress({ phase });
   const targets = tensorsToEqualize(prepared);
   const names = targets.map(({ name }) => name);
-  const [graph] = prepared.subgraphs;
-  const shapes = new Map(graph?.tensors.map(({ name, shape }) => [name, shape]));
-  if (names.length === 0 || valuesToLookAt(names, shapes) > mostValues) return prepared;
+  if (names.length === 0) return prepared;
   return inChild({
     name: 'equalization',
     signal: hooks.signal,

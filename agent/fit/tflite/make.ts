@@ -24,7 +24,7 @@ import type { LayerInputs } from '../calibrate/sample-layers.ts';
 import type { MadeVersion, MakerOptions, VersionMaker } from '../search/version-maker.ts';
 import { keepQuantized } from './already-quantized.ts';
 import { calibrateTflite } from './calibrate.ts';
-import { equalizeTflite } from './equalize.ts';
+import { equalizeTflite, valuesOfChannels } from './equalize.ts';
 import { accountOf, namedOperators, withUniqueNames } from './operators.ts';
 
 /** The model that versions are made of: no fake quantization, constants in float32. */
@@ -47,8 +47,8 @@ export class TfliteMaker implements VersionMaker {
   readonly #options: MakerOptions<TfliteModel>;
   readonly warnings: string[] = [];
   #prepared: Prepared | undefined;
-  /** The prepared model equalized, by what was asked for. */
-  readonly #equalized = new Map<string, Promise<TfliteModel>>();
+  /** The prepared model equalized, by how strongly. */
+  readonly #equalized = new Map<number | undefined, Promise<TfliteModel>>();
   readonly #collected = new Map<TfliteModel, Collected>();
   /** What meets the weights of each layer, by model. */
   readonly #layers = new Map<TfliteModel, Promise<LayerInputs>>();
@@ -89,11 +89,13 @@ export class TfliteMaker implements VersionMaker {
     // Ranges that were taken elsewhere, or trained, are those of the model as it is.
     const isFixed = (ranges !== null && ranges !== undefined) || trained.size > 0;
     if (job === null || isFixed || effort === undefined) return Promise.resolve(model);
-    const key = JSON.stringify(effort);
+    const { strength, mostValues = Infinity } = effort;
+    if (valuesOfChannels(model) > mostValues) return Promise.resolve(model);
+    // Asked for or not, it is the same where it is done.
     const made =
-      this.#equalized.get(key) ??
-      equalizeTflite(model, { job, threads, scratch, hooks, ...effort });
-    this.#equalized.set(key, made);
+      this.#equalized.get(strength) ??
+      equalizeTflite(model, { job, threads, scratch, hooks, strength });
+    this.#equalized.set(strength, made);
     return made;
   }
 

@@ -62,6 +62,14 @@ export function isConstant({ data, externalBuffer, shape }: TfliteTensor): boole
   return data !== null && (data.length > 0 || elementCount(shape) === 0);
 }
 
+/** Whether the tensor is a float32 constant whose values lie in the file one by one. */
+export function isPlainFloats(
+  tensor: TfliteTensor | undefined,
+): tensor is TfliteTensor & { readonly data: Uint8Array } {
+  if (tensor?.type !== 'FLOAT32' || tensor.sparsity !== undefined) return false;
+  return isConstant(tensor) && tensor.data !== null;
+}
+
 /** `tensor 'weights' (INT8 [8,3,3,1])` */
 export function describeTensor({ name, type, shape }: TfliteTensor): string {
   return `tensor '${name}' (${type} [${shape.join(',')}])`;

@@ -20,7 +20,6 @@ export function quantizeDynamic(model: OnnxModel, scheme: Scheme): Quantized<Onn
     'no MatMul, Gemm or LSTM with constant weights: nothing to quantize dynamically; use int8-static or weight-int8';
   const made = convertModel(model, scheme, {
     byOp: CONVERTERS,
-    whyFloat: new Map(),
     nothing,
   });
   // Stored weights alone are another scheme.

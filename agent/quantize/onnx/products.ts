@@ -60,8 +60,6 @@ export type Converter = (node: NodeProto, context: Context) => string | undefine
 
 export interface Converters {
   readonly byOp: ReadonlyMap<string, Converter>;
-  /** Why an op without a converter stays in float. */
-  readonly whyFloat: ReadonlyMap<string, string>;
   /** What to say when nothing was converted. */
   readonly nothing: string;
 }
@@ -123,13 +121,13 @@ function convert(node: NodeProto, context: Context): void {
     context.ops.push({ ...row, precision: 'integer' });
     return;
   }
-  const { byOp, whyFloat } = context.converters;
+  const { byOp } = context.converters;
   const excluded = isExcluded(context.scheme, node);
   const converter = excluded ? undefined : byOp.get(op);
   const problem = excluded
     ? 'excluded by request'
     : converter === undefined
-      ? (whyFloat.get(op) ?? 'has no weights to quantize')
+      ? 'has no weights to quantize'
       : converter(node, context);
   if (problem === undefined) context.ops.push({ ...row, precision: 'integer' });
   else context.ops.push({ ...row, precision: 'float', reason: problem });

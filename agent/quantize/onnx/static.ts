@@ -159,7 +159,6 @@ function withoutCalibration(
       ['Conv', ifUnseen(storeInt8)],
       ...[...PRODUCT_CONVERTERS].map(([op, convert]) => [op, ifUnseen(convert)] as const),
     ]),
-    whyFloat: new Map(),
     nothing: '',
   });
   if (rest === undefined) return { model, ops: planned };

@@ -26,7 +26,6 @@ import type { Context, Converter, Product } from './products.ts';
 export function quantizeWeights(model: OnnxModel, scheme: Scheme): Quantized<OnnxModel> {
   return convertModel(model, scheme, {
     byOp: CONVERTERS,
-    whyFloat: new Map(),
     nothing: `no matrix products, and no other weights of ${MIN_ELEMENTS} values or more: nothing to gain`,
   });
 }

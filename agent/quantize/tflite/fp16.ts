@@ -2,7 +2,7 @@ import type { Scheme } from '../../contracts/scheme.ts';
 import { compact } from '../../model/tflite/compact.ts';
 import { opName, operatorLabels } from '../../model/tflite/graph.ts';
 import { isFloatType } from '../../model/tflite/numeric-kind.ts';
-import { elementCount, floatData, isConstant } from '../../model/tflite/tensor.ts';
+import { elementCount, floatData, isPlainFloats } from '../../model/tflite/tensor.ts';
 import type {
   TfliteGraph,
   TfliteModel,
@@ -159,8 +159,7 @@ function isHybrid(graph: TfliteGraph, { inputs, outputs }: TfliteOperator): bool
 }
 
 function isFloatConstant(tensor: TfliteTensor): boolean {
-  if (tensor.type !== 'FLOAT32' || !isConstant(tensor)) return false;
-  return tensor.data !== null && tensor.sparsity === undefined && !tensor.isVariable;
+  return isPlainFloats(tensor) && !tensor.isVariable;
 }
 
 const isLarge = (tensor: TfliteTensor | undefined) =>

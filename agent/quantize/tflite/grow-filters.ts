@@ -1,10 +1,13 @@
-import { bytesOf } from '../../model/bytes.ts';
+import type { Statistics } from '../../model/statistics.ts';
 import { indexGraph } from '../../model/tflite/graph.ts';
-import { floatData, isConstant } from '../../model/tflite/tensor.ts';
-import { makeTensor, optionsOf } from '../../model/tflite/types.ts';
+import { endsShort } from '../../model/tflite/short-windows.ts';
+import { isPlainFloats } from '../../model/tflite/tensor.ts';
+import { optionsOf } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
+import { FilterEnlarger } from './enlarge.ts';
+import type { Frame } from './enlarge.ts';
 import { type PaddedAxis, paddedInput } from './prepare/fold-pads.ts';
-import type { Restated } from './restate.ts';
+import type { RestatedKnown } from './restate.ts';
 
 /**
  * How many products more for each place of the input a larger filter may cost. XNNPACK copies place by
@@ -21,10 +24,11 @@ const MOST_PRODUCTS = 200;
  */
 export function growFilters(
   graph: TfliteGraph,
+  statistics: Statistics,
   isKept: (operator: TfliteOperator) => boolean,
-): Restated {
+): RestatedKnown {
   const index = indexGraph(graph);
-  const tensors = [...graph.tensors];
+  const enlarger = new FilterEnlarger(graph, statistics);
   const moved = new Map<TfliteOperator, TfliteOperator>();
   const pads = new Map<TfliteOperator, TfliteOperator>();
   for (const operator of graph.operators) {
@@ -33,18 +37,17 @@ export function growFilters(
     if (options === undefined || padded === undefined) continue;
     if (isKept(operator) || isKept(padded.pad)) continue;
     const sides = padded.axes.map((axis) => tapsOf(axis, padded.from, outputOf(graph, operator)));
-    const grown = grownFilter(graph, operator, sides, padded.axes);
-    if (grown === undefined) continue;
-    const inputs = [padded.pad.inputs[0] ?? -1, tensors.push(grown) - 1];
+    const frame = growableTo(graph, operator, sides, padded.axes);
+    if (frame === undefined) continue;
     const now: TfliteOperator = {
       ...operator,
-      inputs: [...inputs, ...operator.inputs.slice(2)],
+      inputs: enlarger.inputsOf(operator, frame, padded.pad.inputs[0]),
       options: { ...options, padding: 'SAME' },
     };
     moved.set(operator, now);
     pads.set(padded.pad, now);
   }
-  if (moved.size === 0) return { graph, moved };
+  if (moved.size === 0) return { graph, moved, statistics };
   const operators = graph.operators.map((operator) => moved.get(operator) ?? operator);
   // What still reads a PAD keeps it; of the others the convolution does the work.
   const read = new Set([...operators.flatMap(({ inputs }) => inputs), ...graph.outputs]);
@@ -52,7 +55,8 @@ export function growFilters(
     pads.has(operator) && !operator.outputs.some((at) => read.has(at));
   for (const [pad, now] of pads) if (isIdle(pad)) moved.set(pad, now);
   const left = operators.filter((operator) => !isIdle(operator));
-  return { graph: { ...graph, tensors, operators: left }, moved };
+  const { tensors, ...known } = enlarger.finish();
+  return { graph: { ...graph, tensors, operators: left }, moved, ...known };
 }
 
 const outputOf = ({ tensors }: TfliteGraph, { outputs }: TfliteOperator) =>
@@ -68,38 +72,28 @@ function tapsOf(
   const results = made?.shape[axis];
   if (size <= 0 || (shapeSignature[axis] ?? -1) < 0) return undefined;
   if (results !== Math.ceil(size / stride)) return undefined;
-  const beforeSame = (count: number) => {
-    const missing = (results - 1) * stride + (count - 1) * dilation + 1 - size;
-    return Math.floor(Math.max(missing, 0) / 2);
+  const isSame = (count: number) => {
+    const reach = (count - 1) * dilation + 1;
+    const missing = Math.max((results - 1) * stride + reach - size, 0);
+    return Math.floor(missing / 2) === before && !endsShort({ size, stride, reach });
   };
   // The same zeros on both sides of a size that the steps divide want as many taps more as a step skips.
-  return Array.from({ length: stride }, (_, more) => taps + more).find(
-    (count) => beforeSame(count) === before,
-  );
+  return Array.from({ length: stride }, (_, more) => taps + more).find(isSame);
 }
 
-function grownFilter(
+/** That many taps, where they cost less than copying. */
+function growableTo(
   { tensors }: TfliteGraph,
   { inputs }: TfliteOperator,
   [rows, columns]: readonly (number | undefined)[],
   axes: readonly PaddedAxis[],
-): TfliteTensor | undefined {
+): Frame | undefined {
   const filter = tensors[inputs[1] ?? -1];
   if (rows === undefined || columns === undefined) return undefined;
-  if (filter?.type !== 'FLOAT32' || !isConstant(filter) || filter.data === null) return undefined;
-  if (filter.sparsity !== undefined) return undefined;
+  if (!isPlainFloats(filter)) return undefined;
   const [count = 0, height = 0, width = 0, channels = 0] = filter.shape;
   const steps = axes.reduce((product, { stride }) => product * stride, 1);
   const more = (rows * columns - height * width) * count * channels;
   if (more / steps > MOST_PRODUCTS) return undefined;
-  const from = floatData(filter);
-  const values = new Float32Array(count * rows * columns * channels);
-  for (let row = 0; row < count * height; row++) {
-    const taken = from.subarray(row * width * channels, (row + 1) * width * channels);
-    const to = Math.floor(row / height) * rows + (row % height);
-    values.set(taken, to * columns * channels);
-  }
-  const name = `${filter.name}_${rows}x${columns}`;
-  const shape = [count, rows, columns, channels];
-  return makeTensor({ name, type: 'FLOAT32', shape, data: bytesOf(values) });
+  return { height: rows, width: columns, top: 0, left: 0 };
 }

@@ -1,14 +1,11 @@
-import { bytesOf } from '../../model/bytes.ts';
+import type { Statistics } from '../../model/statistics.ts';
 import { endsShort } from '../../model/tflite/short-windows.ts';
-import { floatData, isConstant } from '../../model/tflite/tensor.ts';
-import { makeTensor, optionsOf } from '../../model/tflite/types.ts';
-import type {
-  OptionsOf,
-  TfliteGraph,
-  TfliteOperator,
-  TfliteTensor,
-} from '../../model/tflite/types.ts';
-import type { Restated } from './restate.ts';
+import { isPlainFloats } from '../../model/tflite/tensor.ts';
+import { optionsOf } from '../../model/tflite/types.ts';
+import type { OptionsOf, TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
+import { FilterEnlarger } from './enlarge.ts';
+import type { Frame } from './enlarge.ts';
+import type { RestatedKnown } from './restate.ts';
 
 /** Height and width of the smallest filter that XNNPACK of TensorFlow Lite 2.9 has an int8 kernel for. */
 const SIDE = 3;
@@ -21,42 +18,42 @@ const SIDE = 3;
  */
 export function widenFilters(
   graph: TfliteGraph,
+  statistics: Statistics,
   isKept: (operator: TfliteOperator) => boolean,
-): Restated {
-  const tensors = [...graph.tensors];
+): RestatedKnown {
+  const enlarger = new FilterEnlarger(graph, statistics);
   const moved = new Map<TfliteOperator, TfliteOperator>();
   for (const operator of graph.operators) {
     const options = optionsOf(operator, 'DepthwiseConv2DOptions');
     if (options === undefined || isKept(operator)) continue;
-    const wide = widened(graph, operator, options);
-    if (wide === undefined) continue;
-    const [input = -1, , ...rest] = operator.inputs;
+    const frame = frameOf(graph, operator, options);
+    if (frame === undefined) continue;
     moved.set(operator, {
       ...operator,
-      inputs: [input, tensors.push(wide) - 1, ...rest],
+      inputs: enlarger.inputsOf(operator, frame),
       options: { ...options, padding: 'SAME' },
     });
   }
-  if (moved.size === 0) return { graph, moved };
+  if (moved.size === 0) return { graph, moved, statistics };
   const operators = graph.operators.map((operator) => moved.get(operator) ?? operator);
-  return { graph: { ...graph, tensors, operators }, moved };
+  const { tensors, ...known } = enlarger.finish();
+  return { graph: { ...graph, tensors, operators }, moved, ...known };
 }
 
-/** The filter in a larger one, where some place in that makes the same sums. */
-function widened(
+/** Where the filter makes the same sums in a larger one, if it does anywhere. */
+function frameOf(
   { tensors }: TfliteGraph,
   operator: TfliteOperator,
   options: OptionsOf<'DepthwiseConv2DOptions'>,
-): TfliteTensor | undefined {
+): Frame | undefined {
   const [input, filter] = operator.inputs.map((at) => tensors[at]);
   const made = tensors[operator.outputs[0] ?? -1];
   if (input === undefined || made === undefined) return undefined;
-  if (filter?.type !== 'FLOAT32' || !isConstant(filter) || filter.data === null) return undefined;
-  if (filter.sparsity !== undefined || filter.shape.length !== 4) return undefined;
+  if (!isPlainFloats(filter) || filter.shape.length !== 4) return undefined;
   // Where SAME begins depends on the size.
   if (input.shapeSignature?.slice(1).some((size) => size < 0) === true) return undefined;
   if (options.dilationHFactor > 1 || options.dilationWFactor > 1) return undefined;
-  const [, height = 0, width = 0, channels = 0] = filter.shape;
+  const [, height = 0, width = 0] = filter.shape;
   if (height * width >= SIDE * SIDE || height > SIDE || width > SIDE) return undefined;
   const isSame = options.padding === 'SAME';
   const strides = [options.strideH, options.strideW];
@@ -66,15 +63,7 @@ function widened(
   });
   const [top, left] = places;
   if (top === undefined || left === undefined) return undefined;
-  const values = new Float32Array(SIDE * SIDE * channels);
-  const from = floatData(filter);
-  for (let row = 0; row < height; row++) {
-    const taken = from.subarray(row * width * channels, (row + 1) * width * channels);
-    values.set(taken, ((top + row) * SIDE + left) * channels);
-  }
-  const name = `${filter.name}_${SIDE}x${SIDE}`;
-  const shape = [1, SIDE, SIDE, channels];
-  return makeTensor({ name, type: 'FLOAT32', shape, data: bytesOf(values) });
+  return { height: SIDE, width: SIDE, top, left };
 }
 
 interface Axis {

@@ -6,6 +6,7 @@ import { growFilters } from './grow-filters.ts';
 import { exclusion } from './left-out.ts';
 import { widenFilters } from './nine-taps.ts';
 import { restate } from './restate.ts';
+import type { Restated, RestatedKnown } from './restate.ts';
 import { splitPrelus } from './split-prelu.ts';
 
 export interface Prepared {
@@ -15,6 +16,8 @@ export interface Prepared {
   /** Those given, with what is known of tensors that were added. */
   readonly statistics: Statistics;
 }
+
+type Pass = (graph: TfliteGraph, statistics: Statistics) => Restated | RestatedKnown;
 
 /**
  * Says what it can in operators that run in integers, and fast. New operators get the labels of old
@@ -30,30 +33,33 @@ export function prepareGraph(
 ): Prepared {
   const isKept = exclusion(scheme, graph, labels);
   const isAsStored = (operator: TfliteOperator) => operator.inputs.some((at) => stored.has(at));
-  let statistics = given;
-  const split = (now: TfliteGraph) => {
-    const made = splitPrelus(now, statistics, isKept);
-    ({ statistics } = made);
-    return made;
-  };
-  const passes = [
-    (now: TfliteGraph) => restate(now, isKept),
-    ...(scheme.activations === 's16' ? [split] : []),
-    (now: TfliteGraph) => fuseActivations(now, isKept),
+  const isLeft = (operator: TfliteOperator) => isKept(operator) || isAsStored(operator);
+  const passes: readonly Pass[] = [
+    (now) => restate(now, isKept),
+    ...(scheme.activations === 's16'
+      ? ([(now, known) => splitPrelus(now, known, isKept)] satisfies Pass[])
+      : []),
+    (now) => fuseActivations(now, isKept),
     ...(isForXnnpack(scheme)
       ? [widenFilters, growFilters].map(
-          (pass) => (now: TfliteGraph) => pass(now, (one) => isKept(one) || isAsStored(one)),
+          (pass): Pass =>
+            (now, known) =>
+              pass(now, known, isLeft),
         )
       : []),
   ];
-  let prepared = { graph, moved: new Map(graph.operators.map((one) => [one, one])) };
+  let prepared: Prepared = {
+    graph,
+    moved: new Map(graph.operators.map((one) => [one, one])),
+    statistics: given,
+  };
   for (const pass of passes) {
-    const { graph: now, moved } = pass(prepared.graph);
+    const { moved, ...now } = pass(prepared.graph, prepared.statistics);
     nameAnew(labels, moved);
     const all = [...prepared.moved].map(([from, to]) => [from, moved.get(to) ?? to] as const);
-    prepared = { graph: now, moved: new Map(all) };
+    prepared = { ...prepared, ...now, moved: new Map(all) };
   }
-  return { ...prepared, statistics };
+  return prepared;
 }
 
 /** 16-bit activations have TensorFlow Lite's own kernels alone, and so have microcontrollers. */

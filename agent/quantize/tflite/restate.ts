@@ -1,5 +1,6 @@
 import { bytesOf } from '../../model/bytes.ts';
 import { floatData } from '../../model/tflite/tensor.ts';
+import type { Statistics } from '../../model/statistics.ts';
 import { makeTensor } from '../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
 
@@ -7,6 +8,11 @@ import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tfli
 export interface Restated {
   readonly graph: TfliteGraph;
   readonly moved: ReadonlyMap<TfliteOperator, TfliteOperator>;
+}
+
+/** With what is known of the tensors that were added. */
+export interface RestatedKnown extends Restated {
+  readonly statistics: Statistics;
 }
 
 /**

@@ -1,15 +1,10 @@
 import { tensorNameMaker } from '../../model/tflite/graph.ts';
-import { floatData, isConstant } from '../../model/tflite/tensor.ts';
+import { floatData, isPlainFloats } from '../../model/tflite/tensor.ts';
 import { uniqueTensorNames } from '../../model/tflite/tensor-names.ts';
 import { makeOperator } from '../../model/tflite/types.ts';
-import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../model/tflite/types.ts';
+import type { TfliteGraph, TfliteOperator } from '../../model/tflite/types.ts';
 import type { Statistics, TensorStatistics } from '../../model/statistics.ts';
-import type { Restated } from './restate.ts';
-
-/** With what is known of the tensors that were added. */
-export interface Split extends Restated {
-  readonly statistics: Statistics;
-}
+import type { RestatedKnown } from './restate.ts';
 
 /**
  * PRELU as relu(x) + slopes * (x - relu(x)): TensorFlow Lite has no 16-bit kernel for the whole, and
@@ -20,7 +15,7 @@ export function splitPrelus(
   graph: TfliteGraph,
   statistics: Statistics,
   isKept: (operator: TfliteOperator) => boolean,
-): Split {
+): RestatedKnown {
   const names = uniqueTensorNames(graph);
   const unique = tensorNameMaker(graph);
   const tensors = [...graph.tensors];
@@ -30,7 +25,7 @@ export function splitPrelus(
     const [x = -1, slopes = -1] = operator.inputs;
     const [input, factors, made] = [x, slopes, operator.outputs[0] ?? -1].map((at) => tensors[at]);
     const seen = statistics.tensors.get(names[x] ?? '');
-    if (operator.op !== 'PRELU' || isKept(operator) || !isFloats(factors)) return [operator];
+    if (operator.op !== 'PRELU' || isKept(operator) || !isPlainFloats(factors)) return [operator];
     if (input === undefined || made === undefined || seen === undefined) return [operator];
     const add = (part: string, { min, max }: Range) => {
       const name = unique(`${made.name}_${part}`);
@@ -61,12 +56,6 @@ const NONE = { fusedActivationFunction: 'NONE' } as const;
 const ADD = { kind: 'AddOptions', ...NONE, potScaleInt16: false } as const;
 const SUB = { kind: 'SubOptions', ...NONE, potScaleInt16: false } as const;
 const MUL = { kind: 'MulOptions', ...NONE } as const;
-
-const isFloats = (tensor: TfliteTensor | undefined): tensor is TfliteTensor =>
-  tensor?.type === 'FLOAT32' &&
-  isConstant(tensor) &&
-  tensor.data !== null &&
-  tensor.sparsity === undefined;
 
 interface Range {
   readonly min: number;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { TensorAccumulator } from '../../../agent/calibration/observers/accumulator.ts';
 import { schemeNames, schemePresets } from '../../../agent/contracts/scheme.ts';
 import type { Scheme } from '../../../agent/contracts/scheme.ts';
+import { effortOf } from '../../../agent/fit/calibrate/equalize.ts';
 import {
   applyRecipe,
   observerToCollect,
@@ -59,7 +60,7 @@ describe('read', () => {
 });
 
 test.each(schemeNames)('%s comes back from its own recipe', (name) => {
-  const tuned = { equalize: true, smooth: 0.5, rounding: 'adaptive', biases: 'measured' } as const;
+  const tuned = { equalize: false, smooth: 0.5, rounding: 'adaptive', biases: 'measured' } as const;
   const isStatic = schemePresets[name].method === 'static';
   const scheme: Scheme = {
     ...schemePresets[name],
@@ -137,6 +138,16 @@ test('what a scheme would pass over is refused', () => {
   expect(() =>
     applyRecipe(schemePresets.fp16, { ...inRule, rules: [{ op: 'Conv', range: [0, 1] }] }),
   ).toThrow('range means nothing');
+});
+
+test('ranges are of tensors as they are, which equalizing rescales', () => {
+  const rules = [{ name: 'mid', range: [0, 2] as [number, number] }];
+  expect(() =>
+    applyRecipe(schemePresets['int8-static'], { ...SMALLEST, equalize: true, rules }),
+  ).toThrow('equalize rescales the tensors that a rule gives a range to');
+  const scheme = applyRecipe(schemePresets['int8-static'], { ...SMALLEST, rules });
+  expect(effortOf(scheme)).toBeUndefined();
+  expect(effortOf({ ...scheme, rules: [{ name: 'mid', observer: 'mse' }] })).toBeDefined();
 });
 
 test('names and rules that match nothing are told', () => {

@@ -5,7 +5,7 @@ import { widenFilters } from '../../../agent/quantize/tflite/nine-taps.ts';
 import { quantizeStatic } from '../../../agent/quantize/tflite/static.ts';
 import { floats, sqnr } from '../support.ts';
 import { GraphBuilder } from './graphs.ts';
-import { INT16, STATIC, observe, run } from './support.ts';
+import { INT16, NOTHING, STATIC, observe, observeLayers, run, tensorNamed } from './support.ts';
 
 interface Form {
   readonly size: readonly [number, number];
@@ -57,7 +57,7 @@ test.each<Form>([
   { size: [5, 6], taps: [2, 1], stride: 3 },
 ])('%j: a filter of 3 x 3 makes the same sums', async (form) => {
   const { g, model } = depthwise(form);
-  const { graph, moved } = widenFilters(model.subgraphs[0]!, () => false);
+  const { graph, moved } = widenFilters(model.subgraphs[0]!, NOTHING, () => false);
   expect(moved.size).toBe(1);
   const wide = { ...model, subgraphs: [graph] };
   const [feeds] = g.samples(1);
@@ -74,7 +74,11 @@ test.each<Form>([
   { size: [6, 6], taps: [1, 5] },
 ])('%j stays as it is', (form) => {
   const [graph] = depthwise(form).model.subgraphs;
-  expect(widenFilters(graph!, () => false)).toEqual({ graph, moved: new Map() });
+  expect(widenFilters(graph!, NOTHING, () => false)).toEqual({
+    graph,
+    moved: new Map(),
+    statistics: NOTHING,
+  });
 });
 
 test('where a side is open, the filter stays', () => {
@@ -83,7 +87,7 @@ test('where a side is open, the filter stays', () => {
     ...graph!.tensors[0]!,
     shapeSignature: [1, -1, 7, 4],
   });
-  expect(widenFilters({ ...graph!, tensors }, () => false).moved.size).toBe(0);
+  expect(widenFilters({ ...graph!, tensors }, NOTHING, () => false).moved.size).toBe(0);
 });
 
 test.each<readonly [string, string, Scheme]>([
@@ -104,4 +108,19 @@ test.each<readonly [string, string, Scheme]>([
   const layer = graph!.operators.find(({ op }) => op === 'DEPTHWISE_CONV_2D');
   expect(filters([graph!.tensors[layer!.inputs[1]!]!])).toEqual([shape]);
   expect(ops[0]).toMatchObject({ node: 'y', op: 'DEPTHWISE_CONV_2D' });
+});
+
+test('wider filters are rounded for what the layer makes, as others are', async () => {
+  const { g, model } = depthwise({ size: [12, 12], taps: [2, 2] });
+  const samples = g.samples(2);
+  const statistics = await observeLayers(model, samples);
+  const made = (known: typeof statistics) => {
+    const { model: one } = quantizeStatic(model, known, { ...STATIC, rounding: 'adaptive' });
+    return [...tensorNamed(one, 'w_3x3').data!];
+  };
+  const nearest = made({ ...statistics, layers: new Map() });
+  const rounded = made(statistics);
+  expect(rounded).not.toEqual(nearest);
+  // The taps that were added, in the last row and column, stay without effect.
+  expect(rounded.filter((value) => value !== 0)).toHaveLength(2 * 2 * 4);
 });

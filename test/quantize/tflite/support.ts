@@ -1,11 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MomentsAccumulator } from '../../../agent/calibration/layer-moments.ts';
 import { schemePresets } from '../../../agent/contracts/scheme.ts';
 import type { Scheme } from '../../../agent/contracts/scheme.ts';
 import { uniqueTensorNames } from '../../../agent/model/tflite/tensor-names.ts';
 import type { TfliteModel } from '../../../agent/model/tflite/types.ts';
 import type { Statistics, TensorStatistics } from '../../../agent/model/statistics.ts';
+import { layersToSample } from '../../../agent/quantize/tflite/layers.ts';
 import { withStates } from '../../../agent/quantize/tflite/recurrent/states.ts';
 import { tensorsToObserve } from '../../../agent/quantize/tflite/static.ts';
 import { floatSession } from '../../../agent/runtime/float-session.ts';
@@ -17,6 +19,9 @@ import { floats } from '../support.ts';
 /** int8, as TFLite has it. */
 export const STATIC: Scheme = { ...schemePresets['int8-static'], activations: 's8' };
 export const INT16: Scheme = { ...STATIC, activations: 's16' };
+
+/** What is known without samples. */
+export const NOTHING: Statistics = { samples: 0, observer: 'min-max', tensors: new Map() };
 
 /** `plain` runs TFLite's own kernels, without XNNPACK. */
 export type Kernels = 'xnnpack' | 'plain';
@@ -102,6 +107,30 @@ function statisticsOf(seen: readonly Tensor[]): TensorStatistics {
   }
   const channelMean = sums.map((sum) => sum / count);
   return { dtype: 'float32', shape, min, max, seenMin: min, seenMax: max, channelMean };
+}
+
+/** What is seen with layers looked at, too: all rows of what each of them reads. */
+export async function observeLayers(
+  model: TfliteModel,
+  samples: readonly Feeds[],
+): Promise<Statistics> {
+  const [graph] = model.subgraphs;
+  const layers = layersToSample(model);
+  const read = [...graph!.tensors.keys()].filter((at) =>
+    layers.some(({ tensor }) => tensor === graph!.tensors[at]!.name && !graph!.inputs.includes(at)),
+  );
+  const shown = { ...model, subgraphs: [{ ...graph!, outputs: read }], signatures: [] };
+  const seen = read.length === 0 ? [] : await runAll(shown, samples, 'plain');
+  const known = layers.flatMap((layer) => {
+    const moments = new MomentsAccumulator(layer, layer.size, 1);
+    for (const [at, feeds] of samples.entries()) {
+      const { data, shape } = (seen[at]?.[layer.tensor] ?? feeds[layer.tensor])!;
+      moments.add(Float32Array.from(floats(data)), shape, Infinity);
+    }
+    const found = moments.result();
+    return found === undefined ? [] : [[layer.key, found] as const];
+  });
+  return { ...(await observe(model, samples)), layers: new Map(known) };
 }
 
 /** The tensor with this name in the main graph. */

@@ -17,8 +17,8 @@ export interface TfliteConstant extends Constant {
 export type TfliteTracer = Tracer<TfliteStep, TfliteConstant>;
 
 /**
- * Follows the channels that convolutions and matrix products with constant weights make to those that
- * read them. What anything else reads, or leaves the graph, keeps the factor 1.
+ * Follows the channels that convolutions with constant weights make to those that read them
+ * (products.ts tells why no others). What anything else reads, or leaves the graph, keeps the factor 1.
  */
 export function trace(graph: TfliteGraph): TfliteTracer {
   const names = uniqueTensorNames(graph);

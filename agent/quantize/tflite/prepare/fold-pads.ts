@@ -1,8 +1,8 @@
+import { convolutionOf } from '../../../model/tflite/convolutions.ts';
 import { indexGraph } from '../../../model/tflite/graph.ts';
 import type { GraphIndex } from '../../../model/tflite/graph.ts';
 import { endsShort } from '../../../model/tflite/short-windows.ts';
 import { isConstant, tensorNumbers } from '../../../model/tflite/tensor.ts';
-import { optionsOf } from '../../../model/tflite/types.ts';
 import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../../model/tflite/types.ts';
 
 /**
@@ -13,7 +13,7 @@ import type { TfliteGraph, TfliteOperator, TfliteTensor } from '../../../model/t
 export function foldPads(graph: TfliteGraph): TfliteGraph {
   const index = indexGraph(graph);
   const operators = graph.operators.map((operator) => {
-    const options = convolution(operator);
+    const options = convolutionOf(operator);
     const padded = paddedInput(graph, index, operator);
     if (options === undefined || padded === undefined) return operator;
     const { pad, from, axes } = padded;
@@ -22,15 +22,6 @@ export function foldPads(graph: TfliteGraph): TfliteGraph {
     return { ...operator, inputs, options: { ...options, padding: 'SAME' as const } };
   });
   return { ...graph, operators };
-}
-
-function convolution(operator: TfliteOperator) {
-  return (
-    optionsOf(operator, 'Conv2DOptions') ??
-    (operator.op === 'DEPTHWISE_CONV_2D'
-      ? optionsOf(operator, 'DepthwiseConv2DOptions')
-      : undefined)
-  );
 }
 
 /** What a convolution reads, as it is before a PAD with zeros around height and width. */
@@ -50,7 +41,7 @@ export function paddedInput(
   if (pad?.op !== 'PAD') return undefined;
   const [from, widths] = pad.inputs.map((at) => tensors[at]);
   const filter = tensors[conv.inputs[1] ?? -1];
-  const options = convolution(conv);
+  const options = convolutionOf(conv);
   if (from === undefined || widths === undefined || filter === undefined) return undefined;
   // What is an output stays; constants are folded elsewhere.
   if (outputs.has(pad.outputs[0] ?? -1) || constants.has(pad.inputs[0] ?? -1)) return undefined;

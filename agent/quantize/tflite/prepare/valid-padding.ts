@@ -1,5 +1,5 @@
 import { endsShort } from '../../../model/tflite/short-windows.ts';
-import { optionsOf } from '../../../model/tflite/types.ts';
+import { convolutionOf } from '../../../model/tflite/convolutions.ts';
 import type { TfliteGraph, TfliteOperator } from '../../../model/tflite/types.ts';
 
 /**
@@ -15,18 +15,15 @@ export function withoutIdlePadding(graph: TfliteGraph): TfliteGraph {
     : { ...graph, operators };
 }
 
-const convolution = (operator: TfliteOperator) =>
-  optionsOf(operator, 'Conv2DOptions') ?? optionsOf(operator, 'DepthwiseConv2DOptions');
-
 function withValid(operator: TfliteOperator): TfliteOperator {
-  const options = convolution(operator);
+  const options = convolutionOf(operator);
   return options === undefined
     ? operator
     : { ...operator, options: { ...options, padding: 'VALID' } };
 }
 
 function isIdle({ tensors }: TfliteGraph, operator: TfliteOperator): boolean {
-  const options = convolution(operator);
+  const options = convolutionOf(operator);
   const [input, filter] = operator.inputs.map((at) => tensors[at]);
   if (options?.padding !== 'SAME' || input?.shape.length !== 4) return false;
   if (input.shapeSignature?.slice(1).some((size) => size < 0) === true) return false;
