@@ -137,7 +137,7 @@ describe('refused before the work starts, naming the option', () => {
   test('a file far too large', async () => {
     const mqttCa = file('large.pem', 'x'.repeat(1024 * 1024 + 1));
     const failure = readMqttSettings({ mqtt: 'mqtts://h', mqttCa }, {});
-    await expect(failure).rejects.toThrow('has 1048577 bytes');
+    await expect(failure).rejects.toThrow('has over 1048576 bytes');
   });
 });
 

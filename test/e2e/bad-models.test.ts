@@ -31,7 +31,7 @@ describe('what is no model', () => {
     ],
     ['no name at all', '', "agent: argument 'model' is empty; see 'agent bench --help'"],
     ['an empty file', put('empty.onnx', ''), 'empty.onnx: the file is empty'],
-    ['a device', '/dev/null', '/dev/null: the file is empty'],
+    ['a device', '/dev/null', '/dev/null: it is neither a file nor a folder'],
     ['a folder', folder, 'it is a folder, not a file'],
     ['no file', path('none.onnx'), 'none.onnx: no such file or folder'],
     [
