@@ -16,6 +16,7 @@ import type { Model } from '../model/open.ts';
 import { emitC } from '../model/tflite/emit-c.ts';
 import type { OpReport } from '../quantize/report.ts';
 import { countOps } from '../quantize/report.ts';
+import { peakRssOf } from '../runtime/children.ts';
 import { writeOutputFile } from '../util/files.ts';
 import { refuseCalibrating } from './make/already-quantized.ts';
 import { LOAD_TIMEOUT_MS, inChild, largestChildRssBytes } from './children.ts';
@@ -88,7 +89,7 @@ export async function quantize(
     bytes: chunks.reduce((sum, { length }) => sum + length, 0),
     floatBytes: subject.loaded.bytes,
     seconds: (performance.now() - start) / 1000,
-    peakRssBytes: ownPeakRssBytes() + largestChildRssBytes(),
+    peakRssBytes: (peakRssOf(process.pid) ?? 0) + largestChildRssBytes(),
     integerCoverage,
     ...('sqnrDb' in choice ? { sqnrDb: choice.sqnrDb } : {}),
     ops: countOps(ops),
@@ -237,9 +238,4 @@ function notRun({ guess }: Subject): readonly string[] {
   return [
     'the model takes none of the inputs that were made up for it: the result was loaded, not run; give --samples',
   ];
-}
-
-/** High-water mark of this process; 0 where the system does not say. */
-function ownPeakRssBytes(): number {
-  return process.resourceUsage().maxRSS * 1024;
 }
