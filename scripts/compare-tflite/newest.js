@@ -12,6 +12,8 @@ const load = (name) => import(join(built, `${name}.js`));
 
 /** @type {typeof import('../../agent/bench/evaluate.ts')} */
 const { evaluate, recordReference } = await load('bench/evaluate');
+/** @type {typeof import('../../agent/bench/statistics.ts')} */
+const { median } = await load('bench/statistics');
 /** @type {typeof import('../../agent/fit/subject.ts')} */
 const { openSubject, timingFeeds } = await load('fit/subject');
 /** @type {typeof import('../../agent/fit/scratch.ts')} */
@@ -140,9 +142,4 @@ async function time(sessions, feeds, seconds) {
   }
   /* oxlint-enable no-await-in-loop */
   return Object.fromEntries(calls.map(({ name, ms }) => [name, median(ms)]));
-}
-
-/** @param {readonly number[]} values */
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }

@@ -1,5 +1,6 @@
 // @ts-check
 // Tensors in and out of LiteRT's memory.
+import { dirname, join } from 'node:path';
 import { LitertError } from './error.js';
 import { listOf } from './wasm.js';
 
@@ -8,29 +9,13 @@ import { listOf } from './wasm.js';
 /** @typedef {import('./wasm.js').Litert} Litert */
 /** @typedef {import('./wasm.js').TensorBuffer} TensorBuffer */
 
-/** @typedef {{ readonly name: string, readonly dtype: Element, readonly shape: readonly number[],
+/** @typedef {{ readonly name: string, readonly dtype: import('../../agent/runtime/element-arrays.ts').NumericType, readonly shape: readonly number[],
  *   readonly quantization?: import('../../agent/runtime/types.ts').QuantizationParameters }} Described */
 
-/** The array of each element type that tests and tables have use for. */
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-};
-
-/** @typedef {keyof typeof ARRAYS} Element */
-
-/** @param {string} type @returns {type is Element} */
-const isElement = (type) => Object.hasOwn(ARRAYS, type);
+/** @type {typeof import('../../agent/runtime/element-arrays.ts')} */
+const { ELEMENT_ARRAYS, isNumericType } = await import(
+  join(dirname(dirname(import.meta.dirname)), 'dist/agent/runtime/element-arrays.js')
+);
 
 /**
  * As the file declares it; open dimensions have the size that it gives them.
@@ -41,7 +26,7 @@ export function describeTensor(port) {
   if (port === undefined) throw new LitertError('there is no such tensor');
   const { name, tensor } = port;
   const dtype = tensor.type.toLowerCase();
-  if (!isElement(dtype)) throw new LitertError(`'${name}' is of type ${dtype}`);
+  if (!isNumericType(dtype)) throw new LitertError(`'${name}' is of type ${dtype}`);
   const [scale = 0] = tensor.quantization?.scale ?? [];
   const [zeroPoint = 0] = tensor.quantization?.zeroPoint ?? [];
   return {
@@ -92,5 +77,5 @@ export function readTensor(litert, buffer, { name, dtype }) {
   const pointer = buffer.lock(litert.LiteRtTensorBufferLockMode.READ) + buffer.offset();
   const bytes = litert.HEAPU8.slice(pointer, pointer + buffer.packedSize());
   buffer.unlock();
-  return { dtype, shape, data: new ARRAYS[dtype](bytes.buffer) };
+  return { dtype, shape, data: new ELEMENT_ARRAYS[dtype](bytes.buffer) };
 }

@@ -101,3 +101,22 @@ export function throughFile(model: TfliteModel): TfliteModel {
 export function fileOf(tables: Partial<Model>, ...behind: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat([...writeRoot({ version: 3, ...tables }, 'TFL3', writeModel), ...behind]);
 }
+
+/** Two stored numbers as [[0, first], [second, 0]]. */
+export const sparsely = (stored: TfliteTensor): TfliteTensor => ({
+  ...stored,
+  shape: [2, 2],
+  sparsity: {
+    traversalOrder: [0, 1],
+    blockMap: [],
+    dimMetadata: [
+      { format: 'DENSE', denseSize: 2 },
+      {
+        format: 'SPARSE_CSR',
+        denseSize: 0,
+        arraySegments: { kind: 'Int32Vector', values: Int32Array.of(0, 1, 2) },
+        arrayIndices: { kind: 'Uint8Vector', values: Uint8Array.of(1, 0) },
+      },
+    ],
+  },
+});

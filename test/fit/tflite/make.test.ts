@@ -6,9 +6,9 @@ import { TfliteMaker } from '../../../agent/fit/tflite/make.ts';
 import { bytesOf } from '../../../agent/model/bytes.ts';
 import { writeModel } from '../../../agent/model/open.ts';
 import type { Model } from '../../../agent/model/open.ts';
-import { makeTensor } from '../../../agent/model/tflite/types.ts';
 import type { TfliteModel } from '../../../agent/model/tflite/types.ts';
 import { smallNet } from '../../quantize/tflite/layers.ts';
+import { constant, sparsely } from '../../support/tflite-models.ts';
 
 let scratch: Scratch;
 beforeAll(async () => {
@@ -90,29 +90,7 @@ test('what is stored sparsely is named: versions are dense', async () => {
   const sparse = smallNet();
   const subgraphs = sparse.subgraphs.map((graph) => ({
     ...graph,
-    tensors: [
-      ...graph.tensors,
-      // [[0, 3], [5, 0]]
-      makeTensor({
-        name: 'sparse',
-        type: 'FLOAT32',
-        shape: [2, 2],
-        data: bytesOf(Float32Array.of(3, 5)),
-        sparsity: {
-          traversalOrder: [0, 1],
-          blockMap: [],
-          dimMetadata: [
-            { format: 'DENSE', denseSize: 2 },
-            {
-              format: 'SPARSE_CSR',
-              denseSize: 0,
-              arraySegments: { kind: 'Int32Vector', values: Int32Array.of(0, 1, 2) },
-              arrayIndices: { kind: 'Uint8Vector', values: Uint8Array.of(1, 0) },
-            },
-          ],
-        },
-      }),
-    ],
+    tensors: [...graph.tensors, sparsely(constant('sparse', Float32Array.of(3, 5)))],
   }));
   const made = maker({ ...sparse, subgraphs });
   await made.make(schemePresets['weight-int8']);

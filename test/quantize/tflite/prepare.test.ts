@@ -3,10 +3,17 @@ import { expect, test } from '@jest/globals';
 import { openTflite } from '../../../agent/model/tflite/open.ts';
 import { tensorNumbers } from '../../../agent/model/tflite/tensor.ts';
 import { makeOperator } from '../../../agent/model/tflite/types.ts';
-import type { TfliteOperator, TfliteTensor } from '../../../agent/model/tflite/types.ts';
+import type { TfliteOperator } from '../../../agent/model/tflite/types.ts';
 import { prepareTflite } from '../../../agent/quantize/tflite/prepare/prepare.ts';
 import { corpusPath, corpusTflite, describeWithCorpus } from '../../support/corpus.ts';
-import { add, constant, tfliteBytes, tinyTflite, value } from '../../support/tflite-models.ts';
+import {
+  add,
+  constant,
+  sparsely,
+  tfliteBytes,
+  tinyTflite,
+  value,
+} from '../../support/tflite-models.ts';
 import { conv, listing, plain, tensorNamed } from './layers.ts';
 
 const halves = (name: string, bits: readonly number[]) =>
@@ -192,25 +199,6 @@ test('shapes inside called graphs are not known', () => {
   };
   const model = tinyTflite([{ ...body, name: 'main' }, body]);
   expect(prepareTflite(model).subgraphs.map(({ operators }) => operators.length)).toEqual([1, 2]);
-});
-
-/** [[0, first], [second, 0]] */
-const sparsely = (stored: TfliteTensor): TfliteTensor => ({
-  ...stored,
-  shape: [2, 2],
-  sparsity: {
-    traversalOrder: [0, 1],
-    blockMap: [],
-    dimMetadata: [
-      { format: 'DENSE', denseSize: 2 },
-      {
-        format: 'SPARSE_CSR',
-        denseSize: 0,
-        arraySegments: { kind: 'Int32Vector', values: Int32Array.of(0, 1, 2) },
-        arrayIndices: { kind: 'Uint8Vector', values: Uint8Array.of(1, 0) },
-      },
-    ],
-  },
 });
 
 test('sparse weights are unpacked, and a DENSIFY of them goes', () => {
